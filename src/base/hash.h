@@ -1,0 +1,15 @@
+/*
+ * hash: XXH64 and XXH3 through libxxhash, under the two names that the engine means by them.
+ */
+#ifndef PX_BASE_HASH_H
+#define PX_BASE_HASH_H
+
+#include "base/slice.h"
+
+/* In-memory tables: fast, free to change from version to version, never written to a file. */
+uint64_t px_hash_memory(struct px_slice bytes);
+
+/* XXH64 with seed 0, which Parquet's bloom filters are defined on. */
+uint64_t px_hash_xxh64(struct px_slice bytes);
+
+#endif /* PX_BASE_HASH_H */

@@ -1,0 +1,43 @@
+/*
+ * json: yyjson with our limits and our errors.
+ *
+ * yyjson (MIT, ibireme) reads and writes 64-bit integers exactly and doubles in their shortest form
+ * that reads back the same, keeps the order of keys, and does not recurse. What it lacks is a bound
+ * on depth, which px_json_parse() adds, so that code which walks a document may recurse. The yyjson
+ * types are used directly; this header is where they come from.
+ *
+ * Threads: a document belongs to one thread at a time.
+ */
+#ifndef PX_CODEC_JSON_H
+#define PX_CODEC_JSON_H
+
+#include "base/buffer.h"
+
+#include <yyjson.h>
+
+enum { PX_JSON_DEEPEST = 64 };
+
+/* Parses one JSON text of UTF-8, RFC 8259 to the letter. ret_doc is returned, free with
+ * yyjson_doc_free(). PROXIMADB_INVALID (with line, column and what was expected),
+ * PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_json_parse(struct px_slice text, yyjson_doc **ret_doc,
+                                struct proximadb_error *reterr);
+
+/* Appends a document as text; pretty: indented by two blanks, with a newline at the end. Marks the
+ * buffer where memory or its ceiling does not suffice. */
+void px_json_write(const yyjson_mut_doc *doc, bool pretty, struct px_buffer *buffer);
+
+/* Appends `text` as a JSON string with its quotes. It must be valid UTF-8. */
+void px_json_append_string(struct px_buffer *buffer, struct px_slice text);
+
+/* Appends a double in its shortest form with '.' or exponent; null where it is not finite. */
+void px_json_append_double(struct px_buffer *buffer, double value);
+
+/* Members of an object by kind. Each returns false, and leaves *ret alone, where the member is
+ * missing or of another kind. Slices are views into the document. */
+bool px_json_get_string(yyjson_val *object, const char *key, struct px_slice *ret_value);
+bool px_json_get_u64(yyjson_val *object, const char *key, uint64_t *ret_value);
+bool px_json_get_i64(yyjson_val *object, const char *key, int64_t *ret_value);
+bool px_json_get_bool(yyjson_val *object, const char *key, bool *ret_value);
+
+#endif /* PX_CODEC_JSON_H */

@@ -1,0 +1,172 @@
+#include "os/file.h"
+
+#include "os/path.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { DEEPEST_FOLDER = 8 };
+
+int px_fail_file(struct proximadb_error *reterr, const char *format, ...)
+{
+    int saved = errno;
+    char text[300];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (saved == ENOSPC || saved == EDQUOT)
+        return px_fail(reterr, PROXIMADB_RESOURCE_EXHAUSTED,
+                       "%s: the disk is full; free some space, then try again", text);
+    errno = saved;
+    return px_fail(reterr, PROXIMADB_IO, "%s", text);
+}
+
+int px_file_read(struct px_fs *fs, const char *path, size_t limit_bytes, struct px_buffer *buffer,
+                 struct proximadb_error *reterr)
+{
+    struct px_fs_info info;
+    if (fs->info(fs, path, &info) < 0)
+        return px_fail(reterr, PROXIMADB_IO, "cannot read '%s'", path);
+    if (info.kind != PX_FS_FILE)
+        return px_fail(reterr, PROXIMADB_CORRUPT, "'%s' is not a file", path);
+    if (info.size_bytes > limit_bytes)
+        return px_fail(reterr, PROXIMADB_CORRUPT, "'%s' has %llu bytes; at most %zu were expected",
+                       path, (unsigned long long)info.size_bytes, limit_bytes);
+    size_t size = (size_t)info.size_bytes;
+    void *room = px_buffer_reserve(buffer, size);
+    if (room == NULL)
+        return px_buffer_status(buffer, reterr);
+    int fd = fs->open(fs, path, PX_FS_READ);
+    if (fd < 0)
+        return px_fail(reterr, PROXIMADB_IO, "cannot open '%s'", path);
+    int64_t got = fs->read_at(fs, fd, room, size, 0);
+    int rc = PROXIMADB_OK;
+    if (got < 0)
+        rc = px_fail(reterr, PROXIMADB_IO, "cannot read '%s'", path);
+    else
+        buffer->size_bytes += (size_t)got;
+    (void)fs->close(fs, fd);
+    return rc;
+}
+
+bool px_file_exists(struct px_fs *fs, const char *path)
+{
+    struct px_fs_info info;
+    return fs->info(fs, path, &info) >= 0;
+}
+
+int px_folder_make(struct px_fs *fs, const char *path, struct proximadb_error *reterr)
+{
+    struct px_path parent;
+    if (fs->make_folder(fs, path) < 0) {
+        int saved = errno;
+        struct px_fs_info info;
+        if (saved != EEXIST || fs->info(fs, path, &info) < 0 || info.kind != PX_FS_FOLDER) {
+            errno = saved;
+            return px_fail_file(reterr, "cannot make the folder '%s'", path);
+        }
+    }
+    px_path_parent(path, &parent);
+    if (fs->sync_folder(fs, parent.text) < 0)
+        return px_fail_file(reterr, "cannot sync the folder '%s'", parent.text);
+    return PROXIMADB_OK;
+}
+
+static int remove_below(struct px_fs *fs, const char *path, int depth,
+                        struct proximadb_error *reterr);
+
+static int remove_entry(struct px_fs *fs, const char *path, enum px_fs_kind kind, int depth,
+                        struct proximadb_error *reterr)
+{
+    if (kind == PX_FS_FOLDER)
+        return remove_below(fs, path, depth, reterr);
+    if (fs->unlink(fs, path) < 0 && errno != ENOENT)
+        return px_fail_file(reterr, "cannot remove '%s'", path);
+    return PROXIMADB_OK;
+}
+
+/* Recursion ends at DEEPEST_FOLDER levels; the engine's own folders have four. */
+static int remove_below(struct px_fs *fs, const char *path, int depth,
+                        struct proximadb_error *reterr)
+{
+    if (depth > DEEPEST_FOLDER)
+        return px_fail(reterr, PROXIMADB_INVALID, "'%s' is nested too deep to be ours", path);
+    struct px_names names;
+    int rc = px_folder_list(fs, path, &names, reterr);
+    for (size_t i = 0; rc == PROXIMADB_OK && i < names.count; i++) {
+        struct px_path child;
+        rc = px_path_format(&child, reterr, "%s/%s", path, names.items[i].text);
+        if (rc == PROXIMADB_OK)
+            rc = remove_entry(fs, child.text, names.items[i].kind, depth + 1, reterr);
+    }
+    px_names_release(&names);
+    if (rc == PROXIMADB_OK && fs->remove_folder(fs, path) < 0 && errno != ENOENT)
+        rc = px_fail_file(reterr, "cannot remove the folder '%s'", path);
+    return rc;
+}
+
+int px_folder_remove(struct px_fs *fs, const char *path, struct proximadb_error *reterr)
+{
+    return remove_below(fs, path, 0, reterr);
+}
+
+struct listing {
+    struct px_names names;
+    size_t capacity;
+    bool no_memory;
+};
+
+static bool add_name(void *context, const char *name, enum px_fs_kind kind)
+{
+    struct listing *listing = context;
+    struct px_names *names = &listing->names;
+    if (names->count == listing->capacity) {
+        size_t capacity = listing->capacity == 0 ? 16 : 2 * listing->capacity;
+        struct px_name *items = realloc(names->items, capacity * sizeof *items);
+        listing->no_memory = items == NULL;
+        if (items == NULL)
+            return false;
+        names->items = items;
+        listing->capacity = capacity;
+    }
+    char *text = strdup(name);
+    listing->no_memory = text == NULL;
+    if (text == NULL)
+        return false;
+    names->items[names->count++] = (struct px_name){.text = text, .kind = kind};
+    return true;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const struct px_name *)a)->text, ((const struct px_name *)b)->text);
+}
+
+int px_folder_list(struct px_fs *fs, const char *path, struct px_names *ret_names,
+                   struct proximadb_error *reterr)
+{
+    struct listing listing = {0};
+    *ret_names = (struct px_names){0};
+    if (fs->list(fs, path, add_name, &listing) < 0 && errno != ENOENT) {
+        int rc = listing.no_memory ? px_fail_no_memory(reterr)
+                                   : px_fail_file(reterr, "cannot list the folder '%s'", path);
+        px_names_release(&listing.names);
+        return rc;
+    }
+    if (listing.names.count > 1)
+        qsort(listing.names.items, listing.names.count, sizeof(struct px_name), compare_names);
+    *ret_names = listing.names;
+    return PROXIMADB_OK;
+}
+
+void px_names_release(struct px_names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->items[i].text);
+    free(names->items);
+    *names = (struct px_names){0};
+}

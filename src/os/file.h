@@ -1,0 +1,48 @@
+/*
+ * file: what the engine does with whole files and folders, in terms of struct px_fs.
+ *
+ * Threads: any thread, on different paths.
+ */
+#ifndef PX_OS_FILE_H
+#define PX_OS_FILE_H
+
+#include "base/buffer.h"
+#include "os/fs.h"
+
+/* px_fail() for a failed px_fs call, by errno: PROXIMADB_RESOURCE_EXHAUSTED when the disk or the quota
+ * is full, PROXIMADB_IO otherwise. */
+int px_fail_file(struct proximadb_error *reterr, const char *format, ...) PX_PRINTF(2, 3);
+
+/* Appends a whole file to `buffer`. PROXIMADB_IO (os_errno ENOENT where there is none),
+ * PROXIMADB_NO_MEMORY, PROXIMADB_CORRUPT when it is larger than limit_bytes. */
+PX_MUST_CHECK int px_file_read(struct px_fs *fs, const char *path, size_t limit_bytes,
+                               struct px_buffer *buffer, struct proximadb_error *reterr);
+
+/* Whether there is anything at `path`. */
+bool px_file_exists(struct px_fs *fs, const char *path);
+
+/* Makes a folder and puts its name on the device; one that is there already is fine, and its name is
+ * synced all the same, since its maker may have died in between. */
+PX_MUST_CHECK int px_folder_make(struct px_fs *fs, const char *path,
+                                 struct proximadb_error *reterr);
+
+/* Removes a folder and what is in it, at most 8 levels deep; a missing one is fine. Symbolic links
+ * are removed, not followed. The removal is not synced. */
+PX_MUST_CHECK int px_folder_remove(struct px_fs *fs, const char *path,
+                                   struct proximadb_error *reterr);
+
+/* Names in a folder, sorted bytewise. */
+struct px_names {
+    struct px_name {
+        char *text; /* owned */
+        enum px_fs_kind kind;
+    } * items; /* owned */
+    size_t count;
+};
+
+/* Lists a folder; a missing one gives no names. *ret_names: release with px_names_release(). */
+PX_MUST_CHECK int px_folder_list(struct px_fs *fs, const char *path, struct px_names *ret_names,
+                                 struct proximadb_error *reterr);
+void px_names_release(struct px_names *names);
+
+#endif /* PX_OS_FILE_H */

@@ -1,0 +1,125 @@
+/*
+ * Goal: JSON comes and goes without loss, and bad or deep JSON is refused with its place.
+ * Method: numbers at the edges, every escape, and texts with one fault each.
+ */
+#include "codec/json.h"
+
+#include "support/px_test.h"
+
+static yyjson_doc *parse(const char *text)
+{
+    yyjson_doc *doc = NULL;
+    struct proximadb_error error;
+    if (px_json_parse(px_slice_of_string(text), &doc, &error) != PROXIMADB_OK)
+        fail_msg("%s", error.message);
+    return doc;
+}
+
+static void test_json__gives_members_by_kind(void **state)
+{
+    (void)state;
+    yyjson_doc *doc =
+        parse("{\"s\":\"a\",\"u\":18446744073709551615,\"i\":-9223372036854775808,\"b\":true}");
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    struct px_slice text;
+    uint64_t u = 0;
+    int64_t i = 0;
+    bool b = false;
+    assert_true(px_json_get_string(root, "s", &text) && px_slice_equal(text, px_slice_of("a", 1)));
+    assert_true(px_json_get_u64(root, "u", &u) && u == UINT64_MAX);
+    assert_true(px_json_get_i64(root, "i", &i) && i == INT64_MIN);
+    assert_true(px_json_get_bool(root, "b", &b) && b);
+    assert_false(px_json_get_i64(root, "u", &i)); /* does not fit */
+    assert_false(px_json_get_u64(root, "i", &u));
+    assert_false(px_json_get_string(root, "missing", &text));
+    assert_false(px_json_get_bool(root, "s", &b));
+    yyjson_doc_free(doc);
+}
+
+static void test_json__says_where_a_fault_is(void **state)
+{
+    (void)state;
+    yyjson_doc *doc;
+    struct proximadb_error error;
+    int rc = px_json_parse(px_slice_of_string("{\n  \"a\": x}"), &doc, &error);
+    assert_int_equal(rc, PROXIMADB_INVALID);
+    assert_non_null(strstr(error.message, "line 2, column 8"));
+    assert_int_equal(px_json_parse(px_slice_of("", 0), &doc, &error), PROXIMADB_INVALID);
+    assert_int_equal(px_json_parse(px_slice_of_string("{\"a\":\"\xff\"}"), &doc, &error),
+                     PROXIMADB_INVALID);
+}
+
+static void test_json__refuses_deep_nesting_only_outside_strings(void **state)
+{
+    (void)state;
+    static char deep[200001];
+    yyjson_doc *doc;
+    memset(deep, '[', 100000);
+    memset(deep + 100000, ']', 100000);
+    assert_int_equal(px_json_parse(px_slice_of_string(deep), &doc, NULL), PROXIMADB_INVALID);
+    memset(deep, '[', 200000);
+    deep[0] = deep[199999] = '"';
+    deep[100] = '\\';
+    deep[101] = '"';
+    doc = parse(deep);
+    yyjson_doc_free(doc);
+}
+
+static void test_json__escapes_strings(void **state)
+{
+    (void)state;
+    struct px_buffer buffer = {0};
+    px_json_append_string(&buffer, px_slice_of("a\"\\\n\r\t\x01\x1f\0z\xc3\xa9", 12));
+    px_buffer_append_byte(&buffer, '\0');
+    assert_string_equal((char *)buffer.data,
+                        "\"a\\\"\\\\\\n\\r\\t\\u0001\\u001f\\u0000z\xc3\xa9\"");
+    px_buffer_release(&buffer);
+}
+
+static void test_json__doubles_read_back_the_same(void **state)
+{
+    (void)state;
+    static const double values[] = {0.0, -0.0, 1.0, 0.1, 1e300, 5e-324, 1.7976931348623157e308};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        struct px_buffer buffer = {0};
+        px_json_append_double(&buffer, values[i]);
+        px_buffer_append_byte(&buffer, '\0');
+        const char *text = (const char *)buffer.data;
+        double again = strtod(text, NULL);
+        assert_memory_equal(&again, &values[i], sizeof again);
+        assert_true(strpbrk(text, ".eE") != NULL);
+        px_buffer_release(&buffer);
+    }
+    struct px_buffer buffer = {0};
+    px_json_append_double(&buffer, (double)NAN);
+    assert_memory_equal(buffer.data, "null", 4);
+    px_buffer_release(&buffer);
+}
+
+static void test_json__writes_documents(void **state)
+{
+    (void)state;
+    struct px_buffer buffer = {0};
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    yyjson_mut_doc_set_root(doc, root);
+    yyjson_mut_obj_add_int(doc, root, "a", 1);
+    px_json_write(doc, false, &buffer);
+    px_json_write(doc, true, &buffer);
+    assert_memory_equal(buffer.data, "{\"a\":1}{\n  \"a\": 1\n}\n", 20);
+    yyjson_mut_doc_free(doc);
+    px_buffer_release(&buffer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_json__gives_members_by_kind),
+        cmocka_unit_test(test_json__says_where_a_fault_is),
+        cmocka_unit_test(test_json__refuses_deep_nesting_only_outside_strings),
+        cmocka_unit_test(test_json__escapes_strings),
+        cmocka_unit_test(test_json__doubles_read_back_the_same),
+        cmocka_unit_test(test_json__writes_documents),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
