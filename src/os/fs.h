@@ -46,6 +46,9 @@ struct px_fs {
     int (*write_at)(struct px_fs *fs, int fd, const struct px_slice *pieces, size_t count,
                     uint64_t offset);
     int (*truncate)(struct px_fs *fs, int fd, uint64_t size_bytes);
+    /* Makes the file size_bytes long, with the new bytes zero and their space taken (ENOSPC where
+     * there is none; the file may then be of any size in between). Does nothing to a longer file. */
+    int (*allocate)(struct px_fs *fs, int fd, uint64_t size_bytes);
     int (*sync_data)(struct px_fs *fs, int fd); /* fdatasync: content, and size where it grew */
     int (*sync_folder)(struct px_fs *fs, const char *path); /* names in it, made and removed */
     int (*info)(struct px_fs *fs, const char *path, struct px_fs_info *ret_info);

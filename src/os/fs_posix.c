@@ -116,6 +116,23 @@ static int posix_truncate(struct px_fs *fs, int fd, uint64_t size_bytes)
     return rc;
 }
 
+static int posix_allocate(struct px_fs *fs, int fd, uint64_t size_bytes)
+{
+    (void)fs;
+    struct stat info;
+    if (fstat(fd, &info) < 0)
+        return -1;
+    if ((uint64_t)info.st_size >= size_bytes)
+        return 0;
+    /* Where the file system cannot, glibc writes a zero into every block instead. */
+    int error;
+    do
+        error = posix_fallocate(fd, info.st_size, (off_t)size_bytes - info.st_size);
+    while (error == EINTR);
+    errno = error;
+    return error == 0 ? 0 : -1;
+}
+
 static int posix_sync_data(struct px_fs *fs, int fd)
 {
     (void)fs;
@@ -244,6 +261,7 @@ struct px_fs px_fs_posix = {
     .read_at = posix_read_at,
     .write_at = posix_write_at,
     .truncate = posix_truncate,
+    .allocate = posix_allocate,
     .sync_data = posix_sync_data,
     .sync_folder = posix_sync_folder,
     .info = posix_info,
