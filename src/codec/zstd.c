@@ -1,0 +1,88 @@
+#include "codec/zstd.h"
+
+#include <zstd.h>
+
+/* The structs exist in name only: a pointer to one is libzstd's own context. */
+static ZSTD_CCtx *context_of_compressor(struct px_zstd_compressor *compressor)
+{
+    return (ZSTD_CCtx *)(void *)compressor;
+}
+
+static ZSTD_DCtx *context_of_decompressor(struct px_zstd_decompressor *decompressor)
+{
+    return (ZSTD_DCtx *)(void *)decompressor;
+}
+
+struct px_zstd_compressor *px_zstd_compressor_new(void)
+{
+    return (struct px_zstd_compressor *)(void *)ZSTD_createCCtx();
+}
+
+void px_zstd_compressor_free(struct px_zstd_compressor *compressor)
+{
+    ZSTD_freeCCtx(context_of_compressor(compressor));
+}
+
+int px_zstd_compress(struct px_zstd_compressor *compressor, int level, struct px_slice input,
+                     struct px_buffer *buffer, struct proximadb_error *reterr)
+{
+    size_t bound = ZSTD_compressBound(input.size_bytes);
+    if (ZSTD_isError(bound))
+        return px_fail(reterr, PROXIMADB_RESOURCE_EXHAUSTED,
+                       "%zu bytes are more than zstd can compress at once", input.size_bytes);
+    void *room = px_buffer_reserve(buffer, bound);
+    if (room == NULL)
+        return px_buffer_status(buffer, reterr);
+    size_t size = ZSTD_compressCCtx(context_of_compressor(compressor), room, bound, input.data,
+                                    input.size_bytes, level);
+    /* With room for the bound, only libzstd's own working memory can be missing. */
+    if (ZSTD_isError(size))
+        return px_fail_no_memory(reterr);
+    buffer->size_bytes += size;
+    return PROXIMADB_OK;
+}
+
+struct px_zstd_decompressor *px_zstd_decompressor_new(void)
+{
+    return (struct px_zstd_decompressor *)(void *)ZSTD_createDCtx();
+}
+
+void px_zstd_decompressor_free(struct px_zstd_decompressor *decompressor)
+{
+    ZSTD_freeDCtx(context_of_decompressor(decompressor));
+}
+
+/* Before any memory is taken: a frame that states its size must state the right one. */
+static int check_stated_size(struct px_slice input, size_t size_bytes,
+                             struct proximadb_error *reterr)
+{
+    unsigned long long stated = ZSTD_getFrameContentSize(input.data, input.size_bytes);
+    if (stated == ZSTD_CONTENTSIZE_ERROR)
+        return px_fail(reterr, PROXIMADB_CORRUPT, "the bytes are not a zstd frame");
+    if (stated != ZSTD_CONTENTSIZE_UNKNOWN && stated != size_bytes)
+        return px_fail(reterr, PROXIMADB_CORRUPT,
+                       "the zstd frame holds %llu bytes where %zu were expected", stated,
+                       size_bytes);
+    return PROXIMADB_OK;
+}
+
+int px_zstd_decompress(struct px_zstd_decompressor *decompressor, struct px_slice input,
+                       size_t size_bytes, struct px_buffer *buffer, struct proximadb_error *reterr)
+{
+    int rc = check_stated_size(input, size_bytes, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    void *room = px_buffer_reserve(buffer, size_bytes);
+    if (room == NULL)
+        return px_buffer_status(buffer, reterr);
+    size_t size = ZSTD_decompressDCtx(context_of_decompressor(decompressor), room, size_bytes,
+                                      input.data, input.size_bytes);
+    if (ZSTD_isError(size))
+        return px_fail(reterr, PROXIMADB_CORRUPT, "the zstd frame is damaged: %s",
+                       ZSTD_getErrorName(size));
+    if (size != size_bytes)
+        return px_fail(reterr, PROXIMADB_CORRUPT,
+                       "the zstd frame holds %zu bytes where %zu were expected", size, size_bytes);
+    buffer->size_bytes += size;
+    return PROXIMADB_OK;
+}
