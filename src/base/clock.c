@@ -36,12 +36,15 @@ int64_t px_clock_now_ns(void)
 
 void px_clock_format(int64_t wall_ms, char text[PX_CLOCK_TEXT_BYTES])
 {
-    int64_t millis = wall_ms % 1000;
-    if (millis < 0)
+    int64_t seconds_down = wall_ms / 1000, millis = wall_ms % 1000;
+    if (millis < 0) {
         millis += 1000;
-    time_t seconds = (time_t)((wall_ms - millis) / 1000);
+        seconds_down--;
+    }
+    time_t seconds = (time_t)seconds_down;
     struct tm parts;
-    if (gmtime_r(&seconds, &parts) == NULL || parts.tm_year > 9999 - 1900) {
+    if (gmtime_r(&seconds, &parts) == NULL || parts.tm_year < -1900 ||
+        parts.tm_year > 9999 - 1900) {
         snprintf(text, PX_CLOCK_TEXT_BYTES, "%lld ms", (long long)wall_ms);
         return;
     }

@@ -38,15 +38,16 @@ static void locate(struct px_slice text, size_t at, size_t *ret_line, size_t *re
     }
 }
 
-int px_json_parse(struct px_slice text, yyjson_doc **ret_doc, struct proximadb_error *reterr)
+static int parse(struct px_slice text, yyjson_read_flag flags, const yyjson_alc *allocator,
+                 yyjson_doc **ret_doc, struct proximadb_error *reterr)
 {
     if (too_deep(text))
         return px_fail(reterr, PROXIMADB_INVALID, "the JSON is nested deeper than %d levels",
                        PX_JSON_DEEPEST);
     yyjson_read_err error;
     /* Without YYJSON_READ_INSITU the text is not written to; the cast is yyjson's own idiom. */
-    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text.data, text.size_bytes,
-                                       YYJSON_READ_NOFLAG, NULL, &error);
+    yyjson_doc *doc =
+        yyjson_read_opts((char *)(uintptr_t)text.data, text.size_bytes, flags, allocator, &error);
     if (doc != NULL) {
         *ret_doc = doc;
         return PROXIMADB_OK;
@@ -57,6 +58,22 @@ int px_json_parse(struct px_slice text, yyjson_doc **ret_doc, struct proximadb_e
     locate(text, error.pos, &line, &column);
     return px_fail(reterr, PROXIMADB_INVALID, "not valid JSON at line %zu, column %zu: %s", line,
                    column, error.msg);
+}
+
+int px_json_parse(struct px_slice text, yyjson_doc **ret_doc, struct proximadb_error *reterr)
+{
+    return parse(text, YYJSON_READ_NOFLAG, NULL, ret_doc, reterr);
+}
+
+int px_json_parse_exact(struct px_slice text, void *memory, size_t memory_bytes,
+                        yyjson_doc **ret_doc, struct proximadb_error *reterr)
+{
+    yyjson_alc pool;
+    bool suffices =
+        text.size_bytes < memory_bytes &&
+        yyjson_read_max_memory_usage(text.size_bytes, YYJSON_READ_BIGNUM_AS_RAW) <= memory_bytes &&
+        yyjson_alc_pool_init(&pool, memory, memory_bytes);
+    return parse(text, YYJSON_READ_BIGNUM_AS_RAW, suffices ? &pool : NULL, ret_doc, reterr);
 }
 
 void px_json_write(const yyjson_mut_doc *doc, bool pretty, struct px_buffer *buffer)

@@ -37,3 +37,13 @@ bool px_utf8_validate(struct px_slice text)
     }
     return true;
 }
+
+size_t px_utf8_cut(struct px_slice text, size_t most_bytes)
+{
+    if (text.size_bytes <= most_bytes)
+        return text.size_bytes;
+    size_t size = most_bytes;
+    while (size > 0 && (text.data[size] & 0xc0) == 0x80)
+        size--;
+    return size;
+}

@@ -54,6 +54,23 @@ static inline const uint8_t *px_varint_read_long(const uint8_t *at, const uint8_
     return at;
 }
 
+/* The long at *at, which moves behind it: for bytes that were checked before, and only for those,
+ * since it does not know where they end. */
+static inline int64_t px_varint_next_long(const uint8_t **at)
+{
+    const uint8_t *next = *at;
+    uint64_t value = 0;
+    unsigned shift = 0;
+    uint8_t byte;
+    do {
+        byte = *next++;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        shift += 7;
+    } while ((byte & 0x80) != 0);
+    *at = next;
+    return px_unzigzag(value);
+}
+
 /* Writes the shortest form, 1 to PX_VARINT_BYTES bytes; returns how many. */
 static inline size_t px_varint_write(uint8_t *at, uint64_t value)
 {

@@ -111,12 +111,38 @@ static void test_json__writes_documents(void **state)
     px_buffer_release(&buffer);
 }
 
+static void test_json__keeps_numbers_that_do_not_fit(void **state)
+{
+    (void)state;
+    static const char text[] = "[1e999,123456789012345678901234567890,1.5,18446744073709551615]";
+    for (size_t memory_bytes = 0; memory_bytes <= 4096; memory_bytes += 512) {
+        uint64_t memory[512];
+        yyjson_doc *doc = NULL;
+        assert_int_equal(
+            px_json_parse_exact(px_slice_of_string(text), memory, memory_bytes, &doc, NULL),
+            PROXIMADB_OK);
+        yyjson_val *root = yyjson_doc_get_root(doc);
+        assert_true(yyjson_is_raw(yyjson_arr_get(root, 0)));
+        assert_string_equal(yyjson_get_raw(yyjson_arr_get(root, 1)),
+                            "123456789012345678901234567890");
+        assert_true(yyjson_get_real(yyjson_arr_get(root, 2)) == 1.5);
+        assert_true(yyjson_get_uint(yyjson_arr_get(root, 3)) == UINT64_MAX);
+        yyjson_doc_free(doc);
+    }
+    yyjson_doc *doc = NULL;
+    uint64_t memory[512];
+    assert_int_equal(
+        px_json_parse_exact(px_slice_of_string("[1,"), memory, sizeof memory, &doc, NULL),
+        PROXIMADB_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json__gives_members_by_kind),
         cmocka_unit_test(test_json__says_where_a_fault_is),
         cmocka_unit_test(test_json__refuses_deep_nesting_only_outside_strings),
+        cmocka_unit_test(test_json__keeps_numbers_that_do_not_fit),
         cmocka_unit_test(test_json__escapes_strings),
         cmocka_unit_test(test_json__doubles_read_back_the_same),
         cmocka_unit_test(test_json__writes_documents),

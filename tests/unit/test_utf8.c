@@ -48,11 +48,21 @@ static void test_utf8__finds_a_fault_anywhere(void **state)
         }
 }
 
+static void test_utf8__cuts_between_code_points(void **state)
+{
+    (void)state;
+    struct px_slice text = px_slice_of_string("a\xc3\xa9\xf0\x9f\x98\x80z"); /* a, 2, 4 bytes, z */
+    static const size_t sizes[] = {0, 1, 1, 3, 3, 3, 3, 7, 8, 8};
+    for (size_t most = 0; most < sizeof sizes / sizeof sizes[0]; most++)
+        assert_int_equal(px_utf8_cut(text, most), sizes[most]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_utf8__takes_every_code_point_but_surrogates),
         cmocka_unit_test(test_utf8__finds_a_fault_anywhere),
+        cmocka_unit_test(test_utf8__cuts_between_code_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,9 @@ static void check_round_trip(int64_t value)
     size_t size = px_varint_write_long(bytes, value);
     assert_true(px_varint_read_long(bytes, bytes + size, &again) == bytes + size);
     assert_int_equal(again, value);
+    const uint8_t *next = bytes;
+    assert_int_equal(px_varint_next_long(&next), value);
+    assert_ptr_equal(next, bytes + size);
     for (size_t cut = 0; cut < size; cut++)
         assert_null(px_varint_read_long(bytes, bytes + cut, &again));
 }

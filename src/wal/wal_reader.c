@@ -1,0 +1,168 @@
+#define _GNU_SOURCE
+#include "wal/wal_reader.h"
+
+#include "avro/container.h"
+#include "base/clock.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+int px_wal_reader_init(struct px_wal_reader *reader, struct px_slice file,
+                       struct proximadb_error *reterr)
+{
+    size_t header_bytes;
+    *reader = (struct px_wal_reader){.file = file, .limit = file.size_bytes};
+    int rc = px_wal_header_decode(file, &reader->header, &header_bytes, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    reader->log_end = header_bytes;
+    reader->next_lsn = reader->header.first_lsn;
+    return PROXIMADB_OK;
+}
+
+void px_wal_reader_set_limit(struct px_wal_reader *reader, uint64_t limit)
+{
+    if (limit < reader->limit)
+        reader->limit = limit;
+}
+
+static const char *read_frame(const struct px_wal_reader *reader, uint64_t offset,
+                              struct px_container_block *ret_block)
+{
+    struct px_slice rest = px_slice_of(reader->file.data + offset, reader->limit - offset);
+    if (px_container_block_read(rest, reader->header.sync_marker, ret_block, NULL) != PROXIMADB_OK)
+        return "a block is cut off, or does not end with the sync marker";
+    return NULL;
+}
+
+/* Checks every entry of a block. The first LSN must be next_lsn or, with `later`, not below it. */
+static const char *check_entries(const struct px_container_block *block, int64_t next_lsn,
+                                 bool later)
+{
+    const uint8_t *at = block->objects.data;
+    const uint8_t *end = at + block->objects.size_bytes;
+    for (uint64_t i = 0; i < block->object_count; i++) {
+        struct px_wal_entry entry;
+        const char *reason;
+        at = px_wal_entry_decode(at, end, &entry, &reason);
+        if (at == NULL)
+            return reason;
+        bool follows = later && i == 0 ? entry.lsn >= next_lsn : entry.lsn == next_lsn;
+        if (!follows)
+            return "an entry's log sequence number does not follow the one before";
+        next_lsn = px_wal_entry_next_lsn(&entry);
+    }
+    return at == end ? NULL : "a block is longer than its entries";
+}
+
+/* Whether a valid block of entries with the next or a higher LSN begins anywhere behind `offset`:
+ * each begins behind a sync marker. */
+static bool valid_block_follows(const struct px_wal_reader *reader, uint64_t offset)
+{
+    const uint8_t *begin = reader->file.data;
+    const uint8_t *at = begin + offset;
+    const uint8_t *limit = begin + reader->limit;
+    while ((at = memmem(at, (size_t)(limit - at), reader->header.sync_marker, PX_WAL_SYNC_BYTES)) !=
+           NULL) {
+        struct px_container_block block;
+        at += PX_WAL_SYNC_BYTES;
+        if (read_frame(reader, (uint64_t)(at - begin), &block) == NULL && block.object_count > 0 &&
+            check_entries(&block, reader->next_lsn, true) == NULL)
+            return true;
+    }
+    return false;
+}
+
+static bool finish(struct px_wal_reader *reader, const char *reason)
+{
+    reader->reason = reason;
+    reader->end = PX_WAL_END_CLEAN;
+    if (reason != NULL)
+        reader->end =
+            valid_block_follows(reader, reader->log_end) ? PX_WAL_END_DAMAGED : PX_WAL_END_TORN;
+    return false;
+}
+
+/* Moves on to the next block that has entries; false at the end of the log. */
+static bool open_block(struct px_wal_reader *reader)
+{
+    uint64_t offset = reader->log_end;
+    for (;;) {
+        struct px_container_block block;
+        if (offset == reader->limit)
+            return finish(reader, NULL);
+        const char *reason = read_frame(reader, offset, &block);
+        if (reason == NULL && block.object_count > 0)
+            reason = check_entries(&block, reader->next_lsn, false);
+        if (reason != NULL)
+            return finish(reader, reason);
+        offset += block.size_bytes;
+        if (block.object_count > 0) {
+            reader->block_begin = reader->log_end;
+            reader->entry_at = block.objects.data;
+            reader->entries_left = block.object_count;
+            reader->log_end = offset;
+            return true;
+        }
+    }
+}
+
+bool px_wal_reader_next(struct px_wal_reader *reader, struct px_wal_entry *ret_entry)
+{
+    if (reader->entries_left == 0 && !open_block(reader))
+        return false;
+    const char *reason;
+    const uint8_t *end = reader->file.data + reader->log_end;
+    reader->entry_at = px_wal_entry_decode(reader->entry_at, end, ret_entry, &reason);
+    assert(reader->entry_at != NULL); /* check_entries() has seen it */
+    reader->entries_left--;
+    reader->next_lsn = px_wal_entry_next_lsn(ret_entry);
+    return true;
+}
+
+static void describe_header(const struct px_wal_header *header, struct px_buffer *buffer)
+{
+    char id[PX_UUID_TEXT_BYTES];
+    px_uuid_format(header->collection_id, id);
+    px_buffer_append_format(buffer,
+                            "{\"kind\":\"header\",\"collection\":\"%s\",\"collection_id\":\"%s\","
+                            "\"first_lsn\":%" PRId64 ",\"previous_file\":\"%s\","
+                            "\"previous_end\":%" PRIu64 "}\n",
+                            header->collection, id, header->first_lsn, header->previous_file,
+                            header->previous_end);
+}
+
+static void describe_entry(uint64_t block_begin, const struct px_wal_entry *entry,
+                           struct px_buffer *buffer)
+{
+    char time[PX_CLOCK_TEXT_BYTES];
+    px_clock_format(entry->time_ms, time);
+    px_buffer_append_format(
+        buffer,
+        "{\"kind\":\"entry\",\"block_offset\":%" PRIu64 ",\"lsn\":%" PRId64
+        ",\"row_count\":%" PRIu32 ",\"time\":\"%s\",\"operation\":\"%s\""
+        ",\"batch_bytes\":%zu,\"schema_fingerprint\":\"%016" PRIx64 "\",\"request_id\":\"",
+        block_begin, entry->lsn, entry->row_count, time, px_wal_operation_name(entry->operation),
+        entry->batch.size_bytes, entry->schema_fingerprint);
+    for (int i = 0; i < PX_WAL_REQUEST_ID_BYTES; i++)
+        px_buffer_append_format(buffer, "%02x", entry->request_id[i]);
+    px_buffer_append_format(buffer, "\"}\n");
+}
+
+void px_wal_describe(struct px_wal_reader *reader, struct px_buffer *buffer)
+{
+    static const char *const end_names[] = {"clean", "torn", "damaged"};
+    struct px_wal_entry entry;
+    uint64_t entry_count = 0;
+    describe_header(&reader->header, buffer);
+    for (; px_wal_reader_next(reader, &entry); entry_count++)
+        describe_entry(reader->block_begin, &entry, buffer);
+    px_buffer_append_format(buffer,
+                            "{\"kind\":\"end\",\"end\":\"%s\",\"log_end\":%" PRIu64
+                            ",\"file_bytes\":%zu,\"entry_count\":%" PRIu64 ",\"next_lsn\":%" PRId64,
+                            end_names[reader->end], reader->log_end, reader->file.size_bytes,
+                            entry_count, reader->next_lsn);
+    if (reader->reason != NULL)
+        px_buffer_append_format(buffer, ",\"reason\":\"%s\"", reader->reason);
+    px_buffer_append_format(buffer, "}\n");
+}
