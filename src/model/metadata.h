@@ -10,6 +10,9 @@
  *                      1 boolean, 2 long, 3 double, 4 string, 5 array<string>), then the value
  *      ...     1       0, the end of the map
  *
+ * An array in it is canonical as well: one block without a byte size, or the zero alone. Integers need
+ * not be in their shortest form, so equal maps may differ in bytes.
+ *
  * Limits, checked once by px_metadata_read(): at most 1,024 entries, keys of 1 to 256 bytes, each key
  * once, strings of valid UTF-8 without NUL, doubles finite, 1 MiB in all. Everything behind it trusts
  * the bytes.
@@ -41,7 +44,7 @@ extern const struct px_slice px_metadata_empty;
  *   ret_metadata  the canonical form: a view into `input` or into `scratch`
  *
  * PROXIMADB_INVALID with a sentence that names the key; PROXIMADB_CORRUPT where the bytes are no
- * Avro map; PROXIMADB_NO_MEMORY.
+ * Avro map; PROXIMADB_NO_MEMORY, or PROXIMADB_RESOURCE_EXHAUSTED, where scratch fails.
  */
 PX_MUST_CHECK int px_metadata_read(struct px_slice input, struct px_buffer *scratch,
                                    size_t *ret_size, struct px_slice *ret_metadata,
@@ -73,8 +76,9 @@ void px_metadata_finish(struct px_buffer *buffer, size_t entry_count);
 /* Appends an Avro array<string> block to `buffer`, for px_value.as.array. */
 void px_strings_write(struct px_buffer *buffer, const struct px_slice *strings, size_t count);
 
-/* Appends `old` with `changes` merged in: a key of changes replaces, a null removes. Both canonical.
- * The result is canonical; PROXIMADB_INVALID if it exceeds the limits. */
+/* Appends `old` with `changes` merged in: a key of changes replaces, in its old place, a null removes.
+ * Both canonical, and not in `buffer`. The result is canonical; PROXIMADB_INVALID if it exceeds the
+ * limits, and the buffer is then as before. */
 PX_MUST_CHECK int px_metadata_merge(struct px_slice old, struct px_slice changes,
                                     struct px_buffer *buffer, struct proximadb_error *reterr);
 
@@ -83,8 +87,10 @@ PX_MUST_CHECK int px_metadata_merge(struct px_slice old, struct px_slice changes
 void px_metadata_to_json(struct px_slice metadata, bool (*skip)(void *context, struct px_slice key),
                          void *context, struct px_buffer *buffer);
 
-/* Appends the canonical form of a JSON object. PROXIMADB_INVALID: not an object, or a value that is
- * no metadata (an object, an array of other than strings); with the key. */
+/* Appends the canonical form of a JSON object. A number with '.' or exponent is a double, any other a
+ * long. PROXIMADB_INVALID: not an object, a value that is no metadata (an object, an array of other
+ * than strings, a number that is too large), or a rule of above broken; with the key, and the buffer
+ * is as before. */
 PX_MUST_CHECK int px_metadata_from_json(struct px_slice json, struct px_buffer *buffer,
                                         struct proximadb_error *reterr);
 

@@ -2,7 +2,10 @@
  * value: one metadata value: null, boolean, long, double, string, or an array of strings.
  *
  * A value is a view: strings and arrays point into the bytes they were read from, and live as long as
- * those. An array is kept as Avro wrote it (one block, no byte size): a count, the strings, a zero.
+ * those. An array is kept as Avro wrote it (one block, no byte size): a count, the strings, a zero; or
+ * a zero alone, when it is empty.
+ *
+ * Threads: any thread; nothing here has state.
  */
 #ifndef PX_MODEL_VALUE_H
 #define PX_MODEL_VALUE_H
@@ -21,6 +24,27 @@ struct px_value {
         struct px_slice array;  /* the encoded array; read it with px_strings_first() */
     } as;
 };
+
+/* What compares with what: a long and a double are both numbers, null compares with nothing. */
+enum px_class {
+    PX_CLASS_NULL,
+    PX_CLASS_BOOLEAN,
+    PX_CLASS_NUMBER,
+    PX_CLASS_STRING,
+    PX_CLASS_ARRAY,
+};
+
+enum px_class px_value_class(enum proximadb_value_kind kind);
+
+/* The word for a kind in messages: "null", "boolean", "long", "double", "string", "string_array". */
+const char *px_value_kind_name(enum proximadb_value_kind kind);
+
+/*
+ * SQL's comparison: true and *ret_order (< 0, 0, > 0), or false where it is unknown, because a value
+ * is null or the two are of different classes. false < true; numbers exactly; strings bytewise;
+ * arrays by their first strings that differ, a shorter one before what it begins.
+ */
+bool px_value_compare(const struct px_value *a, const struct px_value *b, int *ret_order);
 
 /* Walks an encoded array of strings. */
 struct px_strings {
