@@ -23,3 +23,70 @@ void px_base64_encode(struct px_slice bytes, char *text)
     if (bytes.size_bytes - i == 2)
         *text++ = alphabet[group >> 6 & 63];
 }
+
+void px_base64_append(struct px_buffer *buffer, struct px_slice bytes)
+{
+    size_t size = px_base64_size(bytes.size_bytes);
+    char *text = px_buffer_reserve(buffer, size + 3);
+    if (text == NULL)
+        return;
+    px_base64_encode(bytes, text);
+    while (size % 4 != 0)
+        text[size++] = '=';
+    buffer->size_bytes += size;
+}
+
+/* The six bits of a character, or -1. */
+static int value_of(uint8_t character)
+{
+    if (character >= 'A' && character <= 'Z')
+        return character - 'A';
+    if (character >= 'a' && character <= 'z')
+        return character - 'a' + 26;
+    if (character >= '0' && character <= '9')
+        return character - '0' + 52;
+    return character == '+' ? 62 : character == '/' ? 63 : -1;
+}
+
+/* Bytes that four characters give, 1 to 3, or 0 where they are not base64. Only the last group may be
+ * padded, and then the bits that no byte takes must be zero. */
+static size_t decode_group(const uint8_t *text, bool is_last, uint8_t *bytes)
+{
+    size_t padding = 0;
+    if (is_last && text[3] == '=')
+        padding = text[2] == '=' ? 2 : 1;
+    uint32_t bits = 0;
+    for (size_t i = 0; i < 4; i++) {
+        int value = i < 4 - padding ? value_of(text[i]) : 0;
+        if (value < 0)
+            return 0;
+        bits = bits << 6 | (uint32_t)value;
+    }
+    if ((padding == 1 && (bits & 0xff) != 0) || (padding == 2 && (bits & 0xffff) != 0))
+        return 0;
+    for (size_t i = 0; i < 3 - padding; i++)
+        bytes[i] = (uint8_t)(bits >> (16 - 8 * i));
+    return 3 - padding;
+}
+
+int px_base64_decode(struct px_slice text, struct px_buffer *buffer, struct proximadb_error *reterr)
+{
+    if (text.size_bytes % 4 != 0)
+        return px_fail(reterr, PROXIMADB_INVALID,
+                       "not valid base64: its length, %zu, is not a multiple of 4; is the padding "
+                       "with '=' missing?",
+                       text.size_bytes);
+    uint8_t *bytes = px_buffer_reserve(buffer, text.size_bytes / 4 * 3);
+    if (bytes == NULL)
+        return px_buffer_status(buffer, reterr);
+    size_t size = 0;
+    for (size_t at = 0; at < text.size_bytes; at += 4) {
+        size_t got = decode_group(text.data + at, at + 4 == text.size_bytes, bytes + size);
+        if (got == 0)
+            return px_fail(reterr, PROXIMADB_INVALID,
+                           "not valid base64: the fault is in the four characters from %zu on", at);
+        size += got;
+    }
+    buffer->size_bytes += size;
+    return PROXIMADB_OK;
+}

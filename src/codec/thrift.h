@@ -11,7 +11,7 @@
  *      struct px_thrift_field field = {0};
  *      while (px_thrift_next(&reader, &field))
  *          switch (field.id) {
- *          case 1: size = px_thrift_get_integer(&reader, field, 0, INT32_MAX); break;
+ *          case 1: size = px_thrift_get_integer(&reader, field, 0, 99); break;
  *          default: px_thrift_skip(&reader, field);
  *          }
  *

@@ -1,6 +1,6 @@
 /*
  * Goal: bytes come back from their text, and a text that is not strict base64 is refused.
- * Method: the vectors of RFC 4648; random bytes; texts with one fault each.
+ * Method: the vectors of RFC 4648, padded and not; random bytes; texts with one fault each.
  */
 #include "codec/base64.h"
 
@@ -21,7 +21,7 @@ static void test_base64__gives_the_vectors_of_rfc_4648(void **state)
     };
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
         struct px_buffer text = {0}, bytes = {0};
-        px_base64_encode(px_slice_of_string(vectors[i][0]), &text);
+        px_base64_append(&text, px_slice_of_string(vectors[i][0]));
         assert_true(px_slice_equal(px_buffer_slice(&text), px_slice_of_string(vectors[i][1])));
         assert_int_equal(px_base64_decode(px_buffer_slice(&text), &bytes, NULL), PROXIMADB_OK);
         assert_true(px_slice_equal(px_buffer_slice(&bytes), px_slice_of_string(vectors[i][0])));
@@ -42,7 +42,7 @@ static void test_base64__reads_what_it_writes(void **state)
         px_buffer_clear(&text);
         px_buffer_clear(&bytes);
         px_buffer_append_byte(&bytes, '!'); /* appended to, not written over */
-        px_base64_encode(px_slice_of(data, size), &text);
+        px_base64_append(&text, px_slice_of(data, size));
         assert_int_equal(px_base64_decode(px_buffer_slice(&text), &bytes, NULL), PROXIMADB_OK);
         assert_int_equal(bytes.size_bytes, size + 1);
         assert_memory_equal(bytes.data + 1, data, size);
@@ -80,6 +80,25 @@ static void test_base64__says_where_the_fault_is(void **state)
     px_buffer_release(&bytes);
 }
 
+static void check_unpadded(struct px_slice bytes, const char *expected)
+{
+    char text[16];
+    memset(text, '!', sizeof text);
+    assert_int_equal(px_base64_size(bytes.size_bytes), strlen(expected));
+    px_base64_encode(bytes, text);
+    assert_memory_equal(text, expected, strlen(expected));
+    assert_int_equal(text[strlen(expected)], '!');
+}
+
+static void test_base64__writes_without_padding_for_headers(void **state)
+{
+    (void)state;
+    const char *expected[] = {"", "Zg", "Zm8", "Zm9v", "Zm9vYg", "Zm9vYmE", "Zm9vYmFy"};
+    for (size_t size = 0; size <= 6; size++)
+        check_unpadded(px_slice_of("foobar", size), expected[size]);
+    check_unpadded(px_slice_of("\xfb\xef\xff\x00", 4), "++//AA");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -87,6 +106,7 @@ int main(void)
         cmocka_unit_test(test_base64__reads_what_it_writes),
         cmocka_unit_test(test_base64__refuses_what_is_not_strict),
         cmocka_unit_test(test_base64__says_where_the_fault_is),
+        cmocka_unit_test(test_base64__writes_without_padding_for_headers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
