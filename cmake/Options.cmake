@@ -24,7 +24,7 @@ endforeach()
 
 add_compile_options(
     -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla
-    -Wformat=2 -Wno-format-truncation # messages are cut on purpose
+    -Wformat=2 $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation> # messages are cut on purpose
     -Wpointer-arith -Wwrite-strings
     # Distances must come out the same on every CPU: no fused or reordered floating point.
     -ffp-contract=off -fno-math-errno -fno-strict-aliasing
@@ -42,6 +42,9 @@ if(PX_SANITIZE)
     endif()
 else()
     add_compile_options($<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+endif()
+if(PX_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link) # libFuzzer follows the branches taken
 endif()
 if(PX_COVERAGE)
     add_compile_options(--coverage)

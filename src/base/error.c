@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+PX_PRINTF(4, 0)
 static void fill(struct proximadb_error *reterr, int status, int64_t row_index, const char *format,
                  va_list args)
 {
