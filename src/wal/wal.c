@@ -62,6 +62,8 @@ void px_wal__set_read_only(struct px_wal *wal, const struct proximadb_error *err
 {
     px_log_write(wal->options.log, PROXIMADB_LOG_ERROR, "collection '%s' is read-only: %s",
                  wal->collection, error->message);
+    if (atomic_load(&wal->read_only))
+        return; /* the first reason is the cause of the others */
     snprintf(wal->read_only_reason, sizeof wal->read_only_reason, "%s", error->message);
     atomic_store(&wal->read_only, true);
 }
@@ -108,6 +110,9 @@ static int close_active(struct px_wal *wal, struct proximadb_error *reterr)
     if (rc != PROXIMADB_OK)
         return rc;
     px_wal_file_close(&wal->active, false);
+    pthread_mutex_lock(&wal->lock);
+    wal->active_bytes = 0;
+    pthread_mutex_unlock(&wal->lock);
     return PROXIMADB_OK;
 }
 

@@ -3,6 +3,7 @@
 
 #include "avro/container.h"
 #include "base/clock.h"
+#include "codec/varint.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -55,19 +56,41 @@ static const char *check_entries(const struct px_container_block *block, int64_t
     return at == end ? NULL : "a block is longer than its entries";
 }
 
-/* Whether a valid block of entries with the next or a higher LSN begins anywhere behind `offset`:
- * each begins behind a sync marker. */
+/* Whether a block of entries with the next or a higher LSN begins at `offset`. */
+static bool is_later_block(const struct px_wal_reader *reader, uint64_t offset)
+{
+    struct px_container_block block;
+    return offset < reader->limit && read_frame(reader, offset, &block) == NULL &&
+           block.object_count > 0 && check_entries(&block, reader->next_lsn, true) == NULL;
+}
+
+/* Where the block at `offset` ends by its own size, whatever stands there; the limit if it has none. */
+static uint64_t claimed_end(const struct px_wal_reader *reader, uint64_t offset)
+{
+    const uint8_t *begin = reader->file.data;
+    const uint8_t *limit = begin + reader->limit;
+    int64_t count, size;
+    const uint8_t *at = px_varint_read_long(begin + offset, limit, &count);
+    if (at != NULL)
+        at = px_varint_read_long(at, limit, &size);
+    if (at == NULL || size < 0 || size > limit - at || limit - at - size < PX_WAL_SYNC_BYTES)
+        return reader->limit;
+    return (uint64_t)(at - begin) + (uint64_t)size + PX_WAL_SYNC_BYTES;
+}
+
+/* Whether there is a valid block behind the bad one at `offset`: where that one says it ends, in case
+ * its end is what is bad, or behind any sync marker. */
 static bool valid_block_follows(const struct px_wal_reader *reader, uint64_t offset)
 {
     const uint8_t *begin = reader->file.data;
-    const uint8_t *at = begin + offset;
     const uint8_t *limit = begin + reader->limit;
+    const uint8_t *at = begin + offset;
+    if (is_later_block(reader, claimed_end(reader, offset)))
+        return true;
     while ((at = memmem(at, (size_t)(limit - at), reader->header.sync_marker, PX_WAL_SYNC_BYTES)) !=
            NULL) {
-        struct px_container_block block;
         at += PX_WAL_SYNC_BYTES;
-        if (read_frame(reader, (uint64_t)(at - begin), &block) == NULL && block.object_count > 0 &&
-            check_entries(&block, reader->next_lsn, true) == NULL)
+        if (is_later_block(reader, (uint64_t)(at - begin)))
             return true;
     }
     return false;
