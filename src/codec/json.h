@@ -23,9 +23,10 @@ enum { PX_JSON_DEEPEST = 64 };
 PX_MUST_CHECK int px_json_parse(struct px_slice text, yyjson_doc **ret_doc,
                                 struct proximadb_error *reterr);
 
-/* Likewise, for values that must come and go without loss: a number that neither a 64-bit integer nor
- * a finite double holds is a raw text (yyjson_is_raw) rather than rounded or an error. The document
- * is made in `memory` (kept; no allocation) if that suffices, about 12 bytes for each of text. */
+/* Likewise, for values that must come and go without loss: a number that neither a 64-bit integer
+ * nor a finite double holds is a raw text (yyjson_is_raw) rather than rounded or an error. The
+ * document is made in `memory` (kept; no allocation) if that suffices, about 12 bytes for each of
+ * text. */
 PX_MUST_CHECK int px_json_parse_exact(struct px_slice text, void *memory, size_t memory_bytes,
                                       yyjson_doc **ret_doc, struct proximadb_error *reterr);
 

@@ -1,6 +1,6 @@
 /*
- * collection: what a collection is: its name, dimension, metric and filterable fields, with the rules
- * for each, and the JSON that says so on disk.
+ * collection: what a collection is: its name, dimension, metric and filterable fields, with the
+ * rules for each, and the JSON that says so on disk.
  *
  * Threads: a description does not change once it is published; a changed one is a new object.
  */
@@ -40,7 +40,8 @@ struct px_collection {
     struct px_field fields[PX_MOST_FIELDS]; /* the first field_count, sorted by name */
 };
 
-/* field_id of the columns that every part has; filterable fields get ids from PX_FIRST_FIELD_ID on. */
+/* field_id of the columns that every part has; filterable fields get theirs from PX_FIRST_FIELD_ID
+ * on. */
 enum {
     PX_COLUMN_ID = 1,
     PX_COLUMN_VERSION = 2,
@@ -91,8 +92,8 @@ PX_MUST_CHECK int px_collection_fit(const struct px_collection *collection,
                                     struct px_slice metadata, struct px_buffer *buffer,
                                     struct px_slice *ret_fitted, struct proximadb_error *reterr);
 
-/* The words of the enums: "cosine", "HNSW", "exact", "string_array"... Parsing ignores case; false,
- * and *ret untouched, for an unknown word. */
+/* The words of the enums: "cosine", "HNSW", "exact", "string_array"... Parsing ignores case;
+ * false, and *ret untouched, for an unknown word. */
 const char *px_metric_name(enum proximadb_metric metric);
 const char *px_index_type_name(enum proximadb_index_type type);
 const char *px_storage_name(enum proximadb_storage storage);
@@ -102,8 +103,9 @@ bool px_index_type_parse(struct px_slice word, int *ret_type);
 bool px_storage_parse(struct px_slice word, int *ret_storage);
 bool px_field_type_parse(struct px_slice word, int *ret_type);
 
-/* The file metadata/collections/{name}.json (docs/format/collection.md): to JSON, and back with every
- * rule checked. PROXIMADB_CORRUPT with what is wrong; PROXIMADB_INVALID for a newer format. */
+/* The file metadata/collections/{name}.json (docs/format/collection.md): to JSON, and back with
+ * every rule checked. Keys that this version does not know are ignored. PROXIMADB_CORRUPT with what
+ * is wrong; PROXIMADB_INVALID for a newer format; PROXIMADB_UNIMPLEMENTED as px_collection_init(). */
 void px_collection_to_json(const struct px_collection *collection, struct px_buffer *buffer);
 PX_MUST_CHECK int px_collection_from_json(struct px_slice json, struct px_collection *collection,
                                           struct proximadb_error *reterr);

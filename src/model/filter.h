@@ -5,7 +5,7 @@
  *      category = 'net' AND price < $max AND tag IN ('a', 'b') AND NOT archived
  *
  * docs/FILTERS.md has the grammar and the meaning, which is SQL's three-valued logic, so that the
- * same text means the same in DuckDB over our Parquet files. A row matches where the result is true.
+ * same text means the same in DuckDB over our Parquet files. A row matches where it is true.
  *
  * Limits: 1 MiB of text, 100,000 nodes, 200 levels. What does not parse is an error with its
  * position and what was expected there; nothing is ever ignored.

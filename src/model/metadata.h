@@ -10,12 +10,12 @@
  *                      1 boolean, 2 long, 3 double, 4 string, 5 array<string>), then the value
  *      ...     1       0, the end of the map
  *
- * An array in it is canonical as well: one block without a byte size, or the zero alone. Integers need
- * not be in their shortest form, so equal maps may differ in bytes.
+ * An array in it is canonical as well: one block without a byte size, or the zero alone. Integers
+ * need not be in their shortest form, so equal maps may differ in bytes.
  *
- * Limits, checked once by px_metadata_read(): at most 1,024 entries, keys of 1 to 256 bytes, each key
- * once, strings of valid UTF-8 without NUL, doubles finite, 1 MiB in all. Everything behind it trusts
- * the bytes.
+ * Limits, checked once by px_metadata_read(): at most 1,024 entries, keys of 1 to 256 bytes, each
+ * key once, strings of valid UTF-8 without NUL, doubles finite, 1 MiB in all. Everything behind it
+ * trusts the bytes.
  *
  * Threads: any thread; nothing here has state.
  */
@@ -66,8 +66,8 @@ bool px_metadata_next(struct px_metadata_walk *walk, struct px_slice *ret_key,
 bool px_metadata_find(struct px_slice metadata, struct px_slice key, struct px_value *ret_value);
 
 /*
- * Building: begin, put each entry (distinct keys), finish. The count is written by begin, so it must
- * be known. Failures mark the buffer.
+ * Building: begin, put each entry (distinct keys), finish. The count is written by begin, so it
+ * must be known. Failures mark the buffer.
  */
 void px_metadata_begin(struct px_buffer *buffer, size_t entry_count);
 void px_metadata_put(struct px_buffer *buffer, struct px_slice key, const struct px_value *value);
@@ -76,21 +76,22 @@ void px_metadata_finish(struct px_buffer *buffer, size_t entry_count);
 /* Appends an Avro array<string> block to `buffer`, for px_value.as.array. */
 void px_strings_write(struct px_buffer *buffer, const struct px_slice *strings, size_t count);
 
-/* Appends `old` with `changes` merged in: a key of changes replaces, in its old place, a null removes.
- * Both canonical, and not in `buffer`. The result is canonical; PROXIMADB_INVALID if it exceeds the
- * limits, and the buffer is then as before. */
+/* Appends `old` with `changes` merged in: a key of changes replaces, in its old place, a null
+ * removes. Both canonical, and not in `buffer`. The result is canonical; PROXIMADB_INVALID if it
+ * exceeds the limits, and the buffer is then as before. */
 PX_MUST_CHECK int px_metadata_merge(struct px_slice old, struct px_slice changes,
                                     struct px_buffer *buffer, struct proximadb_error *reterr);
 
 /* Appends the metadata as a JSON object: doubles carry '.' or an exponent, longs neither, so that
- * px_metadata_from_json() gives the same types again. Keys for which skip() is true are left out. */
+ * px_metadata_from_json() gives the same types again. Keys for which skip() is true are left out;
+ * skip may be NULL. */
 void px_metadata_to_json(struct px_slice metadata, bool (*skip)(void *context, struct px_slice key),
                          void *context, struct px_buffer *buffer);
 
-/* Appends the canonical form of a JSON object. A number with '.' or exponent is a double, any other a
- * long. PROXIMADB_INVALID: not an object, a value that is no metadata (an object, an array of other
- * than strings, a number that is too large), or a rule of above broken; with the key, and the buffer
- * is as before. */
+/* Appends the canonical form of a JSON object. A number with '.' or exponent is a double, any
+ * other a long. PROXIMADB_INVALID: not an object, a value that is no metadata (an object, an array
+ * of other than strings, a number that is too large), or a rule of above broken; with the key, and
+ * the buffer is as before. */
 PX_MUST_CHECK int px_metadata_from_json(struct px_slice json, struct px_buffer *buffer,
                                         struct proximadb_error *reterr);
 

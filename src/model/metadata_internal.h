@@ -1,6 +1,6 @@
 /*
- * metadata_internal: what the files of metadata share: the set of keys that finds a repeated one, and
- * the writing of single pieces.
+ * metadata_internal: what the files of metadata share: the set of keys that finds a repeated one,
+ * and the writing of single pieces.
  */
 #ifndef PX_MODEL_METADATA_INTERNAL_H
 #define PX_MODEL_METADATA_INTERNAL_H
@@ -9,8 +9,8 @@
 
 /*
  * The keys of one map, in the caller's frame, so that a row costs no allocation. A few keys are
- * compared one by one, which is faster than hashing them; more are found through an open-addressing
- * table that is half full at most.
+ * compared one by one, which is faster than hashing them; more are found through an
+ * open-addressing table that is half full at most.
  */
 struct px_metadata_keys {
     uint32_t count;

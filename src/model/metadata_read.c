@@ -76,8 +76,8 @@ static bool is_text(struct px_slice string)
     return left == 0 || (memchr(at, 0, left) == NULL && px_utf8_validate(px_slice_of(at, left)));
 }
 
-/* The head of a block: the count of its items, 0 behind the last block, and, where the writer gave a
- * byte size, the end that it promises; NULL otherwise. */
+/* The head of a block: the count of its items, 0 behind the last block, and, where the writer gave
+ * a byte size, the end that it promises; NULL otherwise. */
 static int read_block_head(struct reading *reading, int64_t *ret_count, const uint8_t **ret_end)
 {
     const uint8_t *begin = reading->at;

@@ -1,18 +1,17 @@
 /*
  * value: one metadata value: null, boolean, long, double, string, or an array of strings.
  *
- * A value is a view: strings and arrays point into the bytes they were read from, and live as long as
- * those. An array is kept as Avro wrote it (one block, no byte size): a count, the strings, a zero; or
- * a zero alone, when it is empty.
+ * A value is a view: strings and arrays point into the bytes they were read from, and live as long
+ * as those. An array is kept as Avro wrote it (one block, no byte size): a count, the strings, a
+ * zero; or a zero alone, when it is empty.
  *
  * Threads: any thread; nothing here has state.
  */
 #ifndef PX_MODEL_VALUE_H
 #define PX_MODEL_VALUE_H
 
+#include "base/error.h"
 #include "base/slice.h"
-
-#include <proximadb.h>
 
 struct px_value {
     enum proximadb_value_kind kind;
@@ -36,13 +35,14 @@ enum px_class {
 
 enum px_class px_value_class(enum proximadb_value_kind kind);
 
-/* The word for a kind in messages: "null", "boolean", "long", "double", "string", "string_array". */
+/* The word for a kind in messages: "null", "boolean", "long", "double", "string" or
+ * "string_array". */
 const char *px_value_kind_name(enum proximadb_value_kind kind);
 
 /*
- * SQL's comparison: true and *ret_order (< 0, 0, > 0), or false where it is unknown, because a value
- * is null or the two are of different classes. false < true; numbers exactly; strings bytewise;
- * arrays by their first strings that differ, a shorter one before what it begins.
+ * SQL's comparison: true and *ret_order (< 0, 0, > 0), or false where it is unknown, because a
+ * value is null or the two are of different classes. false < true; numbers exactly; strings
+ * bytewise; arrays by their first strings that differ, a shorter one before what it begins.
  */
 bool px_value_compare(const struct px_value *a, const struct px_value *b, int *ret_order);
 
