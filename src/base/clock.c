@@ -43,7 +43,7 @@ void px_clock_format(int64_t wall_ms, char text[PX_CLOCK_TEXT_BYTES])
     }
     time_t seconds = (time_t)seconds_down;
     struct tm parts;
-    if (gmtime_r(&seconds, &parts) == NULL || parts.tm_year < -1900 ||
+    if (gmtime_r(&seconds, &parts) == NULL || parts.tm_year < 1000 - 1900 ||
         parts.tm_year > 9999 - 1900) {
         snprintf(text, PX_CLOCK_TEXT_BYTES, "%lld ms", (long long)wall_ms);
         return;

@@ -20,12 +20,12 @@ extern const struct px_clock px_clock_system;
 /* The system's monotonic clock in nanoseconds, for measuring. */
 int64_t px_clock_now_ns(void);
 
-/* Formats a wall time as "2024-01-15T12:00:00.123Z" (25 bytes with the NUL); outside of the years 0
- * to 9999 as "-62167219200001 ms". */
+/* Formats a wall time as "2024-01-15T12:00:00.123Z" (25 bytes with the NUL); outside of the years
+ * 1000 to 9999 as "-30610224000001 ms". */
 enum { PX_CLOCK_TEXT_BYTES = 32 };
 void px_clock_format(int64_t wall_ms, char text[PX_CLOCK_TEXT_BYTES]);
 
-/* Reads what px_clock_format() writes for a year of 1000 to 9999; -1 if the text is anything else. */
+/* Reads a time of the first form that px_clock_format() writes; -1 if the text is anything else. */
 int64_t px_clock_parse(const char *text);
 
 #endif /* PX_BASE_CLOCK_H */

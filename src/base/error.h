@@ -28,7 +28,7 @@ int px_fail_numbers(struct proximadb_error *reterr, int status, int64_t row_inde
 /* The one error of a failed allocation. */
 int px_fail_no_memory(struct proximadb_error *reterr);
 
-/* Puts "CONTEXT: " in front of the message of a filled-in error; the rest stays. NULL is allowed. */
+/* Puts "CONTEXT: " in front of the message of a filled-in error; the rest stays. May be NULL. */
 void px_error_context(struct proximadb_error *reterr, const char *format, ...) PX_PRINTF(2, 3);
 
 /* Says which row of a batch an already filled-in error is about, unless it says so already. */

@@ -2,13 +2,15 @@
 
 #include "os/path.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DEEPEST_FOLDER = 8 };
+enum {
+    DEEPEST_FOLDER = 8,
+    MORE_BYTES = 64 * 1024, /* read at a time beyond the size that a file was said to have */
+};
 
 int px_fail_file(struct proximadb_error *reterr, const char *format, ...)
 {
@@ -25,30 +27,63 @@ int px_fail_file(struct proximadb_error *reterr, const char *format, ...)
     return px_fail(reterr, PROXIMADB_IO, "%s", text);
 }
 
+static int fail_too_large(const char *path, size_t limit_bytes, struct proximadb_error *reterr)
+{
+    return px_fail(reterr, PROXIMADB_CORRUPT, "'%s' is larger than the %zu bytes it may have", path,
+                   limit_bytes);
+}
+
+/* Appends what is in the file, which is expected_bytes by what was said of it; the limit holds for
+ * what is really there. */
+static int append_content(struct px_fs *fs, int fd, const char *path, size_t expected_bytes,
+                          size_t limit_bytes, struct px_buffer *buffer,
+                          struct proximadb_error *reterr)
+{
+    const size_t begin = buffer->size_bytes;
+    size_t want_bytes = expected_bytes;
+    for (;;) {
+        void *room = px_buffer_reserve(buffer, want_bytes);
+        if (room == NULL)
+            return px_buffer_status(buffer, reterr);
+        int64_t got = fs->read_at(fs, fd, room, want_bytes, buffer->size_bytes - begin);
+        if (got < 0)
+            return px_fail_file(reterr, "cannot read '%s'", path);
+        buffer->size_bytes += (size_t)got;
+        if ((size_t)got < want_bytes)
+            return PROXIMADB_OK;
+
+        size_t read_bytes = buffer->size_bytes - begin;
+        uint8_t next;
+        got = fs->read_at(fs, fd, &next, 1, read_bytes);
+        if (got < 0)
+            return px_fail_file(reterr, "cannot read '%s'", path);
+        if (got == 0)
+            return PROXIMADB_OK;
+        if (read_bytes >= limit_bytes)
+            return fail_too_large(path, limit_bytes, reterr);
+        size_t left_bytes = limit_bytes - read_bytes;
+        want_bytes = left_bytes < MORE_BYTES ? left_bytes : MORE_BYTES;
+    }
+}
+
 int px_file_read(struct px_fs *fs, const char *path, size_t limit_bytes, struct px_buffer *buffer,
                  struct proximadb_error *reterr)
 {
+    /* The kind is asked for first: opening a pipe would wait for its other end. */
     struct px_fs_info info;
     if (fs->info(fs, path, &info) < 0)
-        return px_fail(reterr, PROXIMADB_IO, "cannot read '%s'", path);
+        return px_fail_file(reterr, "cannot read '%s'", path);
     if (info.kind != PX_FS_FILE)
         return px_fail(reterr, PROXIMADB_CORRUPT, "'%s' is not a file", path);
     if (info.size_bytes > limit_bytes)
-        return px_fail(reterr, PROXIMADB_CORRUPT, "'%s' has %llu bytes; at most %zu were expected",
-                       path, (unsigned long long)info.size_bytes, limit_bytes);
-    size_t size = (size_t)info.size_bytes;
-    void *room = px_buffer_reserve(buffer, size);
-    if (room == NULL)
-        return px_buffer_status(buffer, reterr);
+        return fail_too_large(path, limit_bytes, reterr);
     int fd = fs->open(fs, path, PX_FS_READ);
     if (fd < 0)
-        return px_fail(reterr, PROXIMADB_IO, "cannot open '%s'", path);
-    int64_t got = fs->read_at(fs, fd, room, size, 0);
-    int rc = PROXIMADB_OK;
-    if (got < 0)
-        rc = px_fail(reterr, PROXIMADB_IO, "cannot read '%s'", path);
-    else
-        buffer->size_bytes += (size_t)got;
+        return px_fail_file(reterr, "cannot open '%s'", path);
+    const size_t begin = buffer->size_bytes;
+    int rc = append_content(fs, fd, path, (size_t)info.size_bytes, limit_bytes, buffer, reterr);
+    if (rc != PROXIMADB_OK)
+        buffer->size_bytes = begin;
     (void)fs->close(fs, fd);
     return rc;
 }
@@ -56,16 +91,26 @@ int px_file_read(struct px_fs *fs, const char *path, size_t limit_bytes, struct 
 bool px_file_exists(struct px_fs *fs, const char *path)
 {
     struct px_fs_info info;
-    return fs->info(fs, path, &info) >= 0;
+    return fs->info(fs, path, &info) >= 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+/* "PATH/." is the folder itself where `path` is a symbolic link to one. */
+static bool is_folder(struct px_fs *fs, const char *path)
+{
+    struct px_path behind;
+    struct px_fs_info info;
+    return px_path_format(&behind, NULL, "%s/.", path) == PROXIMADB_OK &&
+           fs->info(fs, behind.text, &info) >= 0 && info.kind == PX_FS_FOLDER;
 }
 
 int px_folder_make(struct px_fs *fs, const char *path, struct proximadb_error *reterr)
 {
     struct px_path parent;
+    if (strlen(path) >= sizeof parent.text)
+        return px_path_format(&parent, reterr, "%s", path);
     if (fs->make_folder(fs, path) < 0) {
         int saved = errno;
-        struct px_fs_info info;
-        if (saved != EEXIST || fs->info(fs, path, &info) < 0 || info.kind != PX_FS_FOLDER) {
+        if (saved != EEXIST || !is_folder(fs, path)) {
             errno = saved;
             return px_fail_file(reterr, "cannot make the folder '%s'", path);
         }
@@ -111,7 +156,11 @@ static int remove_below(struct px_fs *fs, const char *path, int depth,
 
 int px_folder_remove(struct px_fs *fs, const char *path, struct proximadb_error *reterr)
 {
-    return remove_below(fs, path, 0, reterr);
+    struct px_fs_info info;
+    if (fs->info(fs, path, &info) < 0)
+        return errno == ENOENT ? PROXIMADB_OK
+                               : px_fail_file(reterr, "cannot remove the folder '%s'", path);
+    return remove_entry(fs, path, info.kind, 0, reterr);
 }
 
 struct listing {

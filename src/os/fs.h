@@ -42,14 +42,15 @@ struct px_fs {
 
     /* The number of bytes read: fewer than size_bytes only at the end of the file. */
     int64_t (*read_at)(struct px_fs *fs, int fd, void *data, size_t size_bytes, uint64_t offset);
-    /* Writes all pieces, one after the other, from `offset` on. */
+    /* Writes all pieces, one after the other, from `offset` on. On failure any part of them may
+     * have been written. */
     int (*write_at)(struct px_fs *fs, int fd, const struct px_slice *pieces, size_t count,
                     uint64_t offset);
     int (*truncate)(struct px_fs *fs, int fd, uint64_t size_bytes);
     /* Makes the file size_bytes long, with the new bytes zero and their space taken (ENOSPC where
-     * there is none; the file may then be of any size in between). Does nothing to a longer file. */
+     * there is none; the file may then be of any size in between). A longer file stays as it is. */
     int (*allocate)(struct px_fs *fs, int fd, uint64_t size_bytes);
-    int (*sync_data)(struct px_fs *fs, int fd); /* fdatasync: content, and size where it grew */
+    int (*sync_data)(struct px_fs *fs, int fd);             /* fdatasync: content and size */
     int (*sync_folder)(struct px_fs *fs, const char *path); /* names in it, made and removed */
     int (*info)(struct px_fs *fs, const char *path, struct px_fs_info *ret_info);
 
@@ -60,12 +61,13 @@ struct px_fs {
     /* Entries in no order; -1 with ECANCELED if visit stopped it. */
     int (*list)(struct px_fs *fs, const char *path, px_fs_visit *visit, void *context);
 
-    /* A read-only view of the first size_bytes (> 0) of a file, which outlives the descriptor. */
+    /* A read-only view of the first size_bytes (> 0) of a file that changes no more (a double may
+     * copy); it outlives the descriptor. -1 with EINVAL if the file is shorter. */
     int (*map)(struct px_fs *fs, int fd, size_t size_bytes, const void **ret_data);
     int (*unmap)(struct px_fs *fs, const void *data, size_t size_bytes);
 
-    /* An advisory lock against other processes, held until the descriptor is closed; -1 with
-     * EWOULDBLOCK if another has it. */
+    /* An advisory lock against other descriptors, of this process or another, held until this one
+     * is closed; -1 with EWOULDBLOCK if another has it. */
     int (*lock)(struct px_fs *fs, int fd);
 };
 

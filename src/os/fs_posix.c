@@ -76,7 +76,9 @@ static int write_pieces(int fd, struct iovec *pieces, size_t count, uint64_t *of
         ssize_t written = pwritev(fd, pieces, (int)count, (off_t)*offset);
         if (written < 0 && errno == EINTR)
             continue;
-        if (written < 0)
+        if (written == 0)
+            errno = EIO; /* no regular file does this, and going on would never end */
+        if (written <= 0)
             return -1;
         *offset += (uint64_t)written;
         size_t used = consume(pieces, count, (size_t)written);
@@ -136,16 +138,25 @@ static int posix_allocate(struct px_fs *fs, int fd, uint64_t size_bytes)
 static int posix_sync_data(struct px_fs *fs, int fd)
 {
     (void)fs;
-    return fdatasync(fd);
+    int rc;
+    do
+        rc = fdatasync(fd);
+    while (rc < 0 && errno == EINTR);
+    return rc;
 }
 
 static int posix_sync_folder(struct px_fs *fs, const char *path)
 {
     (void)fs;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd, rc;
+    do
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return -1;
-    int rc = fsync(fd);
+    do
+        rc = fsync(fd);
+    while (rc < 0 && errno == EINTR);
     int saved = errno;
     close(fd);
     errno = saved;
@@ -236,6 +247,13 @@ static int posix_list(struct px_fs *fs, const char *path, px_fs_visit *visit, vo
 static int posix_map(struct px_fs *fs, int fd, size_t size_bytes, const void **ret_data)
 {
     (void)fs;
+    struct stat info;
+    if (fstat(fd, &info) < 0)
+        return -1;
+    if (size_bytes > (uint64_t)info.st_size) {
+        errno = EINVAL; /* mmap() would give pages whose touch is a SIGBUS */
+        return -1;
+    }
     void *data = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, fd, 0);
     if (data == MAP_FAILED)
         return -1;

@@ -8,6 +8,7 @@
 int px_path_format(struct px_path *ret_path, struct proximadb_error *reterr, const char *format,
                    ...)
 {
+    ret_path->text[0] = '\0';
     va_list args;
     va_start(args, format);
     int length = vsnprintf(ret_path->text, sizeof ret_path->text, format, args);
@@ -21,14 +22,24 @@ int px_path_format(struct px_path *ret_path, struct proximadb_error *reterr, con
     return rc;
 }
 
+/* The length without slashes at the end; one that is the whole path stays. */
+static size_t without_slashes(const char *path, size_t length)
+{
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    return length;
+}
+
 void px_path_parent(const char *path, struct px_path *ret_parent)
 {
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL) {
-        strncpy(ret_parent->text, ".", sizeof ret_parent->text);
-        return;
+    size_t length = without_slashes(path, strlen(path));
+    while (length > 0 && path[length - 1] != '/')
+        length--;
+    length = without_slashes(path, length);
+    if (length == 0) {
+        path = ".";
+        length = 1;
     }
-    size_t length = slash == path ? 1 : (size_t)(slash - path);
     assert(length < sizeof ret_parent->text);
     memcpy(ret_parent->text, path, length);
     ret_parent->text[length] = '\0';

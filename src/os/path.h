@@ -20,10 +20,11 @@ struct px_path {
 PX_MUST_CHECK int px_path_format(struct px_path *ret_path, struct proximadb_error *reterr,
                                  const char *format, ...) PX_PRINTF(3, 4);
 
-/* The folder that holds `path`: "a/b" for "a/b/c", "." for "c", "/" for "/c". */
+/* The folder that holds `path`, which is at most 4,095 bytes long: "a/b" for "a/b/c" and for
+ * "a/b//c/", "." for "c", "/" for "/c" and for "/". */
 void px_path_parent(const char *path, struct px_path *ret_parent);
 
-/* What stands behind the last '/': "c" for "a/b/c". A view into path. */
+/* What stands behind the last '/': "c" for "a/b/c", "" for "a/b/". A view into path. */
 const char *px_path_name(const char *path);
 
 #endif /* PX_OS_PATH_H */
