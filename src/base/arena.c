@@ -103,3 +103,26 @@ char *px_arena_copy(struct px_arena *arena, const void *data, size_t size_bytes)
     copy[size_bytes] = '\0';
     return copy;
 }
+
+struct px_arena_mark px_arena_mark(const struct px_arena *arena)
+{
+    return (struct px_arena_mark){
+        .chunk = arena->chunks,
+        .chunk_used_bytes = arena->chunks != NULL ? arena->chunks->used_bytes : 0,
+        .used_bytes = arena->used_bytes,
+    };
+}
+
+void px_arena_rewind(struct px_arena *arena, struct px_arena_mark mark)
+{
+    while (arena->chunks != mark.chunk) {
+        struct px_arena_chunk *chunk = arena->chunks;
+        assert(chunk != NULL); /* the mark is of this arena, and not yet rewound over */
+        arena->chunks = chunk->next;
+        arena->held_bytes -= chunk->size_bytes;
+        free(chunk);
+    }
+    if (arena->chunks != NULL)
+        arena->chunks->used_bytes = mark.chunk_used_bytes;
+    arena->used_bytes = mark.used_bytes;
+}

@@ -38,4 +38,16 @@ void *px_arena_calloc(struct px_arena *arena, size_t count, size_t size_bytes);
 /* A copy of the bytes, followed by a NUL that its size does not count; NULL as above. */
 char *px_arena_copy(struct px_arena *arena, const void *data, size_t size_bytes);
 
+/* A place in an arena to go back to. */
+struct px_arena_mark {
+    struct px_arena_chunk *chunk;
+    size_t chunk_used_bytes;
+    size_t used_bytes;
+};
+
+struct px_arena_mark px_arena_mark(const struct px_arena *arena);
+
+/* Frees every piece that was handed out behind the mark. */
+void px_arena_rewind(struct px_arena *arena, struct px_arena_mark mark);
+
 #endif /* PX_BASE_ARENA_H */

@@ -55,12 +55,36 @@ static void test_arena__copies_with_a_nul(void **state)
     px_arena_release(&arena);
 }
 
+static void test_arena__goes_back_to_a_mark(void **state)
+{
+    (void)state;
+    struct px_arena arena = {0};
+    struct px_arena_mark empty = px_arena_mark(&arena);
+    char *kept = px_arena_copy(&arena, "kept", 4);
+    struct px_arena_mark mark = px_arena_mark(&arena);
+    size_t held_bytes = arena.held_bytes;
+    char *next = px_arena_alloc(&arena, 8);
+    for (int round = 0; round < 3; round++) {
+        px_arena_rewind(&arena, mark);
+        assert_ptr_equal(px_arena_alloc(&arena, 8), next); /* the same place is given out again */
+        assert_non_null(px_arena_alloc(&arena, 100000));
+    }
+    px_arena_rewind(&arena, mark);
+    assert_int_equal(arena.held_bytes, held_bytes);
+    assert_int_equal(arena.used_bytes, 5);
+    assert_string_equal(kept, "kept");
+    px_arena_rewind(&arena, empty);
+    assert_int_equal(arena.held_bytes, 0);
+    px_arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arena__pieces_are_aligned_and_separate),
         cmocka_unit_test(test_arena__stops_at_its_ceiling),
         cmocka_unit_test(test_arena__copies_with_a_nul),
+        cmocka_unit_test(test_arena__goes_back_to_a_mark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,39 @@
+/*
+ * collection_store: the files metadata/collections/NAME.json, which say what collections there are.
+ *
+ * The JSON is the commit point of a collection: it is put when everything else of the collection is on
+ * the device, and taken away before anything else is. Each is replaced as a whole.
+ *
+ * Threads: any thread, for different names.
+ */
+#ifndef PX_METADATA_COLLECTION_STORE_H
+#define PX_METADATA_COLLECTION_STORE_H
+
+#include "metadata/data_folder.h"
+#include "model/collection.h"
+
+/* Writes the description of a collection. As px_file_replace(). */
+PX_MUST_CHECK int px_collection_store_put(struct px_data_folder *folder,
+                                          const struct px_collection *collection,
+                                          struct proximadb_error *reterr);
+
+/* Takes a collection away, for good once it returns. A missing one is fine. PROXIMADB_IO: not known. */
+PX_MUST_CHECK int px_collection_store_remove(struct px_data_folder *folder, const char *name,
+                                             struct proximadb_error *reterr);
+
+/* Receives a collection; a failure ends the walk with it. */
+typedef int px_collection_visit(void *context, const struct px_collection *collection,
+                                struct proximadb_error *reterr);
+
+/*
+ * Reads all collections, by name. A file that does not make sense is logged and left alone, and its
+ * folders with it: the others must still be served.
+ */
+PX_MUST_CHECK int px_collection_store_load(struct px_data_folder *folder,
+                                           px_collection_visit *visit, void *context,
+                                           struct proximadb_error *reterr);
+
+/* Whether NAME.json exists, readable or not. */
+bool px_collection_store_has(struct px_data_folder *folder, const char *name);
+
+#endif /* PX_METADATA_COLLECTION_STORE_H */
