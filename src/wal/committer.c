@@ -10,6 +10,7 @@
 
 enum {
     MOST_COMMITTERS = 64,
+    FIRST_ROUND_OPS = 4,
     TICK_MS = 1000,
 };
 
@@ -40,9 +41,10 @@ struct px_commit_lane {
     /* The committer's own. */
     struct op_queue pending; /* taken from submitted, not yet decided */
     struct px_commit_lane *next_in_round;
-    struct px_commit_op *ops[PX_WAL_MOST_ENTRIES];
-    struct px_wal_entry entries[PX_WAL_MOST_ENTRIES];
-    size_t op_count; /* written in this round */
+    struct px_commit_op **ops; /* written in this round */
+    struct px_wal_entry *entries;
+    size_t op_count;
+    size_t op_capacity;
 };
 
 struct committer {
@@ -138,13 +140,32 @@ static bool start_lane(struct px_commit_lane *lane)
     return may_start;
 }
 
+/* Room for one more operation in the round. */
+static bool has_room(struct px_commit_lane *lane)
+{
+    if (lane->op_count < lane->op_capacity)
+        return true;
+    size_t capacity = lane->op_capacity == 0 ? FIRST_ROUND_OPS : 2 * lane->op_capacity;
+    if (capacity > PX_WAL_MOST_ENTRIES)
+        return false;
+    struct px_commit_op **ops = realloc(lane->ops, capacity * sizeof(struct px_commit_op *));
+    if (ops != NULL)
+        lane->ops = ops;
+    struct px_wal_entry *entries = realloc(lane->entries, capacity * sizeof *entries);
+    if (entries != NULL)
+        lane->entries = entries;
+    if (ops == NULL || entries == NULL)
+        return false; /* the round stays smaller */
+    lane->op_capacity = capacity;
+    return true;
+}
+
 /* Decides operations until the round is full or one has to wait. */
 static void decide(struct px_commit_lane *lane)
 {
     uint64_t batch_bytes = 0;
     lane->op_count = 0;
-    while (lane->pending.first != NULL && lane->op_count < PX_WAL_MOST_ENTRIES &&
-           batch_bytes < round_limit_bytes) {
+    while (lane->pending.first != NULL && batch_bytes < round_limit_bytes && has_room(lane)) {
         struct px_commit_op *op = lane->pending.first;
         struct px_wal_entry *entry = &lane->entries[lane->op_count];
         *entry = (struct px_wal_entry){0};
@@ -342,6 +363,13 @@ void px_committers_close(struct px_committers *committers)
     free(committers);
 }
 
+static void lane_free(struct px_commit_lane *lane)
+{
+    free(lane->ops);
+    free(lane->entries);
+    free(lane);
+}
+
 int px_commit_lane_open(struct px_committers *committers, uint64_t hash, struct px_wal *wal,
                         const struct px_commit_handler *handler, void *context,
                         struct px_commit_lane **ret_lane, struct proximadb_error *reterr)
@@ -356,6 +384,10 @@ int px_commit_lane_open(struct px_committers *committers, uint64_t hash, struct 
     lane->context = context;
     queue_init(&lane->submitted);
     queue_init(&lane->pending);
+    if (!has_room(lane)) {
+        lane_free(lane);
+        return px_fail_no_memory(reterr);
+    }
     pthread_mutex_lock(&committer->lock);
     lane->next = committer->lanes;
     committer->lanes = lane;
@@ -380,7 +412,7 @@ void px_commit_lane_close(struct px_commit_lane *lane)
         link = &(*link)->next;
     *link = lane->next;
     pthread_mutex_unlock(&committer->lock);
-    free(lane);
+    lane_free(lane);
 }
 
 void px_commit_lane_submit(struct px_commit_lane *lane, struct px_commit_op *op)
