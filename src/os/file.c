@@ -94,13 +94,13 @@ bool px_file_exists(struct px_fs *fs, const char *path)
     return fs->info(fs, path, &info) >= 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
-/* "PATH/." is the folder itself where `path` is a symbolic link to one. */
+/* "PATH/." is in every folder, also in one that `path` is a symbolic link to, and in nothing else. */
 static bool is_folder(struct px_fs *fs, const char *path)
 {
-    struct px_path behind;
+    struct px_path itself;
     struct px_fs_info info;
-    return px_path_format(&behind, NULL, "%s/.", path) == PROXIMADB_OK &&
-           fs->info(fs, behind.text, &info) >= 0 && info.kind == PX_FS_FOLDER;
+    return px_path_format(&itself, NULL, "%s/.", path) == PROXIMADB_OK &&
+           fs->info(fs, itself.text, &info) >= 0;
 }
 
 int px_folder_make(struct px_fs *fs, const char *path, struct proximadb_error *reterr)

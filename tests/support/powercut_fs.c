@@ -262,8 +262,11 @@ static int change_size(struct px_fs *fs, int fd, uint64_t size_bytes, bool only_
     struct px_powercut *disk = enter_change(fs, false);
     if (disk == NULL)
         return -1;
-    struct px_powercut_node *node = node_of(disk, fd, true);
-    if (node != NULL && (!only_grow || size_bytes > node->file.cached.size_bytes))
+    struct px_powercut_node *node = node_of(disk, fd, false);
+    if (node != NULL && only_grow && size_bytes <= node->file.cached.size_bytes)
+        return leave(disk, 0);
+    node = node_of(disk, fd, true);
+    if (node != NULL)
         px_powercut_file_resize(&node->file, ++disk->last_sequence, size_bytes);
     return leave(disk, node != NULL ? 0 : -1);
 }
@@ -382,6 +385,8 @@ static int may_rename(const struct px_powercut_tree *tree, int from,
     if (to == PX_POWERCUT_NOWHERE)
         return 0;
     const struct px_powercut_node *replaced = tree->nodes[to];
+    if (px_powercut_tree_is_below(tree, to, from))
+        return refuse(ENOTEMPTY);
     if (is_folder && replaced->kind != PX_FS_FOLDER)
         return refuse(ENOTDIR);
     if (!is_folder && replaced->kind == PX_FS_FOLDER)

@@ -70,7 +70,8 @@ static void test_file__is_refused_if_too_large_or_missing_or_no_file(void **stat
     assert_non_null(strstr(error.message, "larger than the 6 bytes"));
     assert_int_equal(px_file_read(posix, ROOT "/none", 6, &buffer, &error), PROXIMADB_IO);
     assert_int_equal(error.os_errno, ENOENT);
-    assert_int_equal(px_file_read(posix, ROOT, 6, &buffer, &error), PROXIMADB_CORRUPT);
+    assert_int_equal(px_file_read(posix, ROOT, 1 << 20, &buffer, &error), PROXIMADB_CORRUPT);
+    assert_string_equal(error.message, "'" ROOT "' is not a file");
     assert_int_equal(buffer.size_bytes, 0);
     px_buffer_init(&buffer, 3);
     assert_int_equal(px_file_read(posix, ROOT "/a", 7, &buffer, &error),
@@ -200,6 +201,28 @@ static void test_file__folder_is_listed_in_order(void **state)
     assert_null(names.items);
 }
 
+/* A folder whose list breaks off. */
+static int list_half(struct px_fs *fs, const char *path, px_fs_visit *visit, void *context)
+{
+    (void)fs, (void)path;
+    assert_true(visit(context, "first", PX_FS_FILE));
+    errno = EIO;
+    return -1;
+}
+
+static void test_file__folder_list_is_whole_or_empty(void **state)
+{
+    (void)state;
+    struct px_fs breaking = px_fs_posix;
+    struct proximadb_error error = {0};
+    struct px_names names;
+    breaking.list = list_half;
+    assert_int_equal(px_folder_list(&breaking, ROOT, &names, &error), PROXIMADB_IO);
+    assert_int_equal(error.os_errno, EIO);
+    assert_int_equal(names.count, 0);
+    assert_null(names.items);
+}
+
 static void test_file__folder_is_removed_with_its_content_but_not_through_links(void **state)
 {
     (void)state;
@@ -270,6 +293,7 @@ int main(void)
         TEST(test_file__folder_is_made_or_found_and_synced),
         TEST(test_file__folder_reports_a_failed_sync_and_a_full_disk),
         TEST(test_file__folder_is_listed_in_order),
+        TEST(test_file__folder_list_is_whole_or_empty),
         TEST(test_file__folder_is_removed_with_its_content_but_not_through_links),
         TEST(test_file__folder_is_not_removed_below_eight_levels),
         TEST(test_file__folder_removal_reports_every_failing_call),
