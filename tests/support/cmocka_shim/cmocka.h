@@ -17,12 +17,12 @@ struct CMUnitTest {
     void (*run)(void **state);
 };
 
-#define cmocka_unit_test(function)                                                                 \
-    {                                                                                              \
-        #function, function                                                                        \
+#define cmocka_unit_test(function) \
+    {                              \
+#function, function        \
     }
 
-#define cmocka_run_group_tests(tests, setup, teardown)                                             \
+#define cmocka_run_group_tests(tests, setup, teardown) \
     px_shim_run((tests), sizeof(tests) / sizeof((tests)[0]))
 
 static inline int px_shim_run(const struct CMUnitTest *tests, size_t count)
@@ -38,18 +38,18 @@ static inline int px_shim_run(const struct CMUnitTest *tests, size_t count)
 
 #define print_message(...) printf(__VA_ARGS__)
 
-#define fail_msg(...)                                                                              \
-    do {                                                                                           \
-        printf("%s:%d: ", __FILE__, __LINE__);                                                     \
-        printf(__VA_ARGS__);                                                                       \
-        printf("\n");                                                                              \
-        exit(1);                                                                                   \
+#define fail_msg(...)                          \
+    do {                                       \
+        printf("%s:%d: ", __FILE__, __LINE__); \
+        printf(__VA_ARGS__);                   \
+        printf("\n");                          \
+        exit(1);                               \
     } while (0)
 
-#define PX_SHIM_ASSERT(condition)                                                                  \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            fail_msg("failed: %s", #condition);                                                    \
+#define PX_SHIM_ASSERT(condition)               \
+    do {                                        \
+        if (!(condition))                       \
+            fail_msg("failed: %s", #condition); \
     } while (0)
 
 #define assert_true(condition)        PX_SHIM_ASSERT(condition)
@@ -58,6 +58,8 @@ static inline int px_shim_run(const struct CMUnitTest *tests, size_t count)
 #define assert_non_null(pointer)      PX_SHIM_ASSERT((pointer) != NULL)
 #define assert_int_equal(a, b)        PX_SHIM_ASSERT((int64_t)(a) == (int64_t)(b))
 #define assert_int_not_equal(a, b)    PX_SHIM_ASSERT((int64_t)(a) != (int64_t)(b))
+#define assert_ptr_equal(a, b)        PX_SHIM_ASSERT((a) == (b))
+#define assert_in_range(a, low, high) PX_SHIM_ASSERT((a) >= (low) && (a) <= (high))
 #define assert_string_equal(a, b)     PX_SHIM_ASSERT(strcmp((a), (b)) == 0)
 #define assert_memory_equal(a, b, n)  PX_SHIM_ASSERT(memcmp((a), (b), (n)) == 0)
 
