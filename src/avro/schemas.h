@@ -71,8 +71,7 @@ PX_MUST_CHECK int px_payload_open(struct px_slice payload, enum px_schema *ret_s
 PX_MUST_CHECK int px_payload_expect(struct px_slice payload, enum px_schema expected,
                                     struct px_slice *ret_datum, struct proximadb_error *reterr);
 
-/* Appends the marker and the fingerprint, behind which the datum goes. A failure marks the buffer.
- * */
+/* Appends the marker and the fingerprint, behind which the datum goes. Failures mark the buffer. */
 void px_payload_begin(struct px_buffer *buffer, enum px_schema schema);
 
 #endif /* PX_AVRO_SCHEMAS_H */

@@ -1,0 +1,6 @@
+#include <proximadb.h>
+
+const char *proximadb_version(void)
+{
+    return PROXIMADB_VERSION;
+}
