@@ -8,8 +8,7 @@
  *
  * The kernels' sums decide only what certainly is not among the nearest; see axis/topk.h for the
  * rest, and for the exact order of the answer, which depends neither on the CPU nor on the sources'
- * order or blocks. Queries and rows must have passed px_norm_classify(); one that did not gets some
- * answer.
+ * order or blocks. A distance that is NaN, which no stored row has, counts as infinite.
  *
  * Threads: any thread; callbacks are made on the caller's. Memory: the arena's, none of it per row.
  */

@@ -1,7 +1,6 @@
 #include "simd/bound.h"
 
 #include <assert.h>
-#include <float.h>
 #include <math.h>
 
 #define UNIT_ROUNDOFF        0x1p-24
@@ -145,15 +144,4 @@ struct px_interval px_bound_interval(const struct px_bound *bound, float sum, do
     }
     assert(false && "a metric that does not exist");
     return anywhere;
-}
-
-enum px_norm_kind px_norm_classify(const void *x, size_t dim_count)
-{
-    float quick = px_kernels_get()->norm_squared(x, dim_count);
-    if (quick >= SMALLEST_SAFE_NORM && quick <= LARGEST_SAFE_NORM)
-        return PX_NORM_REGULAR;
-    double norm = px_norm_squared_exact(x, dim_count);
-    if (!isfinite((float)norm))
-        return PX_NORM_NOT_FINITE;
-    return norm < (double)FLT_MIN ? PX_NORM_TINY : PX_NORM_REGULAR;
 }

@@ -66,14 +66,4 @@ size_t px_bound_select(const struct px_bound *bound, const float *sums, const do
 /* What is certain about one row. */
 struct px_interval px_bound_interval(const struct px_bound *bound, float sum, double scale);
 
-/* What a vector's squared norm, by the canonical routine and rounded to float32, allows. */
-enum px_norm_kind {
-    PX_NORM_REGULAR,
-    PX_NORM_TINY,      /* below FLT_MIN: no direction, so refused under cosine */
-    PX_NORM_NOT_FINITE /* refused under every metric; NaN and infinite components end here */
-};
-
-/* Classifies a vector at the speed of a kernel, except next to a limit. */
-enum px_norm_kind px_norm_classify(const void *x, size_t dim_count);
-
 #endif /* PX_SIMD_BOUND_H */

@@ -1,15 +1,13 @@
 /*
  * Goal: a row that may be near enough is never thrown away because of a kernel's rounding, and
- * nearly all others are. Method: for each level, metric, dimension and magnitude, the canonical
- * distance must lie in the interval and the selection must hold every row within the limit; over
- * ordinary data the intervals must be narrow. Norms next to the limits of float32 are classified as
- * the canonical routine says.
+ * nearly all others are.
+ * Method: for each level, metric, dimension and magnitude, the canonical distance must lie in the
+ * interval and the selection must hold every row within the limit, and over ordinary data the
+ * intervals must be narrow.
  */
 #include "simd/bound.h"
 
 #include "support/px_test.h"
-
-#include <float.h>
 
 enum { ROWS = 64, MOST_DIMS = 2048 };
 
@@ -178,32 +176,6 @@ static void test_bound__lets_nan_and_overflow_through(void **state)
     }
 }
 
-static void test_bound__classifies_norms_at_the_limits_of_float(void **state)
-{
-    (void)state;
-    float x[4] = {0};
-    assert_int_equal(px_norm_classify(x, 4), PX_NORM_TINY);
-    x[0] = 0x1p-63f;
-    assert_int_equal(px_norm_classify(x, 4), PX_NORM_REGULAR); /* squared: FLT_MIN */
-    x[0] = nextafterf(0x1p-63f, 0.0f);
-    assert_int_equal(px_norm_classify(x, 4), PX_NORM_TINY);
-    x[1] = 0x1p-80f; /* adds too little */
-    assert_int_equal(px_norm_classify(x, 4), PX_NORM_TINY);
-    x[1] = 0x1p-70f; /* adds enough */
-    assert_int_equal(px_norm_classify(x, 4), PX_NORM_REGULAR);
-    x[2] = 0x1p64f - 0x1p40f; /* squared: FLT_MAX, rounded */
-    assert_int_equal(px_norm_classify(x, 4), PX_NORM_REGULAR);
-    x[3] = 0x1.8p52f; /* and rounded up */
-    assert_int_equal(px_norm_classify(x, 4), PX_NORM_NOT_FINITE);
-    x[2] = NAN;
-    assert_int_equal(px_norm_classify(x, 4), PX_NORM_NOT_FINITE);
-    x[2] = -INFINITY;
-    assert_int_equal(px_norm_classify(x, 4), PX_NORM_NOT_FINITE);
-    x[2] = 1.0f;
-    x[3] = 1.0f;
-    assert_int_equal(px_norm_classify(x, 4), PX_NORM_REGULAR);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,7 +183,6 @@ int main(void)
         cmocka_unit_test(test_bound__selects_everything_without_a_limit),
         cmocka_unit_test(test_bound__is_narrow_on_ordinary_rows),
         cmocka_unit_test(test_bound__lets_nan_and_overflow_through),
-        cmocka_unit_test(test_bound__classifies_norms_at_the_limits_of_float),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,9 @@
 /*
  * Goal: the collector gives the k first rows by (distance, id), whatever it was told about them and
- * in whatever order, and asks about rows no more than it has to. Method: one-dimensional vectors
- * under l2, whose distance from the origin is their value; a sorted copy is the oracle. Intervals
- * are drawn around the distance, from exact to infinite. Callbacks count.
+ * in whatever order, and asks about rows no more than it has to.
+ * Method: one-dimensional vectors under l2, whose distance from the origin is their value; a sorted
+ * copy is the oracle. Intervals are drawn around the distance, from exact to infinite. Callbacks
+ * count.
  */
 #include "axis/topk.h"
 
