@@ -1,0 +1,95 @@
+/*
+ * part: an open Parquet part: its rows, read where they lie in the mapped file, and which of them are
+ * dead.
+ *
+ * Vectors are read in place; ids walk at most one page; texts are decompressed page by page through a
+ * px_part_reader, which remembers the last page of each column, so that neighbouring rows cost little.
+ * The file is checked at opening as far as its footer goes, and each page at its first touch.
+ *
+ * A part never changes. When compaction has replaced it, it is marked as obsolete, and its file is
+ * removed when it is closed, that is, when the last reader of it is done.
+ *
+ * Threads: any thread; a px_part_reader belongs to one at a time.
+ */
+#ifndef PX_VIPER_PART_H
+#define PX_VIPER_PART_H
+
+#include "base/buffer.h"
+#include "model/collection.h"
+#include "model/record.h"
+#include "os/fs.h"
+#include "viper/dead_rows.h"
+#include "viper/manifest.h"
+
+struct px_part;
+
+/*
+ * Opens the part that `file` (borrowed) describes, below store_folder (borrowed).
+ *
+ * ret_part: free with px_part_close(). PROXIMADB_CORRUPT, naming the file: it is missing, of another
+ * size, of another collection, or damaged. PROXIMADB_UNIMPLEMENTED: of a newer format. PROXIMADB_IO,
+ * PROXIMADB_NO_MEMORY
+ */
+PX_MUST_CHECK int px_part_open(struct px_fs *fs, const char *store_folder,
+                               const struct px_manifest_file *file,
+                               const struct px_collection *collection, struct px_part **ret_part,
+                               struct proximadb_error *reterr);
+
+/* Unmaps the file, and removes it if the part is obsolete. Accepts NULL. */
+void px_part_close(struct px_part *part);
+
+/* Its file goes when the part is closed. */
+void px_part_set_obsolete(struct px_part *part);
+
+const struct px_manifest_file *px_part_file(const struct px_part *part);
+uint32_t px_part_row_count(const struct px_part *part);
+
+/* Which rows are dead. The struct is the part's; writers of it are the shard's business. */
+struct px_dead_rows *px_part_dead_rows(struct px_part *part);
+
+/* Whether any row has an expiry. */
+bool px_part_has_expiry(const struct px_part *part);
+
+/* Rows that lie side by side. */
+struct px_part_block {
+    const float *vectors;
+    size_t stride_bytes;
+    uint32_t first_row;
+    uint32_t row_count;
+};
+
+/* The block that holds `row`. PROXIMADB_CORRUPT, naming the file. */
+PX_MUST_CHECK int px_part_get_block(const struct px_part *part, uint32_t row,
+                                    struct px_part_block *ret_block,
+                                    struct proximadb_error *reterr);
+
+PX_MUST_CHECK int px_part_get_vector(const struct px_part *part, uint32_t row,
+                                     const float **ret_vector, struct proximadb_error *reterr);
+
+struct px_part_reader;
+
+/* part is kept. ret_reader: free with px_part_reader_free(). PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_part_reader_new(const struct px_part *part, struct px_part_reader **ret_reader,
+                                     struct proximadb_error *reterr);
+void px_part_reader_free(struct px_part_reader *reader);
+
+/* Each reads one thing of a row. PROXIMADB_CORRUPT, naming the file; PROXIMADB_NO_MEMORY. */
+
+/* A view into the file. */
+PX_MUST_CHECK int px_part_read_id(struct px_part_reader *reader, uint32_t row,
+                                  struct px_slice *ret_id, struct proximadb_error *reterr);
+PX_MUST_CHECK int px_part_read_version(struct px_part_reader *reader, uint32_t row,
+                                       int64_t *ret_version, struct proximadb_error *reterr);
+/* PX_NEVER for a row without one. */
+PX_MUST_CHECK int px_part_read_expiry(struct px_part_reader *reader, uint32_t row,
+                                      int64_t *ret_expires_at_ms, struct proximadb_error *reterr);
+/* Canonical; a view into the reader until the next read of metadata. */
+PX_MUST_CHECK int px_part_read_metadata(struct px_part_reader *reader, uint32_t row,
+                                        struct px_slice *ret_metadata,
+                                        struct proximadb_error *reterr);
+
+/* The whole row; metadata and document are views into the reader until the next read. */
+PX_MUST_CHECK int px_part_read_record(struct px_part_reader *reader, uint32_t row,
+                                      struct px_record *ret_record, struct proximadb_error *reterr);
+
+#endif /* PX_VIPER_PART_H */

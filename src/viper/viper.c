@@ -1,0 +1,336 @@
+#include "viper/viper.h"
+
+#include "os/file.h"
+#include "viper/part_writer.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const folders[] = {
+    "",         "/vectors",      "/vectors/cluster_000", "/deletes",
+    "/indexes", "/indexes/hnsw", "/indexes/ivf"};
+
+static int make_folder(struct px_fs *fs, const char *folder, const char *name,
+                       struct proximadb_error *reterr)
+{
+    struct px_path path;
+    int rc = px_path_format(&path, reterr, "%s%s", folder, name);
+    return rc == PROXIMADB_OK ? px_folder_make(fs, path.text, reterr) : rc;
+}
+
+int px_viper_create(struct px_fs *fs, const char *folder, struct px_uuid collection_id,
+                    struct proximadb_error *reterr)
+{
+    struct px_manifest manifest = {.collection_id = collection_id};
+    int rc = PROXIMADB_OK;
+    bool unsure;
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0] && rc == PROXIMADB_OK; i++)
+        rc = make_folder(fs, folder, folders[i], reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_manifest_write(fs, folder, &manifest, &unsure, reterr);
+    return rc;
+}
+
+void px_viper_close(struct px_viper *viper)
+{
+    pthread_mutex_destroy(&viper->commit_lock);
+    px_manifest_release(&viper->manifest);
+}
+
+uint32_t px_viper_take_file_number(struct px_viper *viper)
+{
+    pthread_mutex_lock(&viper->commit_lock);
+    uint32_t number = viper->manifest.next_file_number++;
+    pthread_mutex_unlock(&viper->commit_lock);
+    return number;
+}
+
+int px_viper_part_path(struct px_viper *viper, uint32_t cluster, char path[PX_MANIFEST_PATH_BYTES],
+                       struct proximadb_error *reterr)
+{
+    char folder[PX_MANIFEST_PATH_BYTES];
+    snprintf(folder, sizeof folder, "/vectors/cluster_%03u", cluster);
+    snprintf(path, PX_MANIFEST_PATH_BYTES, "vectors/cluster_%03u/part_%03u.parquet", cluster,
+             px_viper_take_file_number(viper));
+    return make_folder(viper->fs, viper->folder.text, folder, reterr);
+}
+
+void px_viper_get_numbers(struct px_viper *viper, struct px_viper_numbers *ret_numbers)
+{
+    struct px_viper_numbers numbers = {0};
+    pthread_mutex_lock(&viper->commit_lock);
+    const struct px_manifest *manifest = &viper->manifest;
+    numbers.part_count = manifest->parts.count;
+    numbers.flushed_lsn = manifest->flushed_lsn;
+    numbers.disk_bytes = manifest->centroids.size_bytes;
+    for (size_t i = 0; i < manifest->parts.count; i++)
+        numbers.disk_bytes += manifest->parts.items[i].size_bytes;
+    for (size_t i = 0; i < manifest->deletes.count; i++)
+        numbers.disk_bytes += manifest->deletes.items[i].size_bytes;
+    pthread_mutex_unlock(&viper->commit_lock);
+    *ret_numbers = numbers;
+}
+
+/* ---- committing ---------------------------------------------------------------------------- */
+
+/* Puts the names of new files on the device: the folder of each. */
+static int sync_folder_of(struct px_viper *viper, const char *path, struct proximadb_error *reterr)
+{
+    struct px_path full, folder;
+    int rc = px_path_format(&full, reterr, "%s/%s", viper->folder.text, path);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    px_path_parent(full.text, &folder);
+    if (viper->fs->sync_folder(viper->fs, folder.text) < 0)
+        return px_fail_file(reterr, "cannot sync the folder '%s'", folder.text);
+    return PROXIMADB_OK;
+}
+
+static void remove_file(struct px_viper *viper, const char *path)
+{
+    struct px_path full;
+    if (path[0] != '\0' &&
+        px_path_format(&full, NULL, "%s/%s", viper->folder.text, path) == PROXIMADB_OK)
+        (void)viper->fs->unlink(viper->fs, full.text);
+}
+
+/* Replaces the manifest by `next`, which is taken. Under commit_lock. *ret_unsure: a crash may find
+ * either; then the files of both must stay. */
+static int commit(struct px_viper *viper, struct px_manifest *next, bool *ret_unsure,
+                  struct proximadb_error *reterr)
+{
+    /* Numbers given out since the copy was made must not be given out again. */
+    next->next_file_number = viper->manifest.next_file_number;
+    int rc = px_manifest_write(viper->fs, viper->folder.text, next, ret_unsure, reterr);
+    if (rc != PROXIMADB_OK) {
+        /* The sequence that may be out there is used up. */
+        if (*ret_unsure)
+            viper->manifest.sequence = next->sequence;
+        px_manifest_release(next);
+        return rc;
+    }
+    px_manifest_release(&viper->manifest);
+    viper->manifest = *next;
+    return PROXIMADB_OK;
+}
+
+/* Writes a delete file and adds it to `next`. Under commit_lock. */
+static int add_deletes(struct px_viper *viper, struct px_delete *deletes, size_t count,
+                       struct px_manifest *next, char path[PX_MANIFEST_PATH_BYTES],
+                       struct proximadb_error *reterr)
+{
+    struct px_manifest_file file;
+    path[0] = '\0';
+    if (count == 0)
+        return PROXIMADB_OK;
+    snprintf(path, PX_MANIFEST_PATH_BYTES, "deletes/deletes_%03u.parquet",
+             viper->manifest.next_file_number++);
+    int rc = px_delete_file_write(viper->fs, viper->folder.text, path, viper->collection_id,
+                                  deletes, count, &file, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = sync_folder_of(viper, path, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_manifest_add(&next->deletes, &file, reterr);
+    return rc;
+}
+
+/* ---- flush --------------------------------------------------------------------------------- */
+
+/* A part of the memtable's live rows. *ret_file has no path where there are none. */
+static int write_rows(struct px_viper *viper, const struct px_viper_flush *flush, uint32_t *moved,
+                      struct px_manifest_file *ret_file, struct proximadb_error *reterr)
+{
+    const struct px_memtable *memtable = flush->memtable;
+    uint32_t row_count = px_memtable_row_count(memtable);
+    int64_t last_lsn = px_memtable_last_lsn(memtable);
+    struct px_part_target target = {.fs = viper->fs, .store_folder = viper->folder.text};
+    struct px_part_writer *writer = NULL;
+    char path[PX_MANIFEST_PATH_BYTES];
+    for (uint32_t row = 0; row < row_count; row++) {
+        struct px_record record;
+        moved[row] = PX_VIPER_NO_ROW;
+        if (!px_memtable_is_live(memtable, row, last_lsn))
+            continue;
+        if (writer == NULL) {
+            target.path = path;
+            int rc = px_viper_part_path(viper, 0, path, reterr);
+            if (rc == PROXIMADB_OK)
+                rc = px_part_writer_open(&target, flush->collection, &writer, reterr);
+            if (rc != PROXIMADB_OK)
+                return rc;
+        }
+        moved[row] = px_part_writer_row_count(writer);
+        px_memtable_get(memtable, row, &record);
+        px_part_writer_add(writer, &record);
+    }
+    *ret_file = (struct px_manifest_file){0};
+    return writer != NULL ? px_part_writer_finish(writer, ret_file, reterr) : PROXIMADB_OK;
+}
+
+/* Lists the new files in the manifest. */
+static int commit_flush(struct px_viper *viper, const struct px_viper_flush *flush,
+                        const struct px_manifest_file *part, bool *ret_unsure,
+                        struct proximadb_error *reterr)
+{
+    struct px_manifest next = {0};
+    char delete_path[PX_MANIFEST_PATH_BYTES] = "";
+    int rc = px_manifest_copy(&viper->manifest, &next, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    if (part->path[0] != '\0')
+        rc = px_manifest_add(&next.parts, part, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = add_deletes(viper, flush->deletes, flush->delete_count, &next, delete_path, reterr);
+    next.flushed_lsn = px_memtable_last_lsn(flush->memtable);
+    next.live_row_count = flush->live_row_count;
+    px_buffer_clear(&next.request_ids);
+    px_buffer_append_slice(&next.request_ids, flush->request_ids);
+    if (rc == PROXIMADB_OK)
+        rc = px_buffer_status(&next.request_ids, reterr);
+    if (rc != PROXIMADB_OK)
+        px_manifest_release(&next);
+    else
+        rc = commit(viper, &next, ret_unsure, reterr);
+    if (rc != PROXIMADB_OK && !*ret_unsure)
+        remove_file(viper, delete_path);
+    return rc;
+}
+
+int px_viper_store_vectors(struct px_viper *viper, const struct px_viper_flush *flush,
+                           struct px_part **ret_part, uint32_t **ret_moved,
+                           struct proximadb_error *reterr)
+{
+    struct px_manifest_file file = {0};
+    struct px_part *part = NULL;
+    bool unsure = false;
+    uint32_t *moved = malloc((px_memtable_row_count(flush->memtable) + 1) * sizeof *moved);
+    if (moved == NULL)
+        return px_fail_no_memory(reterr);
+    int rc = write_rows(viper, flush, moved, &file, reterr);
+    if (rc == PROXIMADB_OK && file.path[0] != '\0') {
+        rc = sync_folder_of(viper, file.path, reterr);
+        /* Reading it back before it counts finds a fault while the log still has the rows. */
+        if (rc == PROXIMADB_OK)
+            rc = px_part_open(viper->fs, viper->folder.text, &file, flush->collection, &part,
+                              reterr);
+    }
+    if (rc == PROXIMADB_OK) {
+        pthread_mutex_lock(&viper->commit_lock);
+        rc = commit_flush(viper, flush, &file, &unsure, reterr);
+        pthread_mutex_unlock(&viper->commit_lock);
+    }
+    if (rc != PROXIMADB_OK) {
+        px_part_close(part);
+        free(moved);
+        if (!unsure)
+            remove_file(viper, file.path);
+        return rc;
+    }
+    *ret_part = part;
+    *ret_moved = moved;
+    return PROXIMADB_OK;
+}
+
+/* ---- compaction ---------------------------------------------------------------------------- */
+
+static bool is_replaced(const struct px_viper_replacement *replacement, const char *path)
+{
+    for (size_t i = 0; i < replacement->old_part_count; i++)
+        if (strcmp(px_part_file(replacement->old_parts[i])->path, path) == 0)
+            return true;
+    return false;
+}
+
+/* The parts that stay, then the new ones. */
+static int replace_in(const struct px_viper_replacement *replacement, struct px_manifest *next,
+                      struct proximadb_error *reterr)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < next->parts.count; i++)
+        if (!is_replaced(replacement, next->parts.items[i].path))
+            next->parts.items[kept++] = next->parts.items[i];
+    next->parts.count = kept;
+    int rc = PROXIMADB_OK;
+    for (size_t i = 0; i < replacement->new_part_count && rc == PROXIMADB_OK; i++)
+        rc = px_manifest_add(&next->parts, &replacement->new_parts[i], reterr);
+    if (rc == PROXIMADB_OK && replacement->centroids != NULL)
+        next->centroids = *replacement->centroids;
+    return rc;
+}
+
+/* Whether a delete file names a row of a part that the manifest lists. */
+struct delete_use {
+    const struct px_manifest *manifest;
+    bool is_used;
+};
+
+static int note_use(void *context, struct px_slice path, uint64_t row, int64_t lsn,
+                    struct proximadb_error *reterr)
+{
+    struct delete_use *use = context;
+    (void)row;
+    (void)lsn;
+    (void)reterr;
+    for (size_t i = 0; i < use->manifest->parts.count && !use->is_used; i++)
+        use->is_used = px_slice_equal(path, px_slice_of_string(use->manifest->parts.items[i].path));
+    return PROXIMADB_OK;
+}
+
+/* Takes delete files whose parts are all gone out of `next`. */
+static int drop_unused_deletes(struct px_viper *viper, struct px_manifest *next,
+                               struct proximadb_error *reterr)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < next->deletes.count; i++) {
+        struct delete_use use = {.manifest = next};
+        int rc = px_delete_file_read(viper->fs, viper->folder.text, &next->deletes.items[i],
+                                     note_use, &use, reterr);
+        if (rc != PROXIMADB_OK)
+            return rc;
+        if (use.is_used)
+            next->deletes.items[kept++] = next->deletes.items[i];
+    }
+    next->deletes.count = kept;
+    return PROXIMADB_OK;
+}
+
+/* Removes the delete and centroid files that only the old manifest lists. Parts are removed when their
+ * last reader is done. */
+static void remove_replaced(struct px_viper *viper, const struct px_manifest *old)
+{
+    const struct px_manifest *present = &viper->manifest;
+    for (size_t i = 0; i < old->deletes.count; i++)
+        if (px_manifest_find(&present->deletes, old->deletes.items[i].path) == NULL)
+            remove_file(viper, old->deletes.items[i].path);
+    if (strcmp(old->centroids.path, present->centroids.path) != 0)
+        remove_file(viper, old->centroids.path);
+}
+
+int px_viper_replace_parts(struct px_viper *viper, const struct px_viper_replacement *replacement,
+                           struct proximadb_error *reterr)
+{
+    struct px_manifest next = {0}, old = {0};
+    char delete_path[PX_MANIFEST_PATH_BYTES] = "";
+    bool unsure = false;
+    int rc = px_manifest_copy(&viper->manifest, &old, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_manifest_copy(&viper->manifest, &next, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = replace_in(replacement, &next, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = drop_unused_deletes(viper, &next, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = add_deletes(viper, replacement->deletes, replacement->delete_count, &next, delete_path,
+                         reterr);
+    if (rc != PROXIMADB_OK)
+        px_manifest_release(&next);
+    else
+        rc = commit(viper, &next, &unsure, reterr);
+    if (rc == PROXIMADB_OK)
+        remove_replaced(viper, &old);
+    else if (!unsure)
+        remove_file(viper, delete_path);
+    px_manifest_release(&old);
+    return rc;
+}

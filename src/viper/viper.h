@@ -1,0 +1,126 @@
+/*
+ * viper: the store of a collection: Parquet parts, delete files, and the manifest that lists them.
+ *
+ *      store/NAME/
+ *        MANIFEST.json
+ *        vectors/cluster_000/part_001.parquet   flushed, not yet clustered
+ *        vectors/cluster_001/part_007.parquet   clustered by compaction
+ *        vectors/centroids_006.parquet          one row per cluster
+ *        deletes/deletes_002.parquet            rows of parts that are dead
+ *        indexes/hnsw/, indexes/ivf/            AXIS's own, derived
+ *
+ * Everything that changes the store does so in one order: new files are written and synced, then the
+ * folders that hold their names, then the manifest is replaced; only behind that may a log or an old part
+ * be removed. If the replacement fails in a way that leaves open which manifest a crash would find,
+ * nothing is removed: both are right.
+ *
+ * Flush and compaction may run at once; each commits under commit_lock. What they read of rows that die
+ * meanwhile, and how the shard's readers move over to the new parts, is the shard's business
+ * (service/shard.h).
+ *
+ * Threads: any thread, but for open and close.
+ */
+#ifndef PX_VIPER_VIPER_H
+#define PX_VIPER_VIPER_H
+
+#include "base/log.h"
+#include "os/path.h"
+#include "viper/delete_file.h"
+#include "viper/memtable.h"
+#include "viper/part.h"
+
+#include <pthread.h>
+
+enum { PX_VIPER_NO_ROW = UINT32_MAX }; /* of a mapping: the row was not carried over */
+
+struct px_viper {
+    struct px_fs *fs;         /* kept */
+    const struct px_log *log; /* kept */
+    struct px_path folder;
+    struct px_uuid collection_id;
+    pthread_mutex_t commit_lock; /* guards: manifest, and the order of commits */
+    struct px_manifest manifest;
+};
+
+/* Makes the folders and the first manifest of a new collection and puts them on the device.
+ * PROXIMADB_IO, PROXIMADB_RESOURCE_EXHAUSTED (disk full), PROXIMADB_NO_MEMORY, PROXIMADB_INVALID (path
+ * too long) */
+PX_MUST_CHECK int px_viper_create(struct px_fs *fs, const char *folder,
+                                  struct px_uuid collection_id, struct proximadb_error *reterr);
+
+/* The parts of a store, with their dead rows marked. */
+struct px_viper_parts {
+    struct px_part **items; /* owned, the array and the parts */
+    size_t count;
+};
+
+/*
+ * Reads the manifest, opens its parts, marks their dead rows, and removes files of ours that it does not
+ * list; files that are not ours are left alone and logged.
+ *
+ * ret_parts: the parts are the caller's to close. PROXIMADB_CORRUPT: manifest, part or delete file missing
+ * or damaged; nothing is removed then. PROXIMADB_IO, PROXIMADB_NO_MEMORY, PROXIMADB_UNIMPLEMENTED
+ */
+PX_MUST_CHECK int px_viper_open(struct px_viper *viper, struct px_fs *fs, const struct px_log *log,
+                                const char *folder, const struct px_collection *collection,
+                                struct px_viper_parts *ret_parts, struct proximadb_error *reterr);
+void px_viper_close(struct px_viper *viper);
+
+/* What a flush stores. Everything is borrowed. */
+struct px_viper_flush {
+    const struct px_collection *collection;
+    const struct px_memtable *memtable; /* frozen */
+    struct px_delete *deletes;          /* rows of parts that its writes killed; reordered */
+    size_t delete_count;
+    uint64_t live_row_count;     /* of the collection, at the memtable's last LSN */
+    struct px_slice request_ids; /* service/request_memory.h's encoding */
+};
+
+/*
+ * Writes the rows of the memtable that are live at its last LSN to a new part, the deletes to a new delete
+ * file, and both into the manifest, whose flushed_lsn is then the memtable's last LSN.
+ *
+ *   ret_part   the new part, open; NULL where no row was live
+ *   ret_moved  one entry for each row of the memtable: its row in the part, or PX_VIPER_NO_ROW; free with
+ *              free(). A row that was killed behind the last LSN is carried over.
+ *
+ * PROXIMADB_RESOURCE_EXHAUSTED (disk full), PROXIMADB_IO, PROXIMADB_NO_MEMORY, PROXIMADB_CORRUPT: the
+ * store is as it was, or will be found so or as intended after a crash; the call may be repeated.
+ */
+PX_MUST_CHECK int px_viper_store_vectors(struct px_viper *viper, const struct px_viper_flush *flush,
+                                         struct px_part **ret_part, uint32_t **ret_moved,
+                                         struct proximadb_error *reterr);
+
+/* What a compaction replaces. Everything is borrowed. */
+struct px_viper_replacement {
+    struct px_part *const *old_parts;
+    size_t old_part_count;
+    const struct px_manifest_file *new_parts; /* written and synced, with their folders */
+    size_t new_part_count;
+    const struct px_manifest_file *centroids; /* likewise; NULL: none */
+    struct px_delete *deletes;                /* of new parts, up to flushed_lsn; reordered */
+    size_t delete_count;
+};
+
+/* Puts new parts into the manifest in place of old ones; the caller holds commit_lock. Delete files whose
+ * parts are all gone leave the manifest. Errors as px_viper_store_vectors(). */
+PX_MUST_CHECK int px_viper_replace_parts(struct px_viper *viper,
+                                         const struct px_viper_replacement *replacement,
+                                         struct proximadb_error *reterr);
+
+/* The number for a new file, each given out once; the caller need not hold commit_lock. */
+uint32_t px_viper_take_file_number(struct px_viper *viper);
+
+/* Makes the folder of a cluster, on the device, and formats the path of a part in it, relative. */
+PX_MUST_CHECK int px_viper_part_path(struct px_viper *viper, uint32_t cluster,
+                                     char path[PX_MANIFEST_PATH_BYTES],
+                                     struct proximadb_error *reterr);
+
+struct px_viper_numbers {
+    uint64_t part_count;
+    uint64_t disk_bytes;
+    int64_t flushed_lsn;
+};
+void px_viper_get_numbers(struct px_viper *viper, struct px_viper_numbers *ret_numbers);
+
+#endif /* PX_VIPER_VIPER_H */
