@@ -17,7 +17,7 @@ struct px_clock {
 /* The system's clocks. */
 extern const struct px_clock px_clock_system;
 
-/* The system's monotonic clock in nanoseconds, for measuring. */
+/* The system's monotonic clock (CLOCK_MONOTONIC) in nanoseconds, for measuring and waiting. */
 int64_t px_clock_now_ns(void);
 
 /* Formats a wall time as "2024-01-15T12:00:00.123Z" (25 bytes with the NUL); outside of the years

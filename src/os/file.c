@@ -94,7 +94,7 @@ bool px_file_exists(struct px_fs *fs, const char *path)
     return fs->info(fs, path, &info) >= 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
-/* "PATH/." is in every folder, also in one that `path` is a symbolic link to, and in nothing else. */
+/* "PATH/." is there in every folder, also in one behind a symbolic link, and in nothing else. */
 static bool is_folder(struct px_fs *fs, const char *path)
 {
     struct px_path itself;

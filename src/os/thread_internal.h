@@ -1,0 +1,21 @@
+/* thread_internal: starting a thread the way all of the engine's own are started. */
+#ifndef PX_OS_THREAD_INTERNAL_H
+#define PX_OS_THREAD_INTERNAL_H
+
+#include "base/error.h"
+
+#include <pthread.h>
+
+enum { PX_THREAD_NAME_BYTES = 16 }; /* the system's limit, NUL included */
+
+/*
+ * Starts run(context) as a thread of that name. It takes no signals, which are the program's and
+ * not the library's, except those that a fault of its own raises (SIGSEGV, SIGBUS and their like):
+ * the system ends a process in which such a signal is blocked, handler or not.
+ *
+ * PROXIMADB_RESOURCE_EXHAUSTED  the system has no more threads or no memory for a stack.
+ */
+PX_MUST_CHECK int px_thread__start(pthread_t *ret_thread, const char *name, void *(*run)(void *),
+                                   void *context, struct proximadb_error *reterr);
+
+#endif /* PX_OS_THREAD_INTERNAL_H */
