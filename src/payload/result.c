@@ -99,7 +99,7 @@ void px_result_begin_hits(struct px_buffer *buffer, size_t hit_count)
     px_encode_block(buffer, hit_count);
 }
 
-void px_result_put_hit(struct px_buffer *buffer, const struct px_hit *hit,
+void px_result_put_hit(struct px_buffer *buffer, const struct px_result_hit *hit,
                        struct px_hit_parts parts)
 {
     const struct px_record *record = hit->record;

@@ -37,7 +37,7 @@ void px_record_writer_finish(struct px_record_writer *writer, const struct px_sl
 
 /* ---- SearchResult: begin, each query's hits in order, finish ------------------------------- */
 
-struct px_hit {
+struct px_result_hit {
     const struct px_record *record;
     double score;
     double distance;
@@ -52,7 +52,7 @@ struct px_hit_parts {
 void px_result_begin_search(struct px_buffer *buffer, size_t query_count);
 /* One query: begin with the number of its hits, put as many, finish with the same number. */
 void px_result_begin_hits(struct px_buffer *buffer, size_t hit_count);
-void px_result_put_hit(struct px_buffer *buffer, const struct px_hit *hit,
+void px_result_put_hit(struct px_buffer *buffer, const struct px_result_hit *hit,
                        struct px_hit_parts parts);
 void px_result_finish_hits(struct px_buffer *buffer, size_t hit_count);
 void px_result_finish_search(struct px_buffer *buffer, size_t query_count);

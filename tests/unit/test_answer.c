@@ -98,7 +98,7 @@ static void put_query(struct px_buffer *buffer, const struct payload_test_row *r
     px_result_begin_hits(buffer, count);
     for (size_t i = 0; i < count; i++) {
         const struct px_record record = record_of(&rows[i], &metadata);
-        const struct px_hit hit = {&record, (double)i, -(double)i};
+        const struct px_result_hit hit = {&record, (double)i, -(double)i};
         px_result_put_hit(buffer, &hit, parts);
     }
     px_result_finish_hits(buffer, count);

@@ -78,7 +78,7 @@ static void test_result__search_results(void **state)
     (void)state;
     const float one = 1.0f;
     struct px_record record = record_of("a", &one);
-    const struct px_hit hit = {&record, 1.0, -2.0};
+    const struct px_result_hit hit = {&record, 1.0, -2.0};
     struct px_buffer buffer = {0};
     record.has_document = true;
     record.document = payload_test_slice("d");
