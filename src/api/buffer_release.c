@@ -1,8 +1,6 @@
-#include <proximadb.h>
+#include "base/buffer.h"
 
 void proximadb_buffer_release(struct proximadb_buffer *buffer)
 {
-    if (buffer->release != NULL)
-        buffer->release(buffer->context);
-    *buffer = (struct proximadb_buffer){0};
+    px_public_buffer_release(buffer);
 }

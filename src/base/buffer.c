@@ -139,3 +139,10 @@ int px_buffer_take(struct px_buffer *buffer, struct proximadb_buffer *ret_public
     px_buffer_init(buffer, buffer->limit_bytes);
     return PROXIMADB_OK;
 }
+
+void px_public_buffer_release(struct proximadb_buffer *buffer)
+{
+    if (buffer->release != NULL)
+        buffer->release(buffer->context);
+    *buffer = (struct proximadb_buffer){0};
+}

@@ -53,4 +53,7 @@ static inline struct px_slice px_buffer_slice(const struct px_buffer *buffer)
 PX_MUST_CHECK int px_buffer_take(struct px_buffer *buffer, struct proximadb_buffer *ret_public,
                                  struct proximadb_error *reterr);
 
+/* What proximadb_buffer_release() does. */
+void px_public_buffer_release(struct proximadb_buffer *buffer);
+
 #endif /* PX_BASE_BUFFER_H */

@@ -12,9 +12,9 @@
 #define PX_SERVICE_REQUEST_MEMORY_H
 
 #include "base/buffer.h"
+#include "payload/batch.h"
 
 enum {
-    PX_REQUEST_ID_BYTES = 16,
     PX_REQUESTS_REMEMBERED = 10000,
     PX_REQUEST_ENCODED_BYTES = 40,
 };

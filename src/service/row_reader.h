@@ -1,0 +1,50 @@
+/*
+ * row_reader: reads rows of a snapshot, wherever they lie, for one request.
+ *
+ * A row is named by the index of its source in the snapshot's view and its place there. Readers of parts
+ * are made when they are first needed and keep the pages they decoded last.
+ *
+ * A damaged part makes functions that cannot return an error give nothing, and sticks: ask
+ * px_row_reader_status() before an answer is given out.
+ *
+ * Threads: externally serialised.
+ */
+#ifndef PX_SERVICE_ROW_READER_H
+#define PX_SERVICE_ROW_READER_H
+
+#include "service/view.h"
+
+struct px_row_reader {
+    const struct px_snapshot *snapshot; /* kept */
+    struct px_part_reader **parts;      /* owned; one for each source, NULL until needed */
+    struct proximadb_error error;
+};
+
+/* PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_row_reader_init(struct px_row_reader *reader,
+                                     const struct px_snapshot *snapshot,
+                                     struct proximadb_error *reterr);
+void px_row_reader_release(struct px_row_reader *reader); /* accepts a zeroed one */
+
+/* PROXIMADB_OK, or the first failure of any function here. */
+PX_MUST_CHECK int px_row_reader_status(const struct px_row_reader *reader,
+                                       struct proximadb_error *reterr);
+
+/* Whether the snapshot sees the row: not killed at its LSN, not expired at its time. */
+bool px_row_reader_is_visible(struct px_row_reader *reader, uint32_t source_index, uint32_t row);
+
+/* A view into the source; empty on failure. */
+struct px_slice px_row_reader_id(struct px_row_reader *reader, uint32_t source_index, uint32_t row);
+
+/* A view into the source; NULL on failure. */
+const void *px_row_reader_vector(struct px_row_reader *reader, uint32_t source_index, uint32_t row);
+
+/* Canonical; valid until the next call for this source; false on failure. */
+bool px_row_reader_metadata(struct px_row_reader *reader, uint32_t source_index, uint32_t row,
+                            struct px_slice *ret_metadata);
+
+/* The whole row; views likewise. False on failure. */
+bool px_row_reader_record(struct px_row_reader *reader, uint32_t source_index, uint32_t row,
+                          struct px_record *ret_record);
+
+#endif /* PX_SERVICE_ROW_READER_H */

@@ -1,0 +1,156 @@
+#include "service/view.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+int px_source_new(uint32_t number, struct px_memtable *memtable, struct px_part *part,
+                  struct px_source **ret_source, struct proximadb_error *reterr)
+{
+    assert(number != 0 && (memtable == NULL) != (part == NULL));
+    struct px_source *source = calloc(1, sizeof *source);
+    if (source == NULL) {
+        px_memtable_free(memtable);
+        px_part_close(part);
+        return px_fail_no_memory(reterr);
+    }
+    atomic_init(&source->reference_count, 1);
+    source->number = number;
+    source->memtable = memtable;
+    source->part = part;
+    *ret_source = source;
+    return PROXIMADB_OK;
+}
+
+struct px_source *px_source_ref(struct px_source *source)
+{
+    atomic_fetch_add_explicit(&source->reference_count, 1, memory_order_relaxed);
+    return source;
+}
+
+/* Recursion follows the targets: from a memtable to its part to the parts of each compaction behind it.
+ * A chain that long is only held together by somebody who looked a row up before the first of them. */
+void px_source_unref(struct px_source *source)
+{
+    if (source == NULL ||
+        atomic_fetch_sub_explicit(&source->reference_count, 1, memory_order_acq_rel) > 1)
+        return;
+    for (uint32_t i = 0; i < source->target_count; i++)
+        px_source_unref(source->targets[i]);
+    free(source->targets);
+    free(source->moved);
+    px_part_reader_free(source->id_reader);
+    px_memtable_free(source->memtable);
+    px_part_close(source->part);
+    free(source);
+}
+
+void px_source_set_moved(struct px_source *source, struct px_moved *moved,
+                         struct px_source **targets, uint32_t target_count)
+{
+    assert(source->moved == NULL);
+    for (uint32_t i = 0; i < target_count; i++)
+        (void)px_source_ref(targets[i]);
+    source->moved = moved;
+    source->targets = targets;
+    source->target_count = target_count;
+}
+
+bool px_source_resolve(struct px_source **source, uint32_t *row)
+{
+    while ((*source)->moved != NULL) {
+        struct px_moved moved = (*source)->moved[*row];
+        if (moved.target == PX_NOT_MOVED)
+            return false;
+        *source = (*source)->targets[moved.target];
+        *row = moved.row;
+    }
+    return true;
+}
+
+uint32_t px_source_row_count(const struct px_source *source)
+{
+    return source->part != NULL ? px_part_row_count(source->part)
+                                : px_memtable_row_count(source->memtable);
+}
+
+int64_t px_source_killed_at(const struct px_source *source, uint32_t row)
+{
+    if (source->part != NULL)
+        return px_dead_rows_killed_at(px_part_dead_rows(source->part), row);
+    return px_memtable_killed_at(source->memtable, row);
+}
+
+bool px_source_has_expiry(const struct px_source *source)
+{
+    return source->part != NULL ? px_part_has_expiry(source->part)
+                                : px_memtable_expiring_count(source->memtable) > 0;
+}
+
+int px_view_new(struct px_source *const *sources, uint32_t source_count, struct px_view **ret_view,
+                struct proximadb_error *reterr)
+{
+    assert(source_count > 0 && sources[source_count - 1]->memtable != NULL);
+    struct px_view *view = malloc(sizeof *view + source_count * sizeof(struct px_source *));
+    if (view == NULL)
+        return px_fail_no_memory(reterr);
+    atomic_init(&view->reference_count, 1);
+    view->source_count = source_count;
+    for (uint32_t i = 0; i < source_count; i++)
+        view->sources[i] = px_source_ref(sources[i]);
+    *ret_view = view;
+    return PROXIMADB_OK;
+}
+
+struct px_view *px_view_ref(struct px_view *view)
+{
+    atomic_fetch_add_explicit(&view->reference_count, 1, memory_order_relaxed);
+    return view;
+}
+
+void px_view_unref(struct px_view *view)
+{
+    if (view == NULL ||
+        atomic_fetch_sub_explicit(&view->reference_count, 1, memory_order_acq_rel) > 1)
+        return;
+    for (uint32_t i = 0; i < view->source_count; i++)
+        px_source_unref(view->sources[i]);
+    free(view);
+}
+
+uint32_t px_view_find(const struct px_view *view, const struct px_source *source)
+{
+    uint32_t index = 0;
+    while (index < view->source_count && view->sources[index] != source)
+        index++;
+    return index;
+}
+
+void px_snapshot_release(struct px_snapshot *snapshot)
+{
+    px_view_unref(snapshot->view);
+    *snapshot = (struct px_snapshot){0};
+}
+
+uint32_t px_snapshot_row_count(const struct px_snapshot *snapshot, uint32_t source_index)
+{
+    const struct px_view *view = snapshot->view;
+    return source_index + 1 == view->source_count
+               ? snapshot->active_row_count
+               : px_source_row_count(view->sources[source_index]);
+}
+
+uint64_t px_snapshot_total_rows(const struct px_snapshot *snapshot)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < snapshot->view->source_count; i++)
+        total += px_snapshot_row_count(snapshot, i);
+    return total;
+}
+
+bool px_snapshot_may_expire(const struct px_snapshot *snapshot)
+{
+    for (uint32_t i = 0; i < snapshot->view->source_count; i++)
+        if (px_source_has_expiry(snapshot->view->sources[i]))
+            return true;
+    return false;
+}

@@ -1,0 +1,102 @@
+/*
+ * view: which memtables and parts a collection consists of, and how a reader holds on to them.
+ *
+ *   source    a memtable or a part, with a number of its own in this process
+ *   view      the sources of one moment: parts, frozen memtables, and last the active memtable
+ *   snapshot  a view with an LSN: the rows of its sources that were visible at that LSN
+ *
+ * Views are never changed but replaced, when a memtable is frozen, flushed, or parts are compacted.
+ * Sources and views are counted references: what a reader holds stays, whatever replaces it; a part's
+ * file is removed when its last reader is done.
+ *
+ * A source that was replaced knows where each of its rows went (`moved`), so that a location that was
+ * looked up before stays good: follow it with px_source_resolve(). The targets are held by the source.
+ *
+ * Threads: references are counted atomically; `moved` and `id_reader` are guarded by the shard's lock.
+ */
+#ifndef PX_SERVICE_VIEW_H
+#define PX_SERVICE_VIEW_H
+
+#include "service/id_index.h"
+#include "viper/memtable.h"
+#include "viper/part.h"
+
+/* Where a row of a replaced source is now. */
+struct px_moved {
+    uint32_t target; /* index into the source's targets, or PX_NOT_MOVED */
+    uint32_t row;
+};
+
+enum { PX_NOT_MOVED = UINT32_MAX }; /* the row was dead and is gone */
+
+struct px_source {
+    atomic_uint reference_count;
+    uint32_t number;              /* never 0 */
+    struct px_memtable *memtable; /* owned; NULL for a part */
+    struct px_part *part;         /* owned; NULL for a memtable */
+
+    struct px_part_reader *id_reader; /* made when first needed; for looking ids up */
+    struct px_moved *moved;           /* owned; one for each row, once the source is replaced */
+    struct px_source **targets;       /* owned, with a reference each */
+    uint32_t target_count;
+};
+
+/* One reference. memtable or part is taken, also on failure. PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_source_new(uint32_t number, struct px_memtable *memtable, struct px_part *part,
+                                struct px_source **ret_source, struct proximadb_error *reterr);
+struct px_source *px_source_ref(struct px_source *source);
+void px_source_unref(struct px_source *source); /* accepts NULL */
+
+/* Records where the rows went. moved and the array of targets are taken; of each target a reference is
+ * taken for the source. */
+void px_source_set_moved(struct px_source *source, struct px_moved *moved,
+                         struct px_source **targets, uint32_t target_count);
+
+/* Follows a row to where it is now: true, and *source and *row changed. False if it is gone. The new
+ * source is held by the old one. */
+bool px_source_resolve(struct px_source **source, uint32_t *row);
+
+/* Its rows; of the active memtable those that are published. */
+uint32_t px_source_row_count(const struct px_source *source);
+
+/* The LSN that killed the row; 0: none. */
+int64_t px_source_killed_at(const struct px_source *source, uint32_t row);
+
+/* Whether any of its rows has an expiry. */
+bool px_source_has_expiry(const struct px_source *source);
+
+struct px_view {
+    atomic_uint reference_count;
+    uint32_t source_count; /* at least 1: the last is the active memtable */
+    struct px_source *sources[];
+};
+
+/* One reference; takes one of each source. PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_view_new(struct px_source *const *sources, uint32_t source_count,
+                              struct px_view **ret_view, struct proximadb_error *reterr);
+struct px_view *px_view_ref(struct px_view *view);
+void px_view_unref(struct px_view *view); /* accepts NULL */
+
+/* The index of a source in the view, or source_count. */
+uint32_t px_view_find(const struct px_view *view, const struct px_source *source);
+
+struct px_snapshot {
+    struct px_view *view;      /* a reference */
+    int64_t lsn;               /* rows of later versions are not seen */
+    int64_t now_ms;            /* rows that expire at or before it are not seen */
+    uint64_t live_count;       /* rows that are seen, expired ones included */
+    uint32_t active_row_count; /* of the last source */
+};
+
+void px_snapshot_release(struct px_snapshot *snapshot); /* accepts a zeroed one */
+
+/* Rows of a source of the snapshot's view. */
+uint32_t px_snapshot_row_count(const struct px_snapshot *snapshot, uint32_t source_index);
+
+/* Of all its sources. */
+uint64_t px_snapshot_total_rows(const struct px_snapshot *snapshot);
+
+/* Whether a row that is seen may have expired. */
+bool px_snapshot_may_expire(const struct px_snapshot *snapshot);
+
+#endif /* PX_SERVICE_VIEW_H */
