@@ -409,8 +409,8 @@ static int append_fitted(const struct px_collection *collection, struct px_slice
     px_metadata_begin(buffer, entry_count);
     while (px_metadata_next(&walk, &key, &value)) {
         const struct px_field *field = px_collection_find_field(collection, key);
-        if (field != NULL && px_field_fit(field, &value, NULL) != PROXIMADB_OK)
-            assert(!"checked before");
+        bool fits = field == NULL || px_field_fit(field, &value, NULL) == PROXIMADB_OK;
+        assert(fits); /* as the caller saw */
         px_metadata_put(buffer, key, &value);
     }
     px_metadata_finish(buffer, entry_count);

@@ -104,8 +104,8 @@ bool px_storage_parse(struct px_slice word, int *ret_storage);
 bool px_field_type_parse(struct px_slice word, int *ret_type);
 
 /* The file metadata/collections/{name}.json (docs/format/collection.md): to JSON, and back with
- * every rule checked. Keys that this version does not know are ignored. PROXIMADB_CORRUPT with what
- * is wrong; PROXIMADB_INVALID for a newer format; PROXIMADB_UNIMPLEMENTED as px_collection_init(). */
+ * every rule checked. Keys that this version does not know are ignored. PROXIMADB_CORRUPT with
+ * what is wrong; PROXIMADB_INVALID for a newer format; PROXIMADB_UNIMPLEMENTED as above. */
 void px_collection_to_json(const struct px_collection *collection, struct px_buffer *buffer);
 PX_MUST_CHECK int px_collection_from_json(struct px_slice json, struct px_collection *collection,
                                           struct proximadb_error *reterr);

@@ -7,8 +7,11 @@
  * docs/FILTERS.md has the grammar and the meaning, which is SQL's three-valued logic, so that the
  * same text means the same in DuckDB over our Parquet files. A row matches where it is true.
  *
- * Limits: 1 MiB of text, 100,000 nodes, 200 levels. What does not parse is an error with its
- * position and what was expected there; nothing is ever ignored.
+ * How it holds: the text becomes a tree whose AND and OR have any number of branches, so that a
+ * long chain is not a deep one; each field has a number, so that one walk over a row's metadata
+ * finds the values of all of them; a list of IN is sorted, so that a member is found by bisection.
+ * What does not parse is an error with its position and what was expected there; nothing is ever
+ * ignored.
  *
  * Threads: a parsed filter is read-only and may be evaluated on several threads.
  */
@@ -21,8 +24,10 @@
 
 enum {
     PX_FILTER_LARGEST_BYTES = 1 << 20,
-    PX_FILTER_MOST_NODES = 100000,
-    PX_FILTER_DEEPEST = 200,
+    PX_FILTER_MOST_NODES = 100000, /* conditions, and members of lists */
+    PX_FILTER_MOST_FIELDS = 256,   /* different ones; their values stand on the evaluator's stack */
+    PX_FILTER_DEEPEST = 200,       /* levels of parentheses */
+    PX_FILTER_LONGEST_PATTERN_BYTES = 4096, /* of LIKE, whose work may be text times pattern */
 };
 
 enum px_truth { PX_FALSE, PX_TRUE, PX_UNKNOWN };
@@ -31,14 +36,16 @@ struct px_filter;
 struct px_collection;
 
 /*
- * Parses `text`. Everything it makes lies in `arena`; text, params and collection are kept.
+ * Parses `text`. Everything it makes lies in `arena`; text and params are kept, collection is
+ * borrowed.
  *
  *   params      canonical metadata: the values of $names; a parameter that is not used is an error
  *               as well, since it is a misspelt one
- *   collection  gives filterable fields their types, so that comparing a field with a literal that it
- *               can never equal is an error; NULL: not checked
+ *   collection  gives filterable fields their types, so that comparing a field with something that
+ *               it can never equal is an error; NULL: not checked
  *
- * PROXIMADB_INVALID with line, column and what was expected; PROXIMADB_NO_MEMORY.
+ * PROXIMADB_INVALID with line, column and what was expected; PROXIMADB_NO_MEMORY, also where the
+ * arena's ceiling is reached.
  */
 PX_MUST_CHECK int px_filter_parse(struct px_slice text, struct px_slice params,
                                   const struct px_collection *collection, struct px_arena *arena,

@@ -161,7 +161,8 @@ static bool stays(struct px_slice key, const struct px_metadata_keys *changed,
     return value->kind != PROXIMADB_VALUE_NULL;
 }
 
-/* Walks over the merged entries and puts them into `buffer`, unless it is NULL; gives the count. */
+/* Walks over the merged entries and puts them into `buffer`, unless it is NULL; gives the count.
+ * */
 static size_t merge_entries(struct px_slice old, struct px_slice changes,
                             const struct px_metadata_keys *old_keys,
                             const struct px_metadata_keys *changed, struct px_buffer *buffer)

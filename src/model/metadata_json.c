@@ -99,18 +99,21 @@ static int put_array(struct px_buffer *buffer, struct px_slice key, yyjson_val *
 static bool value_of(yyjson_val *json, struct px_value *ret_value)
 {
     if (yyjson_is_str(json)) {
-        *ret_value = (struct px_value){PROXIMADB_VALUE_STRING, .as.string = string_of(json)};
+        *ret_value =
+            (struct px_value){.kind = PROXIMADB_VALUE_STRING, .as.string = string_of(json)};
     } else if (yyjson_is_real(json)) {
-        *ret_value = (struct px_value){PROXIMADB_VALUE_DOUBLE, .as.number = yyjson_get_real(json)};
+        *ret_value =
+            (struct px_value){.kind = PROXIMADB_VALUE_DOUBLE, .as.number = yyjson_get_real(json)};
     } else if (yyjson_is_int(json)) {
         if (yyjson_is_uint(json) && yyjson_get_uint(json) > INT64_MAX)
             return false;
-        *ret_value = (struct px_value){PROXIMADB_VALUE_LONG, .as.integer = yyjson_get_sint(json)};
+        *ret_value =
+            (struct px_value){.kind = PROXIMADB_VALUE_LONG, .as.integer = yyjson_get_sint(json)};
     } else if (yyjson_is_bool(json)) {
         *ret_value =
-            (struct px_value){PROXIMADB_VALUE_BOOLEAN, .as.boolean = yyjson_get_bool(json)};
+            (struct px_value){.kind = PROXIMADB_VALUE_BOOLEAN, .as.boolean = yyjson_get_bool(json)};
     } else if (yyjson_is_null(json)) {
-        *ret_value = (struct px_value){PROXIMADB_VALUE_NULL};
+        *ret_value = (struct px_value){.kind = PROXIMADB_VALUE_NULL};
     } else {
         return false;
     }

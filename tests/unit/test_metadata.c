@@ -134,8 +134,10 @@ static void check_random_map(struct px_test_random *random)
     px_buffer_append(&input, "what follows", 12);
 
     struct px_slice metadata;
+    px_buffer_append(&scratch, "what was there", 14);
     assert_int_equal(px_metadata_read(px_buffer_slice(&input), &scratch, &size, &metadata, NULL),
                      PROXIMADB_OK);
+    assert_memory_equal(scratch.data, "what was there", 14);
     assert_int_equal(size, map_size);
     assert_true(px_slice_equal(metadata, px_buffer_slice(&expected)));
     for (size_t cut = 0; cut < map_size; cut++) {
@@ -462,6 +464,9 @@ static void test_metadata__merge_keeps_the_limits(void **state)
     check_merge_limit(wide_map("a", 1000, 1), wide_map("b", 25, 1), PROXIMADB_INVALID);
     check_merge_limit(wide_map("a", 1000, 1), wide_map("a", 1000, 5), PROXIMADB_OK);
     check_merge_limit(wide_map("a", 1, 600000), wide_map("b", 1, 400000), PROXIMADB_OK);
+    /* Two bytes of frame, and 7 of each entry: size, key of 2 bytes, branch, size in 3 bytes. */
+    check_merge_limit(wide_map("a", 1, 600000), wide_map("b", 1, 448560), PROXIMADB_OK);
+    check_merge_limit(wide_map("a", 1, 600000), wide_map("b", 1, 448561), PROXIMADB_INVALID);
     check_merge_limit(wide_map("a", 1, 600000), wide_map("b", 1, 500000), PROXIMADB_INVALID);
 }
 

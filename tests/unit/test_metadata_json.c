@@ -20,7 +20,10 @@ static struct px_buffer from_json(const char *json)
 static void check_json(const char *json, const char *expected)
 {
     struct px_buffer bytes = from_json(json), again = {0};
-    px_metadata_to_json(px_buffer_slice(&bytes), NULL, NULL, &again);
+    size_t size = bytes.size_bytes;
+    assert_int_equal(px_metadata_from_json(px_slice_of_string(json), &bytes, NULL), PROXIMADB_OK);
+    assert_memory_equal(bytes.data, bytes.data + size, size); /* appended */
+    px_metadata_to_json(px_slice_of(bytes.data + size, size), NULL, NULL, &again);
     px_buffer_append_byte(&again, 0);
     assert_string_equal((const char *)again.data, expected);
     px_buffer_release(&bytes);
