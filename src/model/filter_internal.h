@@ -101,8 +101,7 @@ struct px_filter_names {
 int px_filter__names_find(const struct px_filter_name *sorted, uint32_t count,
                           struct px_slice name);
 
-/* The slot of a name, which is added if it is new and below PX_FILTER_MOST_FIELDS; -1 without
- * memory. */
+/* The slot of a name, which is added if it is new; -1 without memory. The caller holds the limit. */
 int px_filter__names_add(struct px_filter_names *names, struct px_slice name,
                          struct px_arena *arena);
 
