@@ -101,7 +101,7 @@ struct px_filter_names {
 int px_filter__names_find(const struct px_filter_name *sorted, uint32_t count,
                           struct px_slice name);
 
-/* The slot of a name, which is added if it is new; -1 without memory. The caller holds the limit. */
+/* The slot of a name, which is added if it is new; -1 without memory. The limit is the caller's. */
 int px_filter__names_add(struct px_filter_names *names, struct px_slice name,
                          struct px_arena *arena);
 
