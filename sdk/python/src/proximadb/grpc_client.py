@@ -1,0 +1,329 @@
+"""The gRPC side of the clients: channels, single attempts, and calls that retry.
+
+`GrpcClient` blocks; `AsyncGrpcClient` is its twin on grpc.aio. Both offer the same coroutines, so
+all that is above them is written once, as coroutines: those of GrpcClient never suspend, and `run`
+drives them to their end without an event loop.
+
+Retries. A read, or a write under a request id (a repeat of which the server answers with the first
+outcome), is tried again with exponential back-off and jitter until the call's timeout is used up,
+when the failure may pass by itself:
+
+    UNAVAILABLE         the connection broke, or the server is starting or closing
+    RESOURCE_EXHAUSTED  with the engine's own reason; without one it is a message limit on the way,
+                        which stays as it is
+    DEADLINE_EXCEEDED   from the server, while the call has time left
+    OUTCOME_UNKNOWN     the repeat tells
+
+Everything else is raised at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Callable, Protocol, TypeVar, Union
+
+import grpc
+import grpc.aio
+
+from proximadb._contract import Method
+from proximadb._version import __version__
+from proximadb.errors import (
+    AlreadyExistsError,
+    CallCancelledError,
+    CollectionNotFoundError,
+    DeadlineExceededError,
+    InvalidArgumentError,
+    OutcomeUnknownError,
+    ProximaDBError,
+    ResourceExhaustedError,
+    UnavailableError,
+    VectorNotFoundError,
+    VersionMismatchError,
+    from_rpc,
+)
+
+T = TypeVar("T")
+
+DEFAULT_PORT = 5678
+
+#: True: TLS with the system's roots. A path: with the roots of that PEM file. Credentials: as is.
+Tls = Union[None, bool, str, Path, grpc.ChannelCredentials]
+
+_MIB = 1 << 20
+
+# Limits of gRPC's own that are lower than the server's, and how soon a dead connection is noticed.
+CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
+    ("grpc.max_send_message_length", 64 * _MIB),  # the server's limit
+    ("grpc.max_receive_message_length", (1 << 31) - 1),  # protobuf's limit
+    ("grpc.http2.max_frame_size", _MIB),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),  # a long compaction sends none for minutes
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.service_config_disable_resolution", 1),  # no DNS question for a TXT record
+    ("grpc.primary_user_agent", f"proximadb-python/{__version__}"),
+)
+
+BACKOFF_FIRST_S = 0.05
+BACKOFF_LIMIT_S = 2.0
+
+_MAY_PASS = (UnavailableError, ResourceExhaustedError, DeadlineExceededError, OutcomeUnknownError)
+
+# Answers to a repeat that settle what became of the attempts before: the request was not applied.
+_SETTLES = (
+    AlreadyExistsError,
+    CollectionNotFoundError,
+    InvalidArgumentError,
+    VectorNotFoundError,
+    VersionMismatchError,
+)
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine that never suspends, as those above GrpcClient do not."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    raise AssertionError("a blocking coroutine suspended")
+
+
+def full_target(target: str) -> str:
+    """host:port, with the default port if there is none."""
+    if "://" in target and not target.startswith(("dns:", "unix:", "ipv4:", "ipv6:")):
+        raise InvalidArgumentError(
+            f'the target is host:port, such as "localhost:5678", not {target}'
+        )
+    has_port = ":" in target.rpartition("]")[2]
+    return target if has_port else f"{target}:{DEFAULT_PORT}"
+
+
+def _credentials(tls: Tls) -> grpc.ChannelCredentials | None:
+    if tls is None or tls is False:
+        return None
+    if tls is True:
+        return grpc.ssl_channel_credentials()
+    if isinstance(tls, (str, Path)):
+        return grpc.ssl_channel_credentials(root_certificates=Path(tls).read_bytes())
+    return tls
+
+
+class Attempt(Protocol):
+    """One try of a call, under way."""
+
+    async def result(self) -> Any:
+        """Waits for the response. Raises grpc.RpcError."""
+
+    def cancel(self) -> None:
+        """Gives up; harmless when it is over."""
+
+
+class Transport(Protocol):
+    """What GrpcClient and AsyncGrpcClient have in common."""
+
+    async def attempt(self, method: Method, request: bytes, timeout: float | None) -> Any:
+        """Sends and waits. Raises grpc.RpcError."""
+
+    def start(self, method: Method, request: bytes, timeout: float | None) -> Attempt:
+        """Sends without waiting."""
+
+    async def compute(self, function: Callable[[], T]) -> T:
+        """Runs a function that takes milliseconds."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits."""
+
+    async def close(self) -> None:
+        """Closes the channel; calls under way are cancelled."""
+
+
+class _Channel:
+    """Target, credentials and metadata of either client, and the callables of its channel."""
+
+    def __init__(self, target: str, api_key: str | None, tls: Tls) -> None:
+        self.target = full_target(target)
+        self._credentials = _credentials(tls)
+        self._metadata = (("authorization", f"Bearer {api_key}"),) if api_key else ()
+        self._callables: dict[str, Any] = {}
+
+    def _open(self, package: Any) -> Any:
+        """A channel of grpc or of grpc.aio."""
+        if self._credentials is None:
+            return package.insecure_channel(self.target, options=CHANNEL_OPTIONS)
+        return package.secure_channel(self.target, self._credentials, options=CHANNEL_OPTIONS)
+
+    def _callable(self, channel: Any, method: Method) -> Any:
+        found = self._callables.get(method.path)
+        if found is None:
+            found = channel.unary_unary(method.path, response_deserializer=method.decode_response)
+            self._callables[method.path] = found
+        return found
+
+
+class GrpcClient(_Channel):
+    """Blocking attempts over one channel. Any thread."""
+
+    def __init__(self, target: str, api_key: str | None, tls: Tls) -> None:
+        super().__init__(target, api_key, tls)
+        self._channel = self._open(grpc)
+
+    async def attempt(self, method: Method, request: bytes, timeout: float | None) -> Any:
+        """Sends and waits."""
+        call = self._callable(self._channel, method)
+        return call(request, timeout=timeout, metadata=self._metadata)
+
+    def start(self, method: Method, request: bytes, timeout: float | None) -> Attempt:
+        """Sends without waiting; gRPC's own threads do the work."""
+        call = self._callable(self._channel, method)
+        return _BlockingAttempt(call.future(request, timeout=timeout, metadata=self._metadata))
+
+    async def compute(self, function: Callable[[], T]) -> T:
+        """Runs the function."""
+        return function()
+
+    async def sleep(self, seconds: float) -> None:
+        """Blocks the thread."""
+        time.sleep(seconds)
+
+    async def close(self) -> None:
+        """Closes the channel."""
+        self._channel.close()
+
+
+class _BlockingAttempt:
+    def __init__(self, future: Any) -> None:
+        self._future = future
+
+    async def result(self) -> Any:
+        return self._future.result()
+
+    def cancel(self) -> None:
+        self._future.cancel()
+
+
+class AsyncGrpcClient(_Channel):
+    """Attempts on the running event loop, to which the channel belongs from its first use."""
+
+    def __init__(self, target: str, api_key: str | None, tls: Tls) -> None:
+        super().__init__(target, api_key, tls)
+        self._channel: Any = None
+        self.is_closed = False
+
+    def start(self, method: Method, request: bytes, timeout: float | None) -> Attempt:
+        """Sends without waiting, when the loop next runs."""
+        if self._channel is None:
+            self._channel = self._open(grpc.aio)
+        call = self._callable(self._channel, method)
+        return _AsyncAttempt(self, call(request, timeout=timeout, metadata=self._metadata))
+
+    async def attempt(self, method: Method, request: bytes, timeout: float | None) -> Any:
+        """Sends and waits."""
+        return await self.start(method, request, timeout).result()
+
+    async def compute(self, function: Callable[[], T]) -> T:
+        """Runs the function on a thread, so that the loop goes on meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(None, function)
+
+    async def sleep(self, seconds: float) -> None:
+        """Lets the loop go on."""
+        await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        """Closes the channel."""
+        self.is_closed = True
+        if self._channel is not None:
+            await self._channel.close()
+
+
+class _AsyncAttempt:
+    def __init__(self, client: AsyncGrpcClient, call: Any) -> None:
+        self._client = client
+        self._call = call
+
+    async def result(self) -> Any:
+        try:
+            return await self._call
+        except asyncio.CancelledError:
+            # Closing the channel ends calls with the exception that belongs to cancelled tasks.
+            if self._client.is_closed:
+                raise CallCancelledError("the client was closed during the call") from None
+            raise
+
+    def cancel(self) -> None:
+        self._call.cancel()
+
+
+class Deadline:
+    """The moment until which a call may be tried again."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self._end = None if timeout is None else time.monotonic() + timeout
+
+    def remaining(self) -> float | None:
+        """Seconds, not below 0; None: without limit."""
+        return None if self._end is None else max(self._end - time.monotonic(), 0.0)
+
+    def allows(self, seconds: float) -> bool:
+        """Whether there is time left after so many seconds."""
+        remaining = self.remaining()
+        return remaining is None or remaining > seconds
+
+
+async def call_with_retries(
+    transport: Transport,
+    method: Method,
+    request: bytes,
+    deadline: Deadline,
+    started: Attempt | None = None,
+) -> Any:
+    """The response of a call that may be repeated; `started` is its first attempt, if any.
+
+    Raises:
+        ProximaDBError: the failure of the last attempt; but OutcomeUnknownError if an attempt
+            ended so and no later one told what became of it.
+    """
+    unknown: OutcomeUnknownError | None = None
+    delay = BACKOFF_FIRST_S
+    while True:
+        try:
+            if started is not None:
+                return await started.result()
+            return await transport.attempt(method, request, deadline.remaining())
+        except grpc.RpcError as failure:
+            error = from_rpc(failure)
+        started = None
+        unknown = error if isinstance(error, OutcomeUnknownError) else unknown
+        pause = delay * random.uniform(0.5, 1.0)
+        if not _may_pass(error) or not deadline.allows(pause):
+            if unknown is None or isinstance(error, _SETTLES):
+                raise error
+            raise unknown from error
+        await transport.sleep(pause)
+        delay = min(2 * delay, BACKOFF_LIMIT_S)
+
+
+async def call_once(
+    transport: Transport, method: Method, request: bytes, deadline: Deadline
+) -> Any:
+    """The response of a call whose repeat would not be harmless.
+
+    Raises:
+        ProximaDBError: the attempt failed.
+    """
+    try:
+        return await transport.attempt(method, request, deadline.remaining())
+    except grpc.RpcError as failure:
+        raise from_rpc(failure) from None
+
+
+def _may_pass(error: ProximaDBError) -> bool:
+    if isinstance(error, ResourceExhaustedError):
+        return error.reason != ""
+    return isinstance(error, _MAY_PASS)
