@@ -1,10 +1,10 @@
 /*
  * gzip: unpacking gzip (RFC 1952) through libdeflate, with a ceiling on what comes out.
  *
- * A kilobyte of gzip can claim to be gigabytes. So unpacking has two steps: px_gzip_size() reads the
- * size that the trailer claims and refuses one that is over the limit or that deflate cannot reach
- * from so few bytes; the caller reserves and allocates exactly that much; px_gzip_unpack() fails
- * unless exactly that much comes out and the checksum is right.
+ * A kilobyte of gzip can claim to be gigabytes. So unpacking has two steps: px_gzip_size() reads
+ * the size that the trailer claims and refuses one that is over the limit or that deflate cannot
+ * reach from so few bytes; the caller reserves and allocates exactly that much; px_gzip_unpack()
+ * fails unless exactly that much comes out and the checksum is right.
  *
  * Only a single member is taken, which is what every gRPC and HTTP client sends.
  *

@@ -1,5 +1,6 @@
 /*
- * protobuf: the wire format of protocol buffers, read in place and written into the caller's memory.
+ * protobuf: the wire format of protocol buffers, read in place and written into the caller's
+ * memory.
  *
  * There are no generated classes: a message is a run of fields, and whoever reads one walks through
  * it with a switch on the field's number. Views point into the message, so the payload of a request
@@ -16,14 +17,14 @@
  *
  *      BYTES      MEANING
  *      varint     number << 3 | wire type
- *      then       VARINT: a varint; FIXED64: 8 bytes; FIXED32: 4 bytes; BYTES: a varint length and as
- *                 many bytes; GROUP: fields up to the end-group tag of the same number
+ *      then       VARINT: a varint; FIXED64: 8 bytes; FIXED32: 4 bytes; BYTES: a varint length and
+ *                 as many bytes; GROUP: fields up to the end-group tag of the same number
  *
  * As the format wants it: fields come in any order, of a repeated scalar field the last one counts,
  * a field of an unexpected number or wire type is passed over.
  *
- * Writing works like snprintf(): what does not fit is counted but not stored, so a first pass with no
- * memory at all measures and a second one writes.
+ * Writing works like snprintf(): what does not fit is counted but not stored, so a first pass with
+ * no memory at all measures and a second one writes.
  *
  * Threads: externally serialised. Memory: none.
  */
