@@ -328,9 +328,10 @@ class Operations:
         names = _arguments.ids(ids)
         limit = GET_VECTORS_LIMIT if include_vectors else GET_IDS_LIMIT
         method = METHODS["VectorGet"]
+        asked = list(dict.fromkeys(names))
         found: dict[str, Record] = {}
-        for start in range(0, len(names), limit):
-            payload = _requests.get_payload(names[start : start + limit], include_vectors)
+        for start in range(0, len(asked), limit):
+            payload = _requests.get_payload(asked[start : start + limit], include_vectors)
             response = await self._call(method, _frame(method, collection, payload))
             page = _results.decode_record_batch(response.avro_payload)
             found.update((record.id, record) for record in page.records)
