@@ -48,8 +48,8 @@ static int value_of(uint8_t character)
     return character == '+' ? 62 : character == '/' ? 63 : -1;
 }
 
-/* Bytes that four characters give, 1 to 3, or 0 where they are not base64. Only the last group may be
- * padded, and then the bits that no byte takes must be zero. */
+/* Bytes that four characters give, 1 to 3, or 0 where they are not base64. Only the last group may
+ * be padded, and then the bits that no byte takes must be zero. */
 static size_t decode_group(const uint8_t *text, bool is_last, uint8_t *bytes)
 {
     size_t padding = 0;

@@ -2,8 +2,8 @@
  * base64: bytes as text by RFC 4648, section 4: the alphabet A-Z a-z 0-9 + /.
  *
  * Written with '=' at the end, up to a multiple of four characters, or without, as gRPC sends
- * headers whose names end in "-bin". Reading is strict: no white space, no missing padding, no stray
- * bits in the last character. So a text has one meaning, and bytes have one text.
+ * headers whose names end in "-bin". Reading is strict: no white space, no missing padding, no
+ * stray bits in the last character. So a text has one meaning, and bytes have one text.
  *
  * Threads: any thread.
  */

@@ -70,10 +70,10 @@ bool px_thrift_next(struct px_thrift_reader *reader, struct px_thrift_field *fie
 {
     uint8_t head = read_byte(reader);
     uint8_t type = head & 0x0f;
-    if (type == PX_THRIFT_STOP) /* also what read_byte() gives after a fault */
+    if (head == PX_THRIFT_STOP) /* also what read_byte() gives after a fault */
         return false;
     int64_t id = head >> 4 != 0 ? field->id + (head >> 4) : px_unzigzag(read_varint(reader));
-    if (type > PX_THRIFT_UUID || id < INT16_MIN || id > INT16_MAX)
+    if (type == PX_THRIFT_STOP || type > PX_THRIFT_UUID || id < INT16_MIN || id > INT16_MAX)
         px_thrift_fail(reader, "a field has an unknown type or an impossible id");
     if (reader->fault != NULL)
         return false;

@@ -17,8 +17,8 @@
  *
  * Bytes from outside are not trusted: every read is checked against the end, a count against the
  * bytes that are left, integers against their range, and skipping goes 32 levels deep at most. The
- * first fault sticks: later reads give zero and loops end, so the caller asks once, at the end, with
- * px_thrift_check().
+ * first fault sticks: later reads give zero and loops end, so the caller asks once, at the end,
+ * with px_thrift_check().
  *
  * Writing appends to a px_buffer, whose failures stick in the same way.
  *

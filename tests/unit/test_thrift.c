@@ -209,6 +209,7 @@ static void test_thrift__names_each_fault(void **state)
     assert_string_equal(fault_of("\x1e\x00", 2), "a field has an unknown type or an impossible id");
     assert_string_equal(fault_of("\x05\x80\x80\x04\x00", 5),
                         "a field has an unknown type or an impossible id");
+    assert_string_equal(fault_of("\x10", 1), "a field has an unknown type or an impossible id");
     assert_string_equal(fault_of("\x15\x80", 2), "an integer does not end");
     assert_string_equal(fault_of("\x18\x05pad\x00", 6), "it ends too early");
     assert_string_equal(fault_of("\x19\xf5\xff\xff\xff\x7f\x00", 7),

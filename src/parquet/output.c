@@ -1,0 +1,16 @@
+#include "parquet/output_internal.h"
+
+#include "base/crc32c.h"
+#include "os/file.h"
+
+int px_output__write(struct px_output *output, const struct px_slice *pieces, size_t count,
+                     struct proximadb_error *reterr)
+{
+    if (output->fs->write_at(output->fs, output->fd, pieces, count, output->size_bytes) < 0)
+        return px_fail_file(reterr, "cannot write the Parquet file");
+    for (size_t i = 0; i < count; i++) {
+        output->crc32c = px_crc32c(output->crc32c, pieces[i].data, pieces[i].size_bytes);
+        output->size_bytes += pieces[i].size_bytes;
+    }
+    return PROXIMADB_OK;
+}
