@@ -133,24 +133,24 @@ static void count_fields(struct px_slice metadata, size_t *ret_fields, size_t *r
             *ret_strings += (size_t)px_strings_first(value.as.array).left;
 }
 
-static bool grow(void **items, size_t *capacity, size_t count, size_t item_bytes)
+/* Memory for `count` items, in place of `items`, whose content is not kept: all of it will be
+ * written anew. Without memory *capacity, in items, is 0. */
+static void *make_room(void *items, size_t *capacity, size_t count, size_t item_bytes)
 {
     size_t size;
     if (count <= *capacity)
-        return true;
-    if (!px_multiply_size(2 * count, item_bytes, &size))
-        return false;
-    free(*items);
-    *items = malloc(size);
-    *capacity = *items != NULL ? 2 * count : 0;
-    return *items != NULL;
+        return items;
+    free(items);
+    items = px_multiply_size(2 * count, item_bytes, &size) ? malloc(size) : NULL;
+    *capacity = items != NULL ? 2 * count : 0;
+    return items;
 }
 
 /* Fills in *ret_value; an array takes its strings from *strings, which moves behind them. */
 static void set_value(const struct px_value *value, struct proximadb_text **strings,
                       struct proximadb_value *ret_value)
 {
-    *ret_value = (struct proximadb_value){.kind = value->kind};
+    *ret_value = (struct proximadb_value){.kind = (int)value->kind};
     switch (value->kind) {
     case PROXIMADB_VALUE_BOOLEAN:
         ret_value->as.boolean = value->as.boolean;
@@ -184,10 +184,10 @@ int px_fields_read(struct px_fields *fields, struct px_slice metadata,
     size_t count, string_count;
     count_fields(metadata, &count, &string_count);
     fields->count = 0;
-    /* What held the row before is not copied: all of it is written anew. */
-    if (!grow((void **)&fields->items, &fields->capacity, count, sizeof *fields->items) ||
-        !grow((void **)&fields->strings, &fields->string_capacity, string_count,
-              sizeof *fields->strings))
+    fields->items = make_room(fields->items, &fields->capacity, count, sizeof *fields->items);
+    fields->strings =
+        make_room(fields->strings, &fields->string_capacity, string_count, sizeof *fields->strings);
+    if (fields->capacity < count || fields->string_capacity < string_count)
         return px_fail_no_memory(reterr);
     struct px_metadata_walk walk = px_metadata_first(metadata);
     struct proximadb_text *strings = fields->strings;
