@@ -3,18 +3,14 @@
 #include <assert.h>
 #include <stdlib.h>
 
-int px_source_new(uint32_t number, struct px_memtable *memtable, struct px_part *part,
-                  struct px_source **ret_source, struct proximadb_error *reterr)
+int px_source_new(struct px_memtable *memtable, struct px_part *part, struct px_source **ret_source,
+                  struct proximadb_error *reterr)
 {
-    assert(number != 0 && (memtable == NULL) != (part == NULL));
+    assert((memtable == NULL) != (part == NULL));
     struct px_source *source = calloc(1, sizeof *source);
-    if (source == NULL) {
-        px_memtable_free(memtable);
-        px_part_close(part);
+    if (source == NULL)
         return px_fail_no_memory(reterr);
-    }
     atomic_init(&source->reference_count, 1);
-    source->number = number;
     source->memtable = memtable;
     source->part = part;
     *ret_source = source;

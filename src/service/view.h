@@ -31,7 +31,7 @@ enum { PX_NOT_MOVED = UINT32_MAX }; /* the row was dead and is gone */
 
 struct px_source {
     atomic_uint reference_count;
-    uint32_t number;              /* never 0 */
+    uint32_t number;              /* given by the shard; 0 before */
     struct px_memtable *memtable; /* owned; NULL for a part */
     struct px_part *part;         /* owned; NULL for a memtable */
 
@@ -41,8 +41,8 @@ struct px_source {
     uint32_t target_count;
 };
 
-/* One reference. memtable or part is taken, also on failure. PROXIMADB_NO_MEMORY */
-PX_MUST_CHECK int px_source_new(uint32_t number, struct px_memtable *memtable, struct px_part *part,
+/* One reference. Either the memtable or the part is taken on success. PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_source_new(struct px_memtable *memtable, struct px_part *part,
                                 struct px_source **ret_source, struct proximadb_error *reterr);
 struct px_source *px_source_ref(struct px_source *source);
 void px_source_unref(struct px_source *source); /* accepts NULL */

@@ -396,17 +396,30 @@ int px_commit_lane_open(struct px_committers *committers, uint64_t hash, struct 
     return PROXIMADB_OK;
 }
 
+/* Under the lock. */
+static void drain(struct px_commit_lane *lane)
+{
+    lane->is_closing = true;
+    lane->is_parked = false;
+    make_ready(lane);
+    while (lane->is_busy || has_work(lane))
+        pthread_cond_wait(&lane->committer->idle, &lane->committer->lock);
+}
+
+void px_commit_lane_drain(struct px_commit_lane *lane)
+{
+    pthread_mutex_lock(&lane->committer->lock);
+    drain(lane);
+    pthread_mutex_unlock(&lane->committer->lock);
+}
+
 void px_commit_lane_close(struct px_commit_lane *lane)
 {
     if (lane == NULL)
         return;
     struct committer *committer = lane->committer;
     pthread_mutex_lock(&committer->lock);
-    lane->is_closing = true;
-    lane->is_parked = false;
-    make_ready(lane);
-    while (lane->is_busy || has_work(lane))
-        pthread_cond_wait(&committer->idle, &committer->lock);
+    drain(lane);
     struct px_commit_lane **link = &committer->lanes;
     while (*link != lane)
         link = &(*link)->next;

@@ -72,7 +72,11 @@ PX_MUST_CHECK int px_commit_lane_open(struct px_committers *committers, uint64_t
                                       void *context, struct px_commit_lane **ret_lane,
                                       struct proximadb_error *reterr);
 
-/* Waits until everything submitted is finished, then removes the lane; a parked one goes on as if it
+/* Waits until everything submitted is decided, and what is written is finished. A parked lane goes on as
+ * if it were resumed, and is not parked any more. Must not be called by a handler. */
+void px_commit_lane_drain(struct px_commit_lane *lane);
+
+/* Drains the lane, then removes it; a parked one goes on as if it
  * were resumed. Nothing may be submitted any more. Must not be called by a handler. Accepts NULL. */
 void px_commit_lane_close(struct px_commit_lane *lane);
 

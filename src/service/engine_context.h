@@ -1,0 +1,31 @@
+/*
+ * engine_context: what the shards of a database share: the device, the clocks, the threads, the limits.
+ *
+ * Threads: read-only once the engine is open; what it points to says for itself.
+ */
+#ifndef PX_SERVICE_ENGINE_CONTEXT_H
+#define PX_SERVICE_ENGINE_CONTEXT_H
+
+#include "metadata/data_folder.h"
+#include "os/workers.h"
+#include "wal/committer.h"
+
+struct px_engine_context {
+    struct px_fs *fs;
+    const struct px_clock *clock;
+    struct px_log log;
+    struct px_data_folder *data_folder;
+    struct px_committers *committers;
+    struct px_workers *flushers;   /* memtables to parts */
+    struct px_workers *background; /* compaction, expiry, index building */
+
+    /* Limits, from struct proximadb_options with the defaults filled in. */
+    uint64_t memtable_limit_bytes;
+    uint64_t wal_file_limit_bytes;
+    uint64_t wal_rotate_ms;
+    uint64_t wal_idle_ms;
+    uint64_t expiry_sweep_ms;
+    uint64_t snapshot_limit_ms;
+};
+
+#endif /* PX_SERVICE_ENGINE_CONTEXT_H */

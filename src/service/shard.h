@@ -1,0 +1,110 @@
+/*
+ * shard: one collection in this process: its log, its memtables, its store, its id index, and the
+ * readers' view of all that. (A collection has one shard as long as it has one machine.)
+ *
+ * Writes belong to the shard's committer. It decides an operation against the rows as they are (the
+ * index and its view), stages new rows, logs, and applies: index, dead rows, counts, and the visible LSN
+ * change together under the shard's lock, so a reader that takes a snapshot sees all of a batch or nothing.
+ *
+ *      write -> committer: decide, stage -> WAL -> apply, publish ---> memtable full: freeze
+ *      read  -> snapshot (view, LSN) -> memtables + parts                 |
+ *      flusher: frozen memtable -> part, delete file, manifest -> new view -> index follows, log trimmed
+ *
+ * When rows move, from a memtable to a part or from part to part, the new view is published at once and the
+ * index follows in small steps; what it still says of the old place is resolved through the old source
+ * (service/view.h).
+ *
+ * A shard that cannot be opened (a damaged manifest, a missing part) exists all the same and answers
+ * everything with what is wrong, so that the other collections are served. One whose log is damaged serves
+ * reads and refuses writes.
+ *
+ * Threads: any thread, but for open and close. Lock order: viper's commit_lock, then `lock`; a committer's
+ * lock and the log's are leaves.
+ */
+#ifndef PX_SERVICE_SHARD_H
+#define PX_SERVICE_SHARD_H
+
+#include "service/engine_context.h"
+#include "service/view.h"
+#include "service/write_op.h"
+
+struct px_shard;
+
+/* A collection's description, which is replaced as a whole when its fields change. */
+struct px_description {
+    atomic_uint reference_count;
+    struct px_collection collection;
+};
+/* A copy, with one reference. PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_description_new(const struct px_collection *collection,
+                                     struct px_description **ret_description,
+                                     struct proximadb_error *reterr);
+void px_description_unref(struct px_description *description); /* accepts NULL */
+
+/* Makes the folders of a new collection, without its JSON. Errors as px_viper_create(). */
+PX_MUST_CHECK int px_shard_create(const struct px_engine_context *context,
+                                  const struct px_collection *collection,
+                                  struct proximadb_error *reterr);
+
+/* Opens a collection that was created, and recovers it. context is kept. What is wrong with its files is
+ * no failure of this call. ret_shard: one reference. PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_shard_open(const struct px_engine_context *context,
+                                const struct px_collection *collection, struct px_shard **ret_shard,
+                                struct proximadb_error *reterr);
+
+struct px_shard *px_shard_ref(struct px_shard *shard);
+void px_shard_unref(struct px_shard *shard); /* accepts NULL */
+
+/* Finishes what was submitted, stops background work, and closes the log. Nothing may be submitted any
+ * more; snapshots stay valid. With is_dropped, operations that are still to be decided fail with
+ * PROXIMADB_COLLECTION_NOT_FOUND. Must not be called on an engine thread that the shard may need. */
+void px_shard_close(struct px_shard *shard, bool is_dropped);
+
+/* PROXIMADB_OK, or why nothing of the shard can be used. */
+PX_MUST_CHECK int px_shard_check(const struct px_shard *shard, struct proximadb_error *reterr);
+
+/* The present description: one reference. */
+struct px_description *px_shard_describe(struct px_shard *shard);
+
+/* Takes a snapshot: release with px_snapshot_release(). */
+void px_shard_snapshot(struct px_shard *shard, struct px_snapshot *ret_snapshot);
+
+/* Where rows are, by id, together with a snapshot that sees exactly them. */
+struct px_located_row {
+    uint32_t source_index; /* in the snapshot's view; source_count: there is no such row */
+    uint32_t row;
+};
+
+/* Looks `ids` up. PROXIMADB_CORRUPT, PROXIMADB_NO_MEMORY: then there is no snapshot. */
+PX_MUST_CHECK int px_shard_locate(struct px_shard *shard, const struct px_id_list *ids,
+                                  struct px_located_row *ret_rows, struct px_snapshot *ret_snapshot,
+                                  struct proximadb_error *reterr);
+
+/* Hands an operation to the committer. Its `done` is called, whatever happens. Never blocks. */
+void px_shard_submit(struct px_shard *shard, struct px_write_op *op);
+
+/* What a compaction did, or why not. */
+typedef void px_shard_compacted(void *context, const struct proximadb_compact_result *result,
+                                const struct proximadb_error *error);
+
+/* Clusters and rewrites all parts in the background, then calls `done`, on a background thread.
+ * cluster_count 0: chosen. */
+void px_shard_compact(struct px_shard *shard, uint32_t cluster_count, px_shard_compacted *done,
+                      void *context);
+
+/* Looks for expired rows in the background and deletes them. Returns at once. */
+void px_shard_sweep(struct px_shard *shard);
+
+struct px_shard_numbers {
+    uint64_t vector_count;
+    uint64_t part_count;
+    uint64_t disk_bytes;
+    uint64_t memtable_bytes;
+    uint64_t wal_bytes;
+    uint64_t index_bytes;
+    int64_t last_version;
+    char read_only_reason[sizeof((struct proximadb_error *)0)->message]; /* "": writes are taken */
+};
+void px_shard_get_numbers(struct px_shard *shard, struct px_shard_numbers *ret_numbers);
+
+#endif /* PX_SERVICE_SHARD_H */

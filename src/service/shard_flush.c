@@ -1,0 +1,482 @@
+#include "service/shard_internal.h"
+
+#include "metadata/collection_store.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    RETRY_MS = 1000,
+    NO_MEMORY_PAUSE_US = 10000,
+};
+
+/* ---- views --------------------------------------------------------------------------------- */
+
+static bool is_among(const struct px_source *source, struct px_source *const *sources,
+                     uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (sources[i] == source)
+            return true;
+    return false;
+}
+
+static uint32_t copy_kept(const struct px_view *view, bool parts, struct px_source *const *old,
+                          uint32_t old_count, struct px_source **into)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < view->source_count; i++)
+        if ((view->sources[i]->part != NULL) == parts &&
+            !is_among(view->sources[i], old, old_count))
+            into[count++] = view->sources[i];
+    return count;
+}
+
+int px_shard__replace_in_view(struct px_shard *shard, struct px_source *const *old,
+                              uint32_t old_count, struct px_source *const *fresh,
+                              uint32_t fresh_count, struct proximadb_error *reterr)
+{
+    struct px_view *view;
+    uint32_t most = shard->view->source_count + fresh_count;
+    struct px_source **sources = malloc(most * sizeof(struct px_source *));
+    if (sources == NULL)
+        return px_fail_no_memory(reterr);
+    uint32_t count = copy_kept(shard->view, true, old, old_count, sources);
+    for (uint32_t i = 0; i < fresh_count; i++)
+        if (fresh[i]->part != NULL)
+            sources[count++] = fresh[i];
+    count += copy_kept(shard->view, false, old, old_count, sources + count);
+    for (uint32_t i = 0; i < fresh_count; i++)
+        if (fresh[i]->memtable != NULL)
+            sources[count++] = fresh[i];
+    int rc = px_view_new(sources, count, &view, reterr);
+    free(sources);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    px_view_unref(shard->view);
+    shard->view = view;
+    return PROXIMADB_OK;
+}
+
+/* The memtable whose flush stores a kill of that LSN. */
+static struct px_memtable *kill_owner(struct px_shard *shard, int64_t lsn)
+{
+    for (uint32_t i = 0; i < shard->frozen_count; i++)
+        if (lsn <= px_memtable_last_lsn(shard->frozen[i].source->memtable))
+            return shard->frozen[i].source->memtable;
+    return shard->active->memtable;
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------- */
+
+void px_shard__begin_job(struct px_shard *shard)
+{
+    shard->job_count++;
+    (void)px_shard_ref(shard);
+}
+
+void px_shard__end_job(struct px_shard *shard)
+{
+    pthread_mutex_lock(&shard->lock);
+    if (--shard->job_count == 0)
+        pthread_cond_broadcast(&shard->idle);
+    pthread_mutex_unlock(&shard->lock);
+    px_shard_unref(shard);
+}
+
+/* ---- freezing ------------------------------------------------------------------------------ */
+
+int px_shard__freeze(struct px_shard *shard, struct proximadb_error *reterr)
+{
+    struct px_source *active = shard->active;
+    struct px_memtable *memtable = NULL;
+    struct px_source *fresh;
+    if (px_memtable_is_empty(active->memtable))
+        return PROXIMADB_OK;
+    if (shard->frozen_count == PX_MOST_FROZEN)
+        return px_fail(reterr, PROXIMADB_RESOURCE_EXHAUSTED,
+                       "too much waits to be flushed; try again later");
+    int rc = px_shard__reserve_sources(shard, 1, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_memtable_new(shard->dim_count, &memtable, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_source_new(memtable, NULL, &fresh, reterr);
+    if (rc != PROXIMADB_OK) {
+        px_memtable_free(memtable);
+        return rc;
+    }
+    rc = px_shard__replace_in_view(shard, NULL, 0, &fresh, 1, reterr);
+    if (rc != PROXIMADB_OK) {
+        px_source_unref(fresh);
+        return rc;
+    }
+    px_shard__add_source(shard, fresh);
+    shard->active = fresh;
+    shard->frozen[shard->frozen_count++] =
+        (struct px_frozen){.source = px_source_ref(active), .live_row_count = shard->live_count};
+    px_shard__start_flush(shard);
+    return PROXIMADB_OK;
+}
+
+void px_shard__start_flush(struct px_shard *shard)
+{
+    if (shard->is_flushing || shard->is_stopped ||
+        (shard->frozen_count == 0 && shard->altering == NULL))
+        return;
+    shard->is_flushing = true;
+    shard->flush_retry_ms = 0;
+    px_shard__begin_job(shard);
+    px_workers_submit(shard->context->flushers, &shard->flush_job);
+}
+
+/* ---- flushing ------------------------------------------------------------------------------ */
+
+/* What one flush works on. */
+struct flush {
+    struct px_shard *shard;
+    struct px_source *source;
+    struct px_description *description;
+    uint64_t live_row_count;
+    struct px_buffer request_ids;
+};
+
+/* The kills of the memtable's writes, by the paths of the parts as they are now. */
+static int collect_deletes(void *context, struct px_delete **ret_deletes, size_t *ret_count,
+                           struct proximadb_error *reterr)
+{
+    struct flush *flush = context;
+    struct px_shard *shard = flush->shard;
+    size_t count;
+    pthread_mutex_lock(&shard->lock);
+    const struct px_kill *kills = px_memtable_kills(flush->source->memtable, &count);
+    struct px_delete *deletes = malloc((count + 1) * sizeof *deletes);
+    for (size_t i = 0; deletes != NULL && i < count; i++) {
+        const struct px_source *source = shard->sources[kills[i].source];
+        assert(source != NULL && source->part != NULL && source->moved == NULL);
+        deletes[i] = (struct px_delete){
+            .path = px_part_file(source->part)->path, .row = kills[i].row, .lsn = kills[i].lsn};
+    }
+    pthread_mutex_unlock(&shard->lock);
+    if (deletes == NULL)
+        return px_fail_no_memory(reterr);
+    *ret_deletes = deletes;
+    *ret_count = count;
+    return PROXIMADB_OK;
+}
+
+/* The rows' way from the memtable to the part, if there is one. */
+static struct px_moved *make_moved(const uint32_t *moved_rows, uint32_t row_count)
+{
+    struct px_moved *moved = malloc((row_count + 1) * sizeof *moved);
+    for (uint32_t row = 0; moved != NULL && row < row_count; row++)
+        moved[row] = moved_rows[row] == PX_VIPER_NO_ROW
+                         ? (struct px_moved){.target = PX_NOT_MOVED}
+                         : (struct px_moved){.target = 0, .row = moved_rows[row]};
+    return moved;
+}
+
+/* ---- publishing ---------------------------------------------------------------------------- */
+
+void px_shard__wait_for_memory(void)
+{
+    usleep(NO_MEMORY_PAUSE_US);
+}
+
+/* An operation that is decided and not yet applied may kill any row; in the old source it has reserved what
+ * that needs. */
+static int reserve_for_round(const struct px_shard *shard, struct px_source *const *to,
+                             uint32_t to_count, struct proximadb_error *reterr)
+{
+    int rc = PROXIMADB_OK;
+    if (shard->reserved_kill_count == 0)
+        return rc;
+    for (uint32_t i = 0; i < to_count; i++) {
+        uint32_t row_count = px_part_row_count(to[i]->part);
+        for (uint32_t row = 0; row < row_count && rc == PROXIMADB_OK; row += PX_DEAD_CHUNK_ROWS)
+            rc = px_dead_rows_reserve(px_part_dead_rows(to[i]->part), row, reterr);
+    }
+    return rc;
+}
+
+int px_shard__reserve_carried(struct px_shard *shard, const struct px_source *from,
+                              const struct px_moved *moved, struct px_source *const *to,
+                              uint32_t to_count, struct proximadb_error *reterr)
+{
+    uint32_t row_count = px_source_row_count(from);
+    size_t count = 0;
+    int rc = reserve_for_round(shard, to, to_count, reterr);
+    for (uint32_t row = 0; row < row_count && rc == PROXIMADB_OK; row++)
+        if (moved[row].target != PX_NOT_MOVED && px_source_killed_at(from, row) != 0) {
+            struct px_part *part = to[moved[row].target]->part;
+            rc = px_dead_rows_reserve(px_part_dead_rows(part), moved[row].row, reterr);
+            count++;
+        }
+    for (uint32_t i = 0; i < shard->frozen_count && rc == PROXIMADB_OK; i++)
+        rc = px_memtable_reserve_kills(shard->frozen[i].source->memtable, count, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_memtable_reserve_kills(shard->active->memtable, shard->reserved_kill_count + count,
+                                       reterr);
+    return rc;
+}
+
+void px_shard__carry_kills(struct px_shard *shard, const struct px_source *from)
+{
+    uint32_t row_count = px_source_row_count(from);
+    for (uint32_t row = 0; row < row_count; row++) {
+        struct px_moved moved = from->moved[row];
+        int64_t lsn = px_source_killed_at(from, row);
+        if (lsn == 0 || moved.target == PX_NOT_MOVED)
+            continue;
+        struct px_source *to = from->targets[moved.target];
+        (void)px_dead_rows_kill(px_part_dead_rows(to->part), moved.row, lsn);
+        px_memtable_add_kill(kill_owner(shard, lsn),
+                             (struct px_kill){.source = to->number, .row = moved.row, .lsn = lsn});
+    }
+}
+
+/* What takes the memtable's place. */
+struct replacement {
+    struct px_moved *moved;
+    struct px_source **targets; /* room for one */
+    struct px_source *to;       /* NULL: no row was live */
+};
+
+static bool try_make_replacement(const struct px_memtable *memtable, const uint32_t *moved_rows,
+                                 struct px_part *part, struct replacement *replacement)
+{
+    if (replacement->moved == NULL)
+        replacement->moved = make_moved(moved_rows, px_memtable_row_count(memtable));
+    if (replacement->targets == NULL)
+        replacement->targets = malloc(sizeof(struct px_source *));
+    if (replacement->to == NULL && part != NULL &&
+        px_source_new(NULL, part, &replacement->to, NULL) != PROXIMADB_OK)
+        return false;
+    return replacement->moved != NULL && replacement->targets != NULL;
+}
+
+/* Puts the part in the place of the memtable, which is the oldest frozen one. Under the lock. */
+static int try_publish(struct px_shard *shard, struct px_source *from,
+                       const struct replacement *replacement)
+{
+    struct px_source *to = replacement->to;
+    uint32_t to_count = to != NULL;
+    int rc = px_shard__reserve_sources(shard, to_count, NULL);
+    if (rc == PROXIMADB_OK)
+        rc = px_shard__reserve_carried(shard, from, replacement->moved, &to, to_count, NULL);
+    if (rc == PROXIMADB_OK)
+        rc = px_shard__replace_in_view(shard, &from, 1, &to, to_count, NULL);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    if (to != NULL) {
+        px_shard__add_source(shard, to);
+        replacement->targets[0] = to;
+    }
+    px_source_set_moved(from, replacement->moved, replacement->targets, to_count);
+    shard->frozen_count--;
+    memmove(shard->frozen, shard->frozen + 1, shard->frozen_count * sizeof shard->frozen[0]);
+    px_shard__carry_kills(shard, from);
+    return PROXIMADB_OK;
+}
+
+/* The rows are stored: there is no way back. Returns the barriers that waited for it. */
+static struct px_write_op *publish_flush(struct flush *flush, const uint32_t *moved_rows,
+                                         struct px_part *part)
+{
+    struct px_shard *shard = flush->shard;
+    struct replacement replacement = {0};
+    struct px_write_op *waiting = NULL;
+    while (!try_make_replacement(flush->source->memtable, moved_rows, part, &replacement))
+        px_shard__wait_for_memory();
+    int rc;
+    do {
+        pthread_mutex_lock(&shard->lock);
+        waiting = shard->frozen[0].waiting;
+        rc = try_publish(shard, flush->source, &replacement);
+        pthread_mutex_unlock(&shard->lock);
+        if (rc != PROXIMADB_OK)
+            px_shard__wait_for_memory();
+    } while (rc != PROXIMADB_OK);
+    return waiting;
+}
+
+static void finish_waiting(struct px_write_op *op, const struct proximadb_error *error)
+{
+    while (op != NULL) {
+        struct px_write_op *next = op->next_waiting;
+        op->done(op, error);
+        op = next;
+    }
+}
+
+/* Brings the number of rows in the collection's JSON up to date; only for people. */
+static void checkpoint(struct px_shard *shard, const struct px_description *description,
+                       uint64_t live_row_count)
+{
+    struct px_collection collection = description->collection;
+    struct proximadb_error error;
+    collection.vector_count = live_row_count;
+    pthread_mutex_lock(&shard->json_lock);
+    if (!shard->is_dropped &&
+        px_collection_store_put(shard->context->data_folder, &collection, &error) != PROXIMADB_OK)
+        px_log_write(&shard->context->log, PROXIMADB_LOG_WARNING,
+                     "the JSON of collection '%s' could not be brought up to date: %s", shard->name,
+                     error.message);
+    pthread_mutex_unlock(&shard->json_lock);
+}
+
+/* Takes the oldest frozen memtable; false if there is none. */
+static bool begin_flush(struct px_shard *shard, struct flush *flush)
+{
+    bool found;
+    pthread_mutex_lock(&shard->lock);
+    found = shard->frozen_count > 0;
+    if (found) {
+        const struct px_frozen *oldest = &shard->frozen[0];
+        *flush = (struct flush){
+            .shard = shard, .source = oldest->source, .live_row_count = oldest->live_row_count};
+        flush->description = shard->description;
+        atomic_fetch_add(&flush->description->reference_count, 1);
+        px_request_memory_encode(shard->requests, px_memtable_last_lsn(oldest->source->memtable),
+                                 &flush->request_ids);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return found;
+}
+
+static void end_flush(struct flush *flush)
+{
+    px_description_unref(flush->description);
+    px_buffer_release(&flush->request_ids);
+}
+
+static int store(struct flush *flush, struct px_part **ret_part, uint32_t **ret_moved_rows,
+                 struct proximadb_error *reterr)
+{
+    int rc = px_buffer_status(&flush->request_ids, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    struct px_viper_flush what = {.collection = &flush->description->collection,
+                                  .memtable = flush->source->memtable,
+                                  .live_row_count = flush->live_row_count,
+                                  .request_ids = px_buffer_slice(&flush->request_ids),
+                                  .deletes = collect_deletes,
+                                  .context = flush};
+    return px_viper_store_vectors(&flush->shard->viper, &what, ret_part, ret_moved_rows, reterr);
+}
+
+static int flush_one(struct flush *flush, struct proximadb_error *reterr)
+{
+    struct px_shard *shard = flush->shard;
+    struct px_source *source = flush->source;
+    struct px_part *part = NULL;
+    uint32_t *moved_rows = NULL;
+    int64_t last_lsn = px_memtable_last_lsn(source->memtable);
+    int rc = store(flush, &part, &moved_rows, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    struct px_write_op *waiting = publish_flush(flush, moved_rows, part);
+    free(moved_rows);
+    px_commit_lane_resume(shard->lane);
+    finish_waiting(waiting, NULL);
+    px_shard__move_index(shard, source);
+    px_source_unref(source);
+    px_wal_trim(shard->wal, last_lsn);
+    checkpoint(shard, flush->description, flush->live_row_count);
+    return PROXIMADB_OK;
+}
+
+/* ---- altering ------------------------------------------------------------------------------ */
+
+/* Everything that was logged under the old description is stored. */
+static void alter(struct px_shard *shard, struct px_write_op *op)
+{
+    struct px_description *old = shard->description;
+    struct proximadb_error error;
+    pthread_mutex_lock(&shard->json_lock);
+    int rc = shard->is_dropped ? px_fail(&error, PROXIMADB_COLLECTION_NOT_FOUND,
+                                         "the collection '%s' was deleted", shard->name)
+                               : px_collection_store_put(shard->context->data_folder,
+                                                         &op->as.description->collection, &error);
+    pthread_mutex_unlock(&shard->json_lock);
+    pthread_mutex_lock(&shard->lock);
+    if (rc == PROXIMADB_OK)
+        shard->description = op->as.description;
+    shard->altering = NULL;
+    pthread_mutex_unlock(&shard->lock);
+    if (rc == PROXIMADB_OK)
+        px_description_unref(old);
+    px_commit_lane_resume(shard->lane);
+    op->done(op, rc == PROXIMADB_OK ? NULL : &error);
+}
+
+/* The alteration that waits, once nothing is frozen. */
+static struct px_write_op *take_altering(struct px_shard *shard)
+{
+    pthread_mutex_lock(&shard->lock);
+    struct px_write_op *op = shard->frozen_count == 0 ? shard->altering : NULL;
+    pthread_mutex_unlock(&shard->lock);
+    return op;
+}
+
+/* ---- the flusher --------------------------------------------------------------------------- */
+
+/* Tells those who wait, and has it tried again in a second. Nothing is lost: the log has it all. */
+static void fail_flush(struct px_shard *shard, const struct proximadb_error *error)
+{
+    const struct px_clock *clock = shard->context->clock;
+    struct px_write_op *waiting[PX_MOST_FROZEN + 1];
+    px_log_write(&shard->context->log, PROXIMADB_LOG_ERROR,
+                 "collection '%s' cannot be flushed, it is tried again in a second: %s",
+                 shard->name, error->message);
+    if (error->status == PROXIMADB_RESOURCE_EXHAUSTED)
+        (void)px_data_folder_release_reserve(shard->context->data_folder);
+    pthread_mutex_lock(&shard->lock);
+    shard->flush_retry_ms = clock->monotonic_ms(clock) + RETRY_MS;
+    uint32_t count = shard->frozen_count;
+    for (uint32_t i = 0; i < count; i++) {
+        waiting[i] = shard->frozen[i].waiting;
+        shard->frozen[i].waiting = NULL;
+    }
+    struct px_write_op *altering = shard->altering;
+    shard->altering = NULL;
+    pthread_mutex_unlock(&shard->lock);
+    for (uint32_t i = 0; i < count; i++)
+        finish_waiting(waiting[i], error);
+    if (altering != NULL) {
+        px_commit_lane_resume(shard->lane);
+        altering->done(altering, error);
+    }
+}
+
+/* Whether the flusher is done: nobody has given it more meanwhile. */
+static bool stop_flush(struct px_shard *shard, bool failed)
+{
+    pthread_mutex_lock(&shard->lock);
+    bool done = failed || (shard->frozen_count == 0 && shard->altering == NULL);
+    if (done)
+        shard->is_flushing = false;
+    pthread_mutex_unlock(&shard->lock);
+    return done;
+}
+
+void px_shard__flush(struct px_job *job)
+{
+    struct px_shard *shard =
+        (struct px_shard *)((char *)job - offsetof(struct px_shard, flush_job));
+    struct proximadb_error error;
+    struct px_write_op *altering;
+    bool failed = false;
+    do {
+        struct flush flush;
+        while (!failed && begin_flush(shard, &flush)) {
+            failed = flush_one(&flush, &error) != PROXIMADB_OK;
+            end_flush(&flush);
+        }
+        if (failed)
+            fail_flush(shard, &error);
+        else if ((altering = take_altering(shard)) != NULL)
+            alter(shard, altering);
+    } while (!stop_flush(shard, failed));
+    px_shard__end_job(shard);
+}

@@ -1,0 +1,254 @@
+#include "service/shard_internal.h"
+
+#include "base/hash.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { FIRST_SOURCES = 16 };
+
+int px_shard__reserve_sources(struct px_shard *shard, uint32_t count,
+                              struct proximadb_error *reterr)
+{
+    uint32_t needed = shard->next_source + count;
+    if (needed <= shard->source_capacity)
+        return PROXIMADB_OK;
+    uint32_t capacity = shard->source_capacity == 0 ? FIRST_SOURCES : 2 * shard->source_capacity;
+    if (capacity < needed)
+        capacity = needed;
+    struct px_source **sources = realloc(shard->sources, capacity * sizeof(struct px_source *));
+    if (sources == NULL)
+        return px_fail_no_memory(reterr);
+    for (uint32_t i = shard->source_capacity; i < capacity; i++)
+        sources[i] = NULL;
+    shard->sources = sources;
+    shard->source_capacity = capacity;
+    return PROXIMADB_OK;
+}
+
+void px_shard__add_source(struct px_shard *shard, struct px_source *source)
+{
+    assert(source->number == 0 && shard->next_source < shard->source_capacity);
+    source->number = shard->next_source++;
+    shard->sources[source->number] = source;
+}
+
+void px_shard__retire_source(struct px_shard *shard, struct px_source *source)
+{
+    pthread_mutex_lock(&shard->lock);
+    assert(shard->sources[source->number] == source && source->moved != NULL);
+    shard->sources[source->number] = NULL;
+    pthread_mutex_unlock(&shard->lock);
+    px_source_unref(source);
+}
+
+/* ---- looking up ---------------------------------------------------------------------------- */
+
+static int read_id(struct px_source *source, uint32_t row, struct px_slice *ret_id,
+                   struct proximadb_error *reterr)
+{
+    if (source->memtable != NULL) {
+        *ret_id = px_memtable_get_id(source->memtable, row);
+        return PROXIMADB_OK;
+    }
+    if (source->id_reader == NULL) {
+        int rc = px_part_reader_new(source->part, &source->id_reader, reterr);
+        if (rc != PROXIMADB_OK)
+            return rc;
+    }
+    return px_part_read_id(source->id_reader, row, ret_id, reterr);
+}
+
+int px_shard__find(struct px_shard *shard, uint64_t hash, struct px_slice id,
+                   struct px_source **ret_source, uint32_t *ret_row, struct proximadb_error *reterr)
+{
+    struct px_id_walk walk = {0};
+    struct px_location location;
+    *ret_source = NULL;
+    while (px_id_index_next(&shard->index, hash, &walk, &location)) {
+        struct px_source *source = shard->sources[location.source];
+        uint32_t row = location.row;
+        struct px_slice found;
+        assert(source != NULL);
+        bool exists = px_source_resolve(&source, &row);
+        assert(exists); /* only dead rows are left behind, and the index has none of those */
+        int rc = exists ? read_id(source, row, &found, reterr) : PROXIMADB_INTERNAL;
+        if (rc != PROXIMADB_OK)
+            return rc;
+        if (px_slice_equal(found, id)) {
+            *ret_source = source;
+            *ret_row = row;
+            return PROXIMADB_OK;
+        }
+    }
+    return PROXIMADB_OK;
+}
+
+/* One step along a row's way: false at its end. */
+static bool follow(struct px_source **source, uint32_t *row)
+{
+    if ((*source)->moved == NULL)
+        return false;
+    struct px_moved moved = (*source)->moved[*row];
+    assert(moved.target != PX_NOT_MOVED);
+    *source = (*source)->targets[moved.target];
+    *row = moved.row;
+    return true;
+}
+
+/* The entry points to any of the places where the row has been since it was found. */
+void px_shard__move_entry(struct px_shard *shard, uint64_t hash, const struct px_found_row *found,
+                          struct px_location to)
+{
+    struct px_source *source = found->source;
+    uint32_t row = found->row;
+    bool done;
+    do
+        done = px_id_index_move(&shard->index, hash, (struct px_location){source->number, row}, to);
+    while (!done && follow(&source, &row));
+    assert(done);
+}
+
+void px_shard__remove_entry(struct px_shard *shard, uint64_t hash, const struct px_found_row *found)
+{
+    struct px_source *source = found->source;
+    uint32_t row = found->row;
+    bool done;
+    do
+        done = px_id_index_remove(&shard->index, hash, (struct px_location){source->number, row});
+    while (!done && follow(&source, &row));
+    assert(done);
+}
+
+/* ---- following ----------------------------------------------------------------------------- */
+
+/* The hashes of the ids of rows [begin, begin + count). False on failure: then the index keeps pointing
+ * to the old place, which is right, if slower. */
+static bool hash_rows(struct px_source *source, struct px_part_reader *reader, uint32_t begin,
+                      uint32_t count, uint64_t *hashes)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct px_slice id;
+        if (source->memtable != NULL)
+            id = px_memtable_get_id(source->memtable, begin + i);
+        else if (px_part_read_id(reader, begin + i, &id, NULL) != PROXIMADB_OK)
+            return false;
+        hashes[i] = px_hash_memory(id);
+    }
+    return true;
+}
+
+static void move_step(struct px_shard *shard, struct px_source *source, uint32_t begin,
+                      uint32_t count, const uint64_t *hashes)
+{
+    pthread_mutex_lock(&shard->lock);
+    for (uint32_t i = 0; i < count; i++) {
+        struct px_moved moved = source->moved[begin + i];
+        if (moved.target == PX_NOT_MOVED)
+            continue;
+        struct px_location from = {source->number, begin + i};
+        struct px_location to = {source->targets[moved.target]->number, moved.row};
+        /* False where the row was superseded or deleted meanwhile. */
+        (void)px_id_index_move(&shard->index, hashes[i], from, to);
+    }
+    pthread_mutex_unlock(&shard->lock);
+}
+
+void px_shard__move_index(struct px_shard *shard, struct px_source *source)
+{
+    uint64_t hashes[PX_INDEX_STEP_ROWS];
+    struct px_part_reader *reader = NULL;
+    uint32_t row_count = px_source_row_count(source);
+    bool done =
+        source->part == NULL || px_part_reader_new(source->part, &reader, NULL) == PROXIMADB_OK;
+    for (uint32_t row = 0; done && row < row_count; row += PX_INDEX_STEP_ROWS) {
+        uint32_t count =
+            row_count - row < PX_INDEX_STEP_ROWS ? row_count - row : PX_INDEX_STEP_ROWS;
+        done = hash_rows(source, reader, row, count, hashes);
+        if (done)
+            move_step(shard, source, row, count, hashes);
+    }
+    px_part_reader_free(reader);
+    if (done)
+        px_shard__retire_source(shard, source);
+}
+
+/* ---- building ------------------------------------------------------------------------------ */
+
+static int index_part(struct px_shard *shard, struct px_source *source,
+                      struct proximadb_error *reterr)
+{
+    struct px_part_reader *reader;
+    uint32_t row_count = px_source_row_count(source);
+    int rc = px_part_reader_new(source->part, &reader, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    for (uint32_t row = 0; row < row_count && rc == PROXIMADB_OK; row++) {
+        struct px_slice id;
+        if (px_source_killed_at(source, row) != 0)
+            continue;
+        rc = px_part_read_id(reader, row, &id, reterr);
+        if (rc != PROXIMADB_OK)
+            break;
+        uint64_t hash = px_hash_memory(id);
+        rc = px_id_index_reserve(&shard->index, hash, reterr);
+        if (rc == PROXIMADB_OK)
+            px_id_index_put(&shard->index, hash, (struct px_location){source->number, row});
+    }
+    px_part_reader_free(reader);
+    return rc;
+}
+
+/* Nobody reads the index before it is ready, and nothing is written, so the view stays what it was when
+ * the shard was opened. */
+static int build_index(struct px_shard *shard, struct proximadb_error *reterr)
+{
+    int rc = PROXIMADB_OK;
+    for (uint32_t i = 0; i < shard->view->source_count && rc == PROXIMADB_OK; i++)
+        if (shard->view->sources[i]->part != NULL)
+            rc = index_part(shard, shard->view->sources[i], reterr);
+    if (rc != PROXIMADB_OK)
+        px_id_index_release(&shard->index);
+    return rc;
+}
+
+int px_shard__ensure_index(struct px_shard *shard, struct proximadb_error *reterr)
+{
+    if (atomic_load_explicit(&shard->is_index_ready, memory_order_acquire))
+        return PROXIMADB_OK;
+    int rc = PROXIMADB_OK;
+    pthread_mutex_lock(&shard->index_build_lock);
+    if (!atomic_load(&shard->is_index_ready)) {
+        rc = build_index(shard, reterr);
+        if (rc == PROXIMADB_OK)
+            atomic_store_explicit(&shard->is_index_ready, true, memory_order_release);
+    }
+    pthread_mutex_unlock(&shard->index_build_lock);
+    return rc;
+}
+
+int px_shard_locate(struct px_shard *shard, const struct px_id_list *ids,
+                    struct px_located_row *ret_rows, struct px_snapshot *ret_snapshot,
+                    struct proximadb_error *reterr)
+{
+    struct px_snapshot snapshot;
+    int rc = px_shard__ensure_index(shard, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    pthread_mutex_lock(&shard->lock);
+    px_shard__take_snapshot(shard, &snapshot);
+    for (uint32_t i = 0; i < ids->count && rc == PROXIMADB_OK; i++) {
+        struct px_source *source;
+        ret_rows[i] = (struct px_located_row){.source_index = snapshot.view->source_count};
+        rc = px_shard__find(shard, ids->items[i].hash, ids->items[i].text, &source,
+                            &ret_rows[i].row, reterr);
+        if (rc == PROXIMADB_OK && source != NULL)
+            ret_rows[i].source_index = px_view_find(snapshot.view, source);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    if (rc != PROXIMADB_OK)
+        px_snapshot_release(&snapshot);
+    else
+        *ret_snapshot = snapshot;
+    return rc;
+}

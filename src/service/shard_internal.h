@@ -1,0 +1,181 @@
+/* shard_internal: the shard's struct, and what its files share. */
+#ifndef PX_SERVICE_SHARD_INTERNAL_H
+#define PX_SERVICE_SHARD_INTERNAL_H
+
+#include "service/request_memory.h"
+#include "service/shard.h"
+#include "viper/viper.h"
+
+enum {
+    PX_MOST_FROZEN = 3,       /* memtables that wait to be flushed; then writes wait, too */
+    PX_INDEX_STEP_ROWS = 512, /* of the index that are changed under one hold of the lock */
+};
+
+/* A memtable that waits to be flushed. */
+struct px_frozen {
+    struct px_source *source;    /* a reference */
+    uint64_t live_row_count;     /* of the collection when it was frozen */
+    struct px_write_op *waiting; /* barriers that are done when it is flushed */
+};
+
+/* The hashes of the ids that a round has touched, so that an operation on one of them waits. */
+struct px_hash_set {
+    uint64_t *slots; /* owned; 0: free */
+    uint32_t capacity;
+    uint32_t count;
+};
+
+/* What the committer has decided and not yet finished. Its own. */
+struct px_round {
+    struct px_write_op *first;
+    struct px_write_op **end;
+    struct px_write_op *hashed_to; /* operations up to this one are in `hashes` */
+    struct px_hash_set hashes;
+    struct px_memtable_mark mark; /* where the active memtable was */
+    bool is_locked;               /* applying: the shard's lock is held until publish */
+    int64_t last_lsn;             /* applied */
+};
+
+struct px_shard {
+    atomic_uint reference_count;
+    const struct px_engine_context *context;
+    char name[PX_COLLECTION_NAME_BYTES];
+    struct px_uuid id;
+    uint32_t dim_count;
+    struct proximadb_error failure; /* why nothing can be used; set while opening only */
+    struct px_wal *wal;
+    struct px_commit_lane *lane;
+    struct px_viper viper;
+    bool has_viper;
+
+    pthread_mutex_t lock; /* guards: all up to the next blank line */
+    pthread_cond_t idle;  /* job_count has become 0 */
+    struct px_description *description;
+    struct px_id_index index;
+    struct px_source **sources; /* by number; a reference each; NULL where it is retired */
+    uint32_t source_capacity;
+    uint32_t next_source;
+    struct px_view *view;
+    struct px_source *active;   /* the view's last source; written by the committer only */
+    size_t reserved_kill_count; /* by operations that are decided and not yet applied */
+    int64_t visible_lsn;
+    uint64_t live_count;
+    struct px_request_memory *requests;
+    struct px_frozen frozen[PX_MOST_FROZEN]; /* oldest first */
+    uint32_t frozen_count;
+    bool is_flushing;
+    int64_t flush_retry_ms;       /* monotonic; 0: the last flush went well */
+    struct px_write_op *altering; /* waits until nothing is frozen */
+    uint32_t job_count;           /* in the background, queued or running */
+    bool is_sweeping;
+    bool is_closing; /* nothing is submitted any more */
+    bool is_stopped; /* nothing begins in the background any more */
+
+    pthread_mutex_t index_build_lock; /* guards: building the index; above `lock` */
+    atomic_bool is_index_ready;
+
+    pthread_mutex_t
+        json_lock; /* guards: writing the collection's JSON, which a drop ends; a leaf */
+    atomic_bool is_dropped;
+
+    struct px_job flush_job;
+    struct px_round round;
+    int64_t clock_ms; /* the committer's: never goes back */
+    int64_t
+        active_since_ms; /* monotonic: first write into the active memtable; 0: none. Likewise */
+};
+
+/* Takes a snapshot. Under the lock. */
+void px_shard__take_snapshot(struct px_shard *shard, struct px_snapshot *ret_snapshot);
+
+/* ---- shard_index.c -------------------------------------------------------------------------- */
+
+/* Gives a source, whose reference is taken, a number and a place in the table. Under the lock, once there
+ * is room. */
+PX_MUST_CHECK int px_shard__reserve_sources(struct px_shard *shard, uint32_t count,
+                                            struct proximadb_error *reterr);
+void px_shard__add_source(struct px_shard *shard, struct px_source *source);
+
+/* Takes a replaced source out of the table, when the index no longer points to it. */
+void px_shard__retire_source(struct px_shard *shard, struct px_source *source);
+
+/* Builds the index from the parts, if that was not done. */
+PX_MUST_CHECK int px_shard__ensure_index(struct px_shard *shard, struct proximadb_error *reterr);
+
+/* The row of an id: *ret_source NULL if there is none. No reference. Under the lock. */
+PX_MUST_CHECK int px_shard__find(struct px_shard *shard, uint64_t hash, struct px_slice id,
+                                 struct px_source **ret_source, uint32_t *ret_row,
+                                 struct proximadb_error *reterr);
+
+/* Points the index entry of a found row elsewhere, or removes it. Under the lock. */
+void px_shard__move_entry(struct px_shard *shard, uint64_t hash, const struct px_found_row *found,
+                          struct px_location to);
+void px_shard__remove_entry(struct px_shard *shard, uint64_t hash,
+                            const struct px_found_row *found);
+
+/* Lets the index follow the rows of a replaced source, in small steps, and retires it. */
+void px_shard__move_index(struct px_shard *shard, struct px_source *source);
+
+/* ---- shard_decide.c ------------------------------------------------------------------------- */
+
+/* Finds the rows of an operation, checks its rules, reserves what applying it needs, and stages its new
+ * rows. with_rules false: it was decided before, and is replayed. On failure nothing is left of it. */
+PX_MUST_CHECK int px_shard__prepare(struct px_shard *shard, struct px_write_op *op, bool with_rules,
+                                    struct proximadb_error *reterr);
+
+/* Gives back what px_shard__prepare() reserved; the caller unstages the rows. */
+void px_shard__unprepare(struct px_shard *shard, struct px_write_op *op);
+
+/* ---- shard_write.c -------------------------------------------------------------------------- */
+
+extern const struct px_commit_handler px_shard__commit_handler;
+
+/* Applies a prepared operation. Under the lock. */
+void px_shard__apply(struct px_shard *shard, struct px_write_op *op,
+                     const struct px_wal_entry *entry);
+
+/* ---- shard_flush.c -------------------------------------------------------------------------- */
+
+/* Freezes the active memtable, if there is anything in it and memory for a new one, and has it flushed.
+ * Under the lock. */
+PX_MUST_CHECK int px_shard__freeze(struct px_shard *shard, struct proximadb_error *reterr);
+
+/* Starts the flusher if there is work for it. Under the lock. */
+void px_shard__start_flush(struct px_shard *shard);
+
+/* The flusher: shard->flush_job's function. */
+void px_shard__flush(struct px_job *job);
+
+/* Replaces sources in the view: those of `old` by those of `new`, which come in front of the memtables.
+ * Under the lock. */
+PX_MUST_CHECK int px_shard__replace_in_view(struct px_shard *shard, struct px_source *const *old,
+                                            uint32_t old_count, struct px_source *const *fresh,
+                                            uint32_t fresh_count, struct proximadb_error *reterr);
+
+/*
+ * What a flush and a compaction have in common: rows of `from` are now in the parts of `to`, as `moved` says.
+ * Rows that were killed in `from` and went over all the same (they were live when they were copied) die
+ * in their new place, too, and the next flush stores that. Under the lock; reserve before, carry behind
+ * the change of the view.
+ */
+PX_MUST_CHECK int px_shard__reserve_carried(struct px_shard *shard, const struct px_source *from,
+                                            const struct px_moved *moved,
+                                            struct px_source *const *to, uint32_t to_count,
+                                            struct proximadb_error *reterr);
+void px_shard__carry_kills(struct px_shard *shard, const struct px_source *from);
+
+/* Waits a moment where memory is short and there is no way back. */
+void px_shard__wait_for_memory(void);
+
+/* Marks the beginning and the end of work in the background. */
+void px_shard__begin_job(struct px_shard *shard); /* under the lock */
+void px_shard__end_job(
+    struct px_shard *shard); /* not under it; may free the shard's last reference */
+
+/* ---- shard_replay.c ------------------------------------------------------------------------- */
+
+/* A px_wal_replay for a shard that is being opened. */
+int px_shard__replay(void *context, const struct px_wal_entry *entry,
+                     struct proximadb_error *reterr);
+
+#endif /* PX_SERVICE_SHARD_INTERNAL_H */

@@ -1,0 +1,88 @@
+#include "service/shard_internal.h"
+
+#include "avro/schemas.h"
+
+/* What replay decodes an entry into. */
+struct replayed {
+    struct px_arena arena;
+    struct px_write_op op;
+};
+
+static void ignore_done(struct px_write_op *op, const struct proximadb_error *error)
+{
+    (void)op;
+    (void)error;
+}
+
+static const enum px_write_kind kinds[PX_WAL_OPERATION_COUNT] = {
+    [PX_WAL_INSERT] = PX_WRITE_INSERT, [PX_WAL_UPSERT] = PX_WRITE_UPSERT,
+    [PX_WAL_UPDATE] = PX_WRITE_UPDATE, [PX_WAL_DELETE] = PX_WRITE_DELETE,
+    [PX_WAL_EXPIRE] = PX_WRITE_EXPIRE,
+};
+
+static int decode(struct px_shard *shard, const struct px_wal_entry *entry,
+                  struct replayed *replayed, struct proximadb_error *reterr)
+{
+    const struct px_collection *collection = &shard->description->collection;
+    struct px_write_op *op = &replayed->op;
+    struct px_delete_batch batch;
+    enum px_schema schema;
+    int rc = px_schema_find(entry->schema_fingerprint, &schema, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    switch (schema) {
+    case PX_SCHEMA_VECTOR_BATCH:
+        return px_batch_decode(entry->batch, collection, &replayed->arena, &op->as.batch, reterr);
+    case PX_SCHEMA_UPDATE_BATCH:
+        return px_update_decode(entry->batch, collection, &replayed->arena, &op->as.update, reterr);
+    case PX_SCHEMA_DELETE_BATCH:
+        rc = px_delete_batch_decode(entry->batch, &replayed->arena, &batch, reterr);
+        op->as.ids = batch.ids;
+        return rc;
+    default:
+        return px_fail(reterr, PROXIMADB_CORRUPT, "its batch is no batch but '%s'",
+                       px_schema_name(schema));
+    }
+}
+
+/* The schema must be that of the operation. */
+static int check_kind(const struct px_wal_entry *entry, struct px_write_op *op,
+                      struct proximadb_error *reterr)
+{
+    static const uint32_t branches[] = {0, 0, 1, 2, 2};
+    op->kind = kinds[entry->operation];
+    if (branches[entry->operation] != entry->branch)
+        return px_fail(reterr, PROXIMADB_CORRUPT, "its operation and its batch do not go together");
+    if (px_write_op_row_count(op) != entry->row_count)
+        return px_fail(reterr, PROXIMADB_CORRUPT, "it counts %u rows, and its batch has %u",
+                       entry->row_count, px_write_op_row_count(op));
+    return PROXIMADB_OK;
+}
+
+int px_shard__replay(void *context, const struct px_wal_entry *entry,
+                     struct proximadb_error *reterr)
+{
+    struct px_shard *shard = context;
+    struct replayed replayed = {.op = {.done = ignore_done, .time_ms = entry->time_ms}};
+    struct px_write_op *op = &replayed.op;
+    op->arena = &replayed.arena;
+    memcpy(op->request_id, entry->request_id, sizeof op->request_id);
+    int rc = decode(shard, entry, &replayed, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = check_kind(entry, op, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_shard__prepare(shard, op, false, reterr);
+    if (rc == PROXIMADB_OK) {
+        pthread_mutex_lock(&shard->lock);
+        px_shard__apply(shard, op, entry);
+        px_memtable_publish(shard->active->memtable, shard->round.last_lsn);
+        shard->visible_lsn = shard->round.last_lsn;
+        shard->reserved_kill_count = 0;
+        pthread_mutex_unlock(&shard->lock);
+        px_write_op_release_found(op);
+    }
+    if (entry->time_ms > shard->clock_ms)
+        shard->clock_ms = entry->time_ms;
+    px_arena_release(&replayed.arena);
+    return rc;
+}
