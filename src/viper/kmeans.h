@@ -1,22 +1,26 @@
 /*
- * kmeans: splits vectors into lists of near ones and of similar size, as compaction and IVF need them.
+ * kmeans: splits vectors into lists of near ones and of similar size, as compaction and IVF need
+ * them.
  *
- * Training is Lloyd's algorithm (IEEE Transactions on Information Theory 28, 1982) on a sample of 256
- * rows per list, which changes centroids hardly at all against training on everything. The first
- * iterations look at an eighth of the sample, the last ones at all of it. Under cosine and dot it is
- * spherical: rows and centroids are unit vectors, and a row belongs to the list of the largest product;
- * under l2, to that of the smallest distance.
+ * Training is Lloyd's algorithm (IEEE Transactions on Information Theory 28, 1982) from random
+ * rows, on a sample of 256 rows per list. The first three tenths of the iterations look at an
+ * eighth of the sample, the next at a quarter and at half of it, the last three tenths at all: the
+ * same centroids for half of the time. Under cosine and dot it is spherical: rows count as unit
+ * vectors, centroids are unit vectors, and a row belongs to the list of the largest product; under
+ * l2, to that of the smallest distance.
  *
- * Balance: plain k-means leaves a few large lists and many small ones, and a search pays for the large.
- * So between iterations the centroid of the smallest list moves to a row of the largest, and so on for
- * the next, while the one is above twice the mean and the other far below it. This bounds sizes softly:
- * equal rows cannot be split, and the last iterations only settle.
+ * Balance: plain k-means leaves large lists, which make searches slow, and small ones, which are of
+ * no use. So behind each iteration but the last, the largest list is split in two by a small
+ * k-means of its own, and the centroid of the smallest becomes that of the second half; and so on,
+ * while the one is above 1.5 times the mean and the other below 0.7 times. That bounds sizes
+ * softly: on MiniLM vectors the largest list is 1.8 to 2 times the mean (plain: 2.4), and recall
+ * per row scanned is the same. Equal rows cannot be split. Lists stay empty only where there are
+ * fewer different rows than lists.
  *
- * The same rows, options and level of kernels give the same centroids. Lists may be empty where there are
- * fewer different rows than lists. A centroid is never NaN.
+ * The same rows, options and level of kernels give the same centroids, and no centroid is ever NaN.
  *
- * Threads: training is one thread's; px_kmeans_assign() is any thread's. Memory: the sample, up to
- * memory_limit_bytes, and about 16 bytes per list and dimension.
+ * Threads: one for training; any for px_kmeans_assign(). Memory: the sample, at most
+ * memory_limit_bytes, 8 bytes per row of it, and 12 bytes per list and dimension.
  */
 #ifndef PX_VIPER_KMEANS_H
 #define PX_VIPER_KMEANS_H
@@ -24,60 +28,62 @@
 #include "base/error.h"
 #include "simd/kernels.h"
 
-/* Zero in a member means its default. */
-struct px_kmeans_options {
-    enum proximadb_metric metric;
-    uint32_t dim_count;  /* 1 to 65,536; no default */
-    uint32_t list_count; /* wanted; no default */
-    uint64_t seed;
-    uint32_t rows_per_list;          /* of the sample; default 256 */
-    uint32_t iteration_count;        /* default 10 */
-    size_t memory_limit_bytes;       /* of the sample, which it makes smaller; default 512 MiB */
-    const struct px_kernels *kernels; /* default px_kernels_get() */
-    bool (*should_stop)(void *context); /* asked about every millisecond */
-    void *context;
-};
-
 /* Where rows come from. */
-struct px_kmeans_rows {
+struct px_kmeans_input {
     uint64_t row_count;
     /* Copies rows of rising index, packed, to ret_vectors. An error ends the training. */
     int (*read)(void *context, const uint64_t *row_indexes, size_t count, float *ret_vectors,
                 struct proximadb_error *reterr);
-    void *context;
+    bool (*should_stop)(void *context); /* asked every few milliseconds; NULL: never */
+    void *context;                      /* of both */
 };
 
-struct px_centroids {
+/* Zero in a member means its default. */
+struct px_kmeans_options {
     enum proximadb_metric metric;
-    struct px_rows vectors; /* owned */
-    float *biases;          /* owned; half the squared norm of each under l2, zeros otherwise */
+    uint32_t dim_count;  /* 1 to 65,536; no default */
+    uint32_t list_count; /* wanted, at least 1; no default */
+    uint64_t seed;
+    uint32_t rows_per_list;           /* of the sample; default 256 */
+    uint32_t iteration_count;         /* default 10 */
+    size_t memory_limit_bytes;        /* of the sample, but a row per list; default 512 MiB */
+    const struct px_kernels *kernels; /* default px_kernels_get() */
+};
+
+/* What was learnt. */
+struct px_kmeans {
+    enum proximadb_metric metric;
+    const struct px_kernels *kernels;
+    struct px_rows centroids; /* owned; each begins a cache line */
+    float *biases;            /* owned; under l2 half the squared norms, otherwise zeros */
 };
 
 /*
- * Trains; *ret_centroids: release with px_centroids_release(). There are list_count of them, or as many
- * as there are rows in the sample.
+ * Trains. *ret_kmeans: release with px_kmeans_release(). It has list_count centroids, or as many as
+ * the sample has rows.
  *
  * PROXIMADB_INVALID    there are no rows.
  * PROXIMADB_CANCELLED  should_stop said so.
  * PROXIMADB_NO_MEMORY, and what read() fails with.
  */
 PX_MUST_CHECK int px_kmeans_train(const struct px_kmeans_options *options,
-                                  const struct px_kmeans_rows *rows,
-                                  struct px_centroids *ret_centroids,
+                                  const struct px_kmeans_input *input, struct px_kmeans *ret_kmeans,
                                   struct proximadb_error *reterr);
 
-/* Takes centroids that were stored: `vectors` is copied. PROXIMADB_NO_MEMORY. */
-PX_MUST_CHECK int px_centroids_init(struct px_centroids *centroids, enum proximadb_metric metric,
-                                    const struct px_rows *vectors, struct proximadb_error *reterr);
+/* Takes up centroids that were stored; they are copied. Release with px_kmeans_release().
+ * PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_kmeans_init(struct px_kmeans *kmeans, enum proximadb_metric metric,
+                                 const struct px_rows *centroids, struct proximadb_error *reterr);
 
 /* Accepts a zeroed struct. */
-void px_centroids_release(struct px_centroids *centroids);
+void px_kmeans_release(struct px_kmeans *kmeans);
 
 /*
- * The nearest centroid of each row, the first of equal ones, to ret_lists. ret_distances (may be NULL)
- * gets how far it is, in float32 arithmetic: Euclidean under l2, else 1 - cosine.
+ * Writes the list of each row to ret_lists: that of the nearest centroid, the first of equal ones.
+ * Rows need not be unit vectors. ret_distances (may be NULL) gets the distance from it in float32
+ * arithmetic: Euclidean under l2, else 1 - cosine.
  */
-void px_kmeans_assign(const struct px_centroids *centroids, const struct px_kernels *kernels,
-                      const struct px_rows *rows, uint32_t *ret_lists, float *ret_distances);
+void px_kmeans_assign(const struct px_kmeans *kmeans, const struct px_rows *rows,
+                      uint32_t *ret_lists, float *ret_distances);
 
 #endif /* PX_VIPER_KMEANS_H */

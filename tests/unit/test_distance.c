@@ -1,8 +1,8 @@
 /*
  * Goal: the canonical distances are right, symmetric, free of -0, and the same to the last bit on
  * every CPU and compiler.
- * Method: values worked out by hand; a long double oracle; the documented order of summation written
- * out a second time; and bits that were once computed and now are pinned.
+ * Method: values worked out by hand; a long double oracle; the documented order of summation
+ * written out a second time; and bits that were once computed and now are pinned.
  */
 #include "simd/distance.h"
 

@@ -1,10 +1,10 @@
 /*
  * Goal: an exact search gives the k nearest accepted rows in the order (distance, id), for any
  * metric, data, split into sources and blocks, number of queries, and CPU level.
- * Method: a brute-force oracle that computes all canonical distances and sorts them. Rows are spread
- * over sources and blocks of random sizes, at odd addresses; data are random, duplicated, equal,
- * denormal and huge. Answers are compared to the last bit between levels, and between one query and
- * many.
+ * Method: a brute-force oracle that computes all canonical distances and sorts them. Rows are
+ * spread over sources and blocks of random sizes, at odd addresses; data are random, duplicated,
+ * equal, denormal and huge. Answers are compared to the last bit between levels, and between one
+ * query and many.
  */
 #include "axis/exact.h"
 
