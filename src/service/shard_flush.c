@@ -165,17 +165,6 @@ static int collect_deletes(void *context, struct px_delete **ret_deletes, size_t
     return PROXIMADB_OK;
 }
 
-/* The rows' way from the memtable to the part, if there is one. */
-static struct px_moved *make_moved(const uint32_t *moved_rows, uint32_t row_count)
-{
-    struct px_moved *moved = malloc((row_count + 1) * sizeof *moved);
-    for (uint32_t row = 0; moved != NULL && row < row_count; row++)
-        moved[row] = moved_rows[row] == PX_VIPER_NO_ROW
-                         ? (struct px_moved){.target = PX_NOT_MOVED}
-                         : (struct px_moved){.target = 0, .row = moved_rows[row]};
-    return moved;
-}
-
 /* ---- publishing ---------------------------------------------------------------------------- */
 
 void px_shard__wait_for_memory(void)
@@ -242,17 +231,14 @@ struct replacement {
     struct px_source *to;       /* NULL: no row was live */
 };
 
-static bool try_make_replacement(const struct px_memtable *memtable, const uint32_t *moved_rows,
-                                 struct px_part *part, struct replacement *replacement)
+static bool try_make_replacement(struct px_part *part, struct replacement *replacement)
 {
-    if (replacement->moved == NULL)
-        replacement->moved = make_moved(moved_rows, px_memtable_row_count(memtable));
     if (replacement->targets == NULL)
         replacement->targets = malloc(sizeof(struct px_source *));
     if (replacement->to == NULL && part != NULL &&
         px_source_new(NULL, part, &replacement->to, NULL) != PROXIMADB_OK)
         return false;
-    return replacement->moved != NULL && replacement->targets != NULL;
+    return replacement->targets != NULL;
 }
 
 /* Puts the part in the place of the memtable, which is the oldest frozen one. Under the lock. */
@@ -279,14 +265,14 @@ static int try_publish(struct px_shard *shard, struct px_source *from,
     return PROXIMADB_OK;
 }
 
-/* The rows are stored: there is no way back. Returns the barriers that waited for it. */
-static struct px_write_op *publish_flush(struct flush *flush, const uint32_t *moved_rows,
+/* The rows are stored: there is no way back. moved is taken. Returns the barriers that waited for it. */
+static struct px_write_op *publish_flush(struct flush *flush, struct px_moved *moved,
                                          struct px_part *part)
 {
     struct px_shard *shard = flush->shard;
-    struct replacement replacement = {0};
+    struct replacement replacement = {.moved = moved};
     struct px_write_op *waiting = NULL;
-    while (!try_make_replacement(flush->source->memtable, moved_rows, part, &replacement))
+    while (!try_make_replacement(part, &replacement))
         px_shard__wait_for_memory();
     int rc;
     do {
@@ -350,7 +336,7 @@ static void end_flush(struct flush *flush)
     px_buffer_release(&flush->request_ids);
 }
 
-static int store(struct flush *flush, struct px_part **ret_part, uint32_t **ret_moved_rows,
+static int store(struct flush *flush, struct px_part **ret_part, struct px_moved **ret_moved,
                  struct proximadb_error *reterr)
 {
     int rc = px_buffer_status(&flush->request_ids, reterr);
@@ -362,7 +348,7 @@ static int store(struct flush *flush, struct px_part **ret_part, uint32_t **ret_
                                   .request_ids = px_buffer_slice(&flush->request_ids),
                                   .deletes = collect_deletes,
                                   .context = flush};
-    return px_viper_store_vectors(&flush->shard->viper, &what, ret_part, ret_moved_rows, reterr);
+    return px_viper_store_vectors(&flush->shard->viper, &what, ret_part, ret_moved, reterr);
 }
 
 static int flush_one(struct flush *flush, struct proximadb_error *reterr)
@@ -370,13 +356,12 @@ static int flush_one(struct flush *flush, struct proximadb_error *reterr)
     struct px_shard *shard = flush->shard;
     struct px_source *source = flush->source;
     struct px_part *part = NULL;
-    uint32_t *moved_rows = NULL;
+    struct px_moved *moved = NULL;
     int64_t last_lsn = px_memtable_last_lsn(source->memtable);
-    int rc = store(flush, &part, &moved_rows, reterr);
+    int rc = store(flush, &part, &moved, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    struct px_write_op *waiting = publish_flush(flush, moved_rows, part);
-    free(moved_rows);
+    struct px_write_op *waiting = publish_flush(flush, moved, part);
     px_commit_lane_resume(shard->lane);
     finish_waiting(waiting, NULL);
     px_shard__move_index(shard, source);

@@ -18,16 +18,7 @@
 #define PX_SERVICE_VIEW_H
 
 #include "service/id_index.h"
-#include "viper/memtable.h"
-#include "viper/part.h"
-
-/* Where a row of a replaced source is now. */
-struct px_moved {
-    uint32_t target; /* index into the source's targets, or PX_NOT_MOVED */
-    uint32_t row;
-};
-
-enum { PX_NOT_MOVED = UINT32_MAX }; /* the row was dead and is gone */
+#include "viper/viper.h"
 
 struct px_source {
     atomic_uint reference_count;

@@ -4,7 +4,7 @@
 
 #include "viper/kmeans.h"
 
-enum { PX_KMEANS_BLOCK_ROWS = 32 }; /* compared with centroids at once */
+enum { PX_KMEANS_BLOCK_ROWS = 64 }; /* compared with centroids at once */
 
 /* A row's nearest list. Its score is the product with the centroid less the centroid's bias: the
  * larger the nearer, for |x - c|^2 is |x|^2 less twice the score. */

@@ -51,7 +51,6 @@ struct px_memtable {
     _Atomic uint32_t expiring_count;
     _Atomic int64_t last_lsn;
     struct px_arena text;
-    struct px_arena_mark published_text; /* where unstaging goes back to */
     _Atomic size_t text_bytes;
 
     struct px_kill *kills;
@@ -242,11 +241,21 @@ int px_memtable_reserve_kills(struct px_memtable *memtable, size_t count,
     return PROXIMADB_OK;
 }
 
-void px_memtable_unstage(struct px_memtable *memtable)
+struct px_memtable_mark px_memtable_mark(const struct px_memtable *memtable)
 {
-    memtable->staged_count = memtable->row_count;
-    memtable->staged_expiring_count = memtable->expiring_count;
-    px_arena_rewind(&memtable->text, memtable->published_text);
+    return (struct px_memtable_mark){
+        .staged_count = memtable->staged_count,
+        .staged_expiring_count = memtable->staged_expiring_count,
+        .text = px_arena_mark(&memtable->text),
+    };
+}
+
+void px_memtable_unstage(struct px_memtable *memtable, struct px_memtable_mark mark)
+{
+    assert(mark.staged_count >= memtable->row_count && mark.staged_count <= memtable->staged_count);
+    memtable->staged_count = mark.staged_count;
+    memtable->staged_expiring_count = mark.staged_expiring_count;
+    px_arena_rewind(&memtable->text, mark.text);
 }
 
 void px_memtable_set_version(struct px_memtable *memtable, uint32_t row, int64_t version)
@@ -274,7 +283,6 @@ void px_memtable_add_kill(struct px_memtable *memtable, struct px_kill kill)
 void px_memtable_publish(struct px_memtable *memtable, int64_t last_lsn)
 {
     assert(last_lsn > memtable->last_lsn);
-    memtable->published_text = px_arena_mark(&memtable->text);
     atomic_store(&memtable->text_bytes, memtable->text.held_bytes + memtable->block_bytes);
     atomic_store(&memtable->expiring_count, memtable->staged_expiring_count);
     atomic_store(&memtable->row_count, memtable->staged_count);
@@ -384,7 +392,7 @@ bool px_memtable_get_block(const struct px_memtable *memtable, uint32_t index, u
     return true;
 }
 
-const struct px_kill *px_memtable_kills(const struct px_memtable *memtable, size_t *ret_count)
+struct px_kill *px_memtable_kills(struct px_memtable *memtable, size_t *ret_count)
 {
     *ret_count = memtable->kill_count;
     return memtable->kills;

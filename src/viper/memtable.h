@@ -38,7 +38,7 @@ struct px_memtable;
 
 /* A row of a part that a write has killed. */
 struct px_kill {
-    uint32_t source; /* see viper/source.h */
+    uint32_t source; /* the part's number: service/view.h */
     uint32_t row;
     int64_t lsn;
 };
@@ -70,8 +70,17 @@ PX_MUST_CHECK int px_memtable_stage(struct px_memtable *memtable, const struct p
 PX_MUST_CHECK int px_memtable_reserve_kills(struct px_memtable *memtable, size_t count,
                                             struct proximadb_error *reterr);
 
-/* Takes back every row and reservation since the last publish. */
-void px_memtable_unstage(struct px_memtable *memtable);
+/* A place among the staged rows to go back to. */
+struct px_memtable_mark {
+    uint32_t staged_count;
+    uint32_t staged_expiring_count;
+    struct px_arena_mark text;
+};
+
+struct px_memtable_mark px_memtable_mark(const struct px_memtable *memtable);
+
+/* Takes back every row that was staged behind the mark. Nothing was published since. */
+void px_memtable_unstage(struct px_memtable *memtable, struct px_memtable_mark mark);
 
 /* Gives a staged row its version. */
 void px_memtable_set_version(struct px_memtable *memtable, uint32_t row, int64_t version);
@@ -123,7 +132,7 @@ int64_t px_memtable_killed_at(const struct px_memtable *memtable, uint32_t row);
 bool px_memtable_get_block(const struct px_memtable *memtable, uint32_t index, uint32_t row_count,
                            struct px_memtable_block *ret_block);
 
-/* The kills in the order of their LSNs. A view, valid until the next write. */
-const struct px_kill *px_memtable_kills(const struct px_memtable *memtable, size_t *ret_count);
+/* The kills, in no order. A view, valid until the next write. */
+struct px_kill *px_memtable_kills(struct px_memtable *memtable, size_t *ret_count);
 
 #endif /* PX_VIPER_MEMTABLE_H */

@@ -192,6 +192,17 @@ uint32_t px_part_row_count(const struct px_part *part)
     return (uint32_t)part->file.row_count;
 }
 
+uint64_t px_part_text_bytes(const struct px_part *part)
+{
+    const struct px_parquet_layout *layout = px_parquet_reader_layout(part->parquet);
+    uint64_t total = 0;
+    for (size_t i = 0; i < layout->row_group_count; i++)
+        for (size_t column = 0; column < layout->column_count; column++)
+            if (column != PX_PART_VECTOR)
+                total += layout->row_groups[i].chunks[column].uncompressed_bytes;
+    return total;
+}
+
 struct px_dead_rows *px_part_dead_rows(struct px_part *part)
 {
     return &part->dead;

@@ -44,6 +44,9 @@ void px_part_set_obsolete(struct px_part *part);
 const struct px_manifest_file *px_part_file(const struct px_part *part);
 uint32_t px_part_row_count(const struct px_part *part);
 
+/* Size of its texts and numbers, that is, of everything but the vectors, before compression. */
+uint64_t px_part_text_bytes(const struct px_part *part);
+
 /* Which rows are dead. The struct is the part's; writers of it are the shard's business. */
 struct px_dead_rows *px_part_dead_rows(struct px_part *part);
 

@@ -74,8 +74,7 @@ void px_viper_get_numbers(struct px_viper *viper, struct px_viper_numbers *ret_n
 
 /* ---- committing ---------------------------------------------------------------------------- */
 
-/* Puts the names of new files on the device: the folder of each. */
-static int sync_folder_of(struct px_viper *viper, const char *path, struct proximadb_error *reterr)
+int px_viper_sync_name(struct px_viper *viper, const char *path, struct proximadb_error *reterr)
 {
     struct px_path full, folder;
     int rc = px_path_format(&full, reterr, "%s/%s", viper->folder.text, path);
@@ -87,7 +86,7 @@ static int sync_folder_of(struct px_viper *viper, const char *path, struct proxi
     return PROXIMADB_OK;
 }
 
-static void remove_file(struct px_viper *viper, const char *path)
+void px_viper_remove_file(struct px_viper *viper, const char *path)
 {
     struct px_path full;
     if (path[0] != '\0' &&
@@ -129,7 +128,7 @@ static int add_deletes(struct px_viper *viper, struct px_delete *deletes, size_t
     int rc = px_delete_file_write(viper->fs, viper->folder.text, path, viper->collection_id,
                                   deletes, count, &file, reterr);
     if (rc == PROXIMADB_OK)
-        rc = sync_folder_of(viper, path, reterr);
+        rc = px_viper_sync_name(viper, path, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_manifest_add(&next->deletes, &file, reterr);
     return rc;
@@ -138,8 +137,9 @@ static int add_deletes(struct px_viper *viper, struct px_delete *deletes, size_t
 /* ---- flush --------------------------------------------------------------------------------- */
 
 /* A part of the memtable's live rows. *ret_file has no path where there are none. */
-static int write_rows(struct px_viper *viper, const struct px_viper_flush *flush, uint32_t *moved,
-                      struct px_manifest_file *ret_file, struct proximadb_error *reterr)
+static int write_rows(struct px_viper *viper, const struct px_viper_flush *flush,
+                      struct px_moved *moved, struct px_manifest_file *ret_file,
+                      struct proximadb_error *reterr)
 {
     const struct px_memtable *memtable = flush->memtable;
     uint32_t row_count = px_memtable_row_count(memtable);
@@ -149,7 +149,7 @@ static int write_rows(struct px_viper *viper, const struct px_viper_flush *flush
     char path[PX_MANIFEST_PATH_BYTES];
     for (uint32_t row = 0; row < row_count; row++) {
         struct px_record record;
-        moved[row] = PX_VIPER_NO_ROW;
+        moved[row] = (struct px_moved){.target = PX_NOT_MOVED};
         if (!px_memtable_is_live(memtable, row, last_lsn))
             continue;
         if (writer == NULL) {
@@ -160,7 +160,7 @@ static int write_rows(struct px_viper *viper, const struct px_viper_flush *flush
             if (rc != PROXIMADB_OK)
                 return rc;
         }
-        moved[row] = px_part_writer_row_count(writer);
+        moved[row] = (struct px_moved){.target = 0, .row = px_part_writer_row_count(writer)};
         px_memtable_get(memtable, row, &record);
         px_part_writer_add(writer, &record);
     }
@@ -174,6 +174,8 @@ static int commit_flush(struct px_viper *viper, const struct px_viper_flush *flu
                         struct proximadb_error *reterr)
 {
     struct px_manifest next = {0};
+    struct px_delete *deletes = NULL;
+    size_t delete_count = 0;
     char delete_path[PX_MANIFEST_PATH_BYTES] = "";
     int rc = px_manifest_copy(&viper->manifest, &next, reterr);
     if (rc != PROXIMADB_OK)
@@ -181,7 +183,10 @@ static int commit_flush(struct px_viper *viper, const struct px_viper_flush *flu
     if (part->path[0] != '\0')
         rc = px_manifest_add(&next.parts, part, reterr);
     if (rc == PROXIMADB_OK)
-        rc = add_deletes(viper, flush->deletes, flush->delete_count, &next, delete_path, reterr);
+        rc = flush->deletes(flush->context, &deletes, &delete_count, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = add_deletes(viper, deletes, delete_count, &next, delete_path, reterr);
+    free(deletes);
     next.flushed_lsn = px_memtable_last_lsn(flush->memtable);
     next.live_row_count = flush->live_row_count;
     px_buffer_clear(&next.request_ids);
@@ -193,23 +198,24 @@ static int commit_flush(struct px_viper *viper, const struct px_viper_flush *flu
     else
         rc = commit(viper, &next, ret_unsure, reterr);
     if (rc != PROXIMADB_OK && !*ret_unsure)
-        remove_file(viper, delete_path);
+        px_viper_remove_file(viper, delete_path);
     return rc;
 }
 
 int px_viper_store_vectors(struct px_viper *viper, const struct px_viper_flush *flush,
-                           struct px_part **ret_part, uint32_t **ret_moved,
+                           struct px_part **ret_part, struct px_moved **ret_moved,
                            struct proximadb_error *reterr)
 {
     struct px_manifest_file file = {0};
     struct px_part *part = NULL;
     bool unsure = false;
-    uint32_t *moved = malloc((px_memtable_row_count(flush->memtable) + 1) * sizeof *moved);
+    size_t row_count = px_memtable_row_count(flush->memtable);
+    struct px_moved *moved = malloc((row_count + 1) * sizeof *moved);
     if (moved == NULL)
         return px_fail_no_memory(reterr);
     int rc = write_rows(viper, flush, moved, &file, reterr);
     if (rc == PROXIMADB_OK && file.path[0] != '\0') {
-        rc = sync_folder_of(viper, file.path, reterr);
+        rc = px_viper_sync_name(viper, file.path, reterr);
         /* Reading it back before it counts finds a fault while the log still has the rows. */
         if (rc == PROXIMADB_OK)
             rc = px_part_open(viper->fs, viper->folder.text, &file, flush->collection, &part,
@@ -224,7 +230,7 @@ int px_viper_store_vectors(struct px_viper *viper, const struct px_viper_flush *
         px_part_close(part);
         free(moved);
         if (!unsure)
-            remove_file(viper, file.path);
+            px_viper_remove_file(viper, file.path);
         return rc;
     }
     *ret_part = part;
@@ -302,9 +308,9 @@ static void remove_replaced(struct px_viper *viper, const struct px_manifest *ol
     const struct px_manifest *present = &viper->manifest;
     for (size_t i = 0; i < old->deletes.count; i++)
         if (px_manifest_find(&present->deletes, old->deletes.items[i].path) == NULL)
-            remove_file(viper, old->deletes.items[i].path);
+            px_viper_remove_file(viper, old->deletes.items[i].path);
     if (strcmp(old->centroids.path, present->centroids.path) != 0)
-        remove_file(viper, old->centroids.path);
+        px_viper_remove_file(viper, old->centroids.path);
 }
 
 int px_viper_replace_parts(struct px_viper *viper, const struct px_viper_replacement *replacement,
@@ -330,7 +336,7 @@ int px_viper_replace_parts(struct px_viper *viper, const struct px_viper_replace
     if (rc == PROXIMADB_OK)
         remove_replaced(viper, &old);
     else if (!unsure)
-        remove_file(viper, delete_path);
+        px_viper_remove_file(viper, delete_path);
     px_manifest_release(&old);
     return rc;
 }

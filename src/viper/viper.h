@@ -31,7 +31,13 @@
 
 #include <pthread.h>
 
-enum { PX_VIPER_NO_ROW = UINT32_MAX }; /* of a mapping: the row was not carried over */
+/* Where a row that was stored anew is now. */
+struct px_moved {
+    uint32_t target; /* which of the new parts, or PX_NOT_MOVED */
+    uint32_t row;
+};
+
+enum { PX_NOT_MOVED = UINT32_MAX }; /* the row was dead and is gone */
 
 struct px_viper {
     struct px_fs *fs;         /* kept */
@@ -70,10 +76,14 @@ void px_viper_close(struct px_viper *viper);
 struct px_viper_flush {
     const struct px_collection *collection;
     const struct px_memtable *memtable; /* frozen */
-    struct px_delete *deletes;          /* rows of parts that its writes killed; reordered */
-    size_t delete_count;
-    uint64_t live_row_count;     /* of the collection, at the memtable's last LSN */
-    struct px_slice request_ids; /* service/request_memory.h's encoding */
+    uint64_t live_row_count;            /* of the collection, at the memtable's last LSN */
+    struct px_slice request_ids;        /* service/request_memory.h's encoding */
+
+    /* Gives the rows of parts that the memtable's writes killed: an array to be freed with free().
+     * Called under commit_lock, so that no compaction moves the rows until it is stored. */
+    int (*deletes)(void *context, struct px_delete **ret_deletes, size_t *ret_count,
+                   struct proximadb_error *reterr);
+    void *context;
 };
 
 /*
@@ -81,14 +91,14 @@ struct px_viper_flush {
  * file, and both into the manifest, whose flushed_lsn is then the memtable's last LSN.
  *
  *   ret_part   the new part, open; NULL where no row was live
- *   ret_moved  one entry for each row of the memtable: its row in the part, or PX_VIPER_NO_ROW; free with
- *              free(). A row that was killed behind the last LSN is carried over.
+ *   ret_moved  one entry for each row of the memtable, whose target is 0, the part; free with free().
+ *              A row that was killed behind the last LSN went over, too.
  *
  * PROXIMADB_RESOURCE_EXHAUSTED (disk full), PROXIMADB_IO, PROXIMADB_NO_MEMORY, PROXIMADB_CORRUPT: the
  * store is as it was, or will be found so or as intended after a crash; the call may be repeated.
  */
 PX_MUST_CHECK int px_viper_store_vectors(struct px_viper *viper, const struct px_viper_flush *flush,
-                                         struct px_part **ret_part, uint32_t **ret_moved,
+                                         struct px_part **ret_part, struct px_moved **ret_moved,
                                          struct proximadb_error *reterr);
 
 /* What a compaction replaces. Everything is borrowed. */
@@ -115,6 +125,13 @@ uint32_t px_viper_take_file_number(struct px_viper *viper);
 PX_MUST_CHECK int px_viper_part_path(struct px_viper *viper, uint32_t cluster,
                                      char path[PX_MANIFEST_PATH_BYTES],
                                      struct proximadb_error *reterr);
+
+/* Puts the name of a new file, whose path is relative, on the device. */
+PX_MUST_CHECK int px_viper_sync_name(struct px_viper *viper, const char *path,
+                                     struct proximadb_error *reterr);
+
+/* Removes a file that no manifest lists; an empty path is fine. Failures are left to the next opening. */
+void px_viper_remove_file(struct px_viper *viper, const char *path);
 
 struct px_viper_numbers {
     uint64_t part_count;

@@ -66,15 +66,34 @@ static struct px_memtable *fill(uint64_t begin, uint64_t end)
     return memtable;
 }
 
-static struct px_part *flush(struct px_viper *viper, const struct px_memtable *memtable,
-                             struct px_delete *deletes, size_t delete_count, uint32_t **ret_moved)
+struct given_deletes {
+    const struct px_delete *items;
+    size_t count;
+};
+
+static int give_deletes(void *context, struct px_delete **ret_deletes, size_t *ret_count,
+                        struct proximadb_error *reterr)
 {
+    const struct given_deletes *given = context;
+    (void)reterr;
+    *ret_deletes = malloc((given->count + 1) * sizeof **ret_deletes);
+    if (given->count > 0)
+        memcpy(*ret_deletes, given->items, given->count * sizeof **ret_deletes);
+    *ret_count = given->count;
+    return PROXIMADB_OK;
+}
+
+static struct px_part *flush(struct px_viper *viper, const struct px_memtable *memtable,
+                             struct px_delete *deletes, size_t delete_count,
+                             struct px_moved **ret_moved)
+{
+    struct given_deletes given = {deletes, delete_count};
     struct px_viper_flush what = {.collection = &collection,
                                   .memtable = memtable,
-                                  .deletes = deletes,
-                                  .delete_count = delete_count,
                                   .live_row_count = 77,
-                                  .request_ids = px_slice_of("0123456789", 10)};
+                                  .request_ids = px_slice_of("0123456789", 10),
+                                  .deletes = give_deletes,
+                                  .context = &given};
     struct px_part *part = NULL;
     struct proximadb_error error;
     if (px_viper_store_vectors(viper, &what, &part, ret_moved, &error) != PROXIMADB_OK)
@@ -100,7 +119,7 @@ static void test_viper__stores_the_live_rows_of_a_memtable(void **state)
     (void)state;
     struct px_viper viper;
     struct px_viper_parts parts;
-    uint32_t *moved;
+    struct px_moved *moved;
     open_store(&viper, &parts);
     assert_int_equal(parts.count, 0);
     struct px_memtable *memtable = fill(0, 2000);
@@ -112,9 +131,14 @@ static void test_viper__stores_the_live_rows_of_a_memtable(void **state)
     assert_int_equal(px_part_row_count(part), 1500);
     uint32_t next = 0;
     for (uint32_t row = 0; row < 2000; row++) {
-        assert_int_equal(moved[row], row % 4 == 0 ? PX_VIPER_NO_ROW : next++);
+        if (row % 4 == 0) {
+            assert_int_equal(moved[row].target, PX_NOT_MOVED);
+            continue;
+        }
+        assert_int_equal(moved[row].target, 0);
+        assert_int_equal(moved[row].row, next++);
         if (row % 50 == 1)
-            check_row(part, moved[row], row);
+            check_row(part, moved[row].row, row);
     }
     px_part_close(part);
     free(moved);
@@ -140,7 +164,7 @@ static void test_viper__marks_deleted_rows_again(void **state)
     struct px_viper viper;
     struct px_viper_parts parts;
     struct px_delete deletes[30];
-    uint32_t *moved;
+    struct px_moved *moved;
     open_store(&viper, &parts);
     struct px_memtable *first = fill(0, 100), *second = fill(100, 100);
     px_memtable_publish(second, 130); /* no rows, but deletes */
@@ -187,7 +211,7 @@ static void test_viper__sweeps_its_own_leftovers_only(void **state)
     (void)state;
     struct px_viper viper;
     struct px_viper_parts parts;
-    uint32_t *moved;
+    struct px_moved *moved;
     open_store(&viper, &parts);
     struct px_memtable *memtable = fill(0, 10);
     px_part_close(flush(&viper, memtable, NULL, 0, &moved));
@@ -226,7 +250,7 @@ static void test_viper__a_missing_part_is_told_and_nothing_is_removed(void **sta
     struct px_viper viper;
     struct px_viper_parts parts;
     struct proximadb_error error;
-    uint32_t *moved;
+    struct px_moved *moved;
     char path[600];
     open_store(&viper, &parts);
     for (uint64_t i = 0; i < 2; i++) {
@@ -253,7 +277,7 @@ static void test_viper__replaces_parts(void **state)
     struct px_viper_parts parts;
     struct px_part *old[2];
     struct px_delete deletes[] = {{"x", 3, 25}};
-    uint32_t *moved;
+    struct px_moved *moved;
     open_store(&viper, &parts);
     for (uint64_t i = 0; i < 2; i++) {
         struct px_memtable *memtable = fill(10 * i, 10 * i + 10);
