@@ -160,6 +160,58 @@ static void test_collection_request__reads_a_change(void **state)
     px_buffer_release(&payload);
 }
 
+static void test_collection_request__every_enum_value_reads_back(void **state)
+{
+    (void)state;
+    for (int value = 0; value < 3; value++) {
+        const struct proximadb_collection_spec spec = {.struct_size = sizeof spec,
+                                                       .name = "docs",
+                                                       .dim_count = 65536,
+                                                       .metric = value,
+                                                       .index_type = 2 - value,
+                                                       .storage = value,
+                                                       .filterable = fields,
+                                                       .filterable_count = 3,
+                                                       .exist_ok = value == 1};
+        struct px_buffer payload = {0};
+        struct px_arena arena = {0};
+        struct proximadb_collection_spec got;
+        assert_int_equal(px_request_write_collection(&payload, &spec, NULL), PROXIMADB_OK);
+        assert_int_equal(px_collection_spec_decode(datum_of(&payload, PX_SCHEMA_COLLECTION_SPEC),
+                                                   &arena, &got, NULL),
+                         PROXIMADB_OK);
+        assert_int_equal(got.dim_count, 65536);
+        assert_int_equal(got.metric, value);
+        assert_int_equal(got.index_type, 2 - value);
+        assert_int_equal(got.storage, value);
+        assert_int_equal(got.filterable_count, 3);
+        assert_int_equal(got.exist_ok, value == 1);
+        px_arena_release(&arena);
+        px_buffer_release(&payload);
+    }
+}
+
+static void test_collection_request__refuses_what_follows(void **state)
+{
+    (void)state;
+    struct px_buffer datum = {0};
+    struct px_arena arena = {0};
+    struct proximadb_collection_spec got;
+    struct px_collection_change change;
+    struct proximadb_error error;
+    struct spec spec = valid_spec();
+    put_spec(&datum, &spec, 0);
+    px_buffer_append_byte(&datum, 0);
+    assert_int_equal(px_collection_spec_decode(px_buffer_slice(&datum), &arena, &got, &error),
+                     PROXIMADB_INVALID);
+    payload_test_says(&error, "not a valid CollectionSpec: bytes follow its end");
+    assert_int_equal(px_collection_change_decode(px_slice_of("\0\0", 2), &arena, &change, &error),
+                     PROXIMADB_INVALID);
+    payload_test_says(&error, "not a valid CollectionChange: bytes follow its end");
+    px_arena_release(&arena);
+    px_buffer_release(&datum);
+}
+
 static void decode_damaged(void *context, struct px_slice datum)
 {
     (void)context;
@@ -197,6 +249,8 @@ int main(void)
         cmocka_unit_test(test_collection_request__empty_words_mean_defaults),
         cmocka_unit_test(test_collection_request__refuses_what_means_nothing),
         cmocka_unit_test(test_collection_request__reads_a_change),
+        cmocka_unit_test(test_collection_request__every_enum_value_reads_back),
+        cmocka_unit_test(test_collection_request__refuses_what_follows),
         cmocka_unit_test(test_collection_request__survives_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

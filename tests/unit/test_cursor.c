@@ -123,6 +123,9 @@ static void test_cursor__refuses_values_out_of_range(void **state)
     cursor = cursor_of("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 10);
     (void)px_cursor_long(&cursor);
     check_fault(&cursor, "64 bits");
+    cursor = cursor_of("\x02", 1);
+    (void)px_cursor_boolean(&cursor);
+    check_fault(&cursor, "neither 0 nor 1");
     cursor = cursor_of("\x06", 1);
     (void)px_cursor_branch(&cursor, 3);
     check_fault(&cursor, "branch");

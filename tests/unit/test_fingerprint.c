@@ -64,6 +64,7 @@ static void test_fingerprint__canonical_form_unwraps_and_strips(void **state)
         "\"int\"}]}");
     check_canonical("{\"type\":\"fixed\",\"size\":16,\"name\":\"a.b.F\"}",
                     "{\"name\":\"a.b.F\",\"type\":\"fixed\",\"size\":16}");
+    check_canonical("\"AZ_az.09\"", "\"AZ_az.09\"");
     check_canonical("{\"symbols\":[\"B\",\"A\"],\"type\":\"enum\",\"name\":\"E\"}",
                     "{\"name\":\"E\",\"type\":\"enum\",\"symbols\":[\"B\",\"A\"]}");
 }
@@ -98,6 +99,13 @@ static void test_fingerprint__refuses_what_is_no_schema(void **state)
         "[1]",
         "\"\"",
         "\"a b\"",
+        "\"a-b\"",
+        "\"a[b\"",
+        "\"a@b\"",
+        "\"a{b\"",
+        "\"a`b\"",
+        "\"a:b\"",
+        "\"a/b\"",
         "{\"type\":\"array\"}",
         "{\"type\":\"map\",\"values\":null}",
         "{\"type\":\"record\",\"name\":\"r\"}",

@@ -84,6 +84,10 @@ static void test_map_reader__keeps_rewritten_maps(void **state)
     assert_int_equal(px_cursor_left(&cursor), 0);
     check_number(metadata[0], "price", 3.0);
     check_number(metadata[1], "price", 8.0);
+    cursor = px_cursor_of(px_metadata_empty); /* and nothing of them is left behind */
+    assert_int_equal(px_map_reader_read(&fixture.reader, &cursor, &metadata[0], NULL),
+                     PROXIMADB_OK);
+    assert_ptr_equal(metadata[0].data, px_metadata_empty.data);
     px_buffer_release(&buffer);
     tear_down(&fixture);
 }

@@ -157,11 +157,11 @@ static void test_request__search(void **state)
 static void test_request__scan_count_compact(void **state)
 {
     (void)state;
-    const struct proximadb_scan_options options = {.struct_size = sizeof options,
-                                                   .filter = filter,
-                                                   .include_vectors = true,
-                                                   .cursor = "c1",
-                                                   .cursor_size_bytes = 2};
+    struct proximadb_scan_options options = {.struct_size = sizeof options,
+                                             .filter = filter,
+                                             .include_vectors = true,
+                                             .cursor = "c1",
+                                             .cursor_size_bytes = 2};
     const struct proximadb_scan_options defaults = {.struct_size = sizeof defaults};
     struct px_buffer buffer = {0};
     struct px_arena arena = {0};
@@ -183,6 +183,13 @@ static void test_request__scan_count_compact(void **state)
         PROXIMADB_OK);
     check_no_filter(&scan.filter);
     assert_true(!scan.include_vectors && !scan.has_cursor);
+    options.batch_size = 1;
+    px_buffer_clear(&buffer);
+    assert_int_equal(px_request_write_scan(&buffer, &options, NULL), PROXIMADB_OK);
+    assert_int_equal(
+        px_scan_request_decode(datum_of(&buffer, PX_SCHEMA_SCAN_REQUEST), &arena, &scan, NULL),
+        PROXIMADB_OK);
+    assert_int_equal(scan.batch_size, 1);
 
     px_buffer_clear(&buffer);
     assert_int_equal(px_request_write_count(&buffer, &filter, NULL), PROXIMADB_OK);
@@ -388,6 +395,11 @@ static void test_request__queries_have_the_dimension(void **state)
                      PROXIMADB_DIMENSION);
     assert_int_equal(error.row_index, 0);
     px_buffer_clear(&datum);
+    search = valid_search;
+    search.query_count = PX_MOST_QUERIES;
+    put_search(&datum, &search);
+    assert_int_equal(decode(PX_SCHEMA_SEARCH_REQUEST, px_buffer_slice(&datum), NULL), PROXIMADB_OK);
+    px_buffer_clear(&datum);
     px_encode_block(&datum, PX_MOST_QUERIES + 1);
     px_buffer_append_zeros(&datum, PX_MOST_QUERIES + 10);
     check_refused(PX_SCHEMA_SEARCH_REQUEST, &datum, -1, "100001 queries; a search has 1 to 100000");
@@ -405,6 +417,11 @@ static void test_request__scan_and_compact_are_within_their_limits(void **state)
         px_buffer_append(&datum, "\0\0", 2);
         check_refused(PX_SCHEMA_SCAN_REQUEST, &datum, -1, "it may be 1 to 10000");
     }
+    px_buffer_append(&datum, "\0\0", 2);
+    px_encode_int(&datum, PX_MOST_SCAN_ROWS);
+    px_buffer_append(&datum, "\0\0", 2);
+    assert_int_equal(decode(PX_SCHEMA_SCAN_REQUEST, px_buffer_slice(&datum), NULL), PROXIMADB_OK);
+    px_buffer_clear(&datum);
     px_encode_optional_long(&datum, true, 0);
     check_refused(PX_SCHEMA_COMPACT_REQUEST, &datum, -1, "cluster_count is 0");
     px_buffer_append(&datum, "\0\2\2p\0\0", 6);
