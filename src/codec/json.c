@@ -96,12 +96,14 @@ void px_json_append_string(struct px_buffer *buffer, struct px_slice text)
 {
     static const char digits[] = "0123456789abcdef";
     px_buffer_append_byte(buffer, '"');
+    /* An empty slice may have no address, and nothing may be added to none. */
+    const uint8_t *data = text.size_bytes > 0 ? text.data : (const uint8_t *)"";
     size_t plain_begin = 0;
     for (size_t i = 0; i < text.size_bytes; i++) {
-        uint8_t byte = text.data[i];
+        uint8_t byte = data[i];
         if (byte >= 0x20 && byte != '"' && byte != '\\')
             continue;
-        px_buffer_append(buffer, text.data + plain_begin, i - plain_begin);
+        px_buffer_append(buffer, data + plain_begin, i - plain_begin);
         plain_begin = i + 1;
         char escape[6] = {'\\', (char)byte};
         size_t size = 2;
@@ -115,7 +117,7 @@ void px_json_append_string(struct px_buffer *buffer, struct px_slice text)
         }
         px_buffer_append(buffer, escape, size);
     }
-    px_buffer_append(buffer, text.data + plain_begin, text.size_bytes - plain_begin);
+    px_buffer_append(buffer, data + plain_begin, text.size_bytes - plain_begin);
     px_buffer_append_byte(buffer, '"');
 }
 

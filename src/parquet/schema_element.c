@@ -252,9 +252,9 @@ static bool is_list(const struct element *element)
 static const char *list_shape(const struct element *group, enum px_parquet_shape *ret_shape)
 {
     const struct element *leaf = &group[2];
-    if (!is_list(group) || group->child_count != 1 || group[1].child_count != 1 ||
+    if (group->child_count != 1 || group[1].child_count != 1 ||
         group[1].repetition != PX_PARQUET_REPETITION_REPEATED || leaf->child_count != 0)
-        return "it is nested, and not a list of values";
+        return "it is a list, but not of single values";
     if (leaf->repetition != PX_PARQUET_REPETITION_REQUIRED)
         return "it is a list whose elements may be null";
     if (leaf->type == PX_PARQUET_FLOAT && group->repetition == PX_PARQUET_REPETITION_REQUIRED)
@@ -288,38 +288,53 @@ static bool is_known_type(int32_t type)
     return type >= 0 && type < (int32_t)sizeof known && known[type] != 0;
 }
 
+static bool is_name(struct px_slice name)
+{
+    return name.size_bytes >= 1 && name.size_bytes <= PX_PARQUET_NAME_LIMIT_BYTES &&
+           memchr(name.data, 0, name.size_bytes) == NULL && px_utf8_validate(name);
+}
+
+/* Sets what the elements of a column say: one, or three of a list. Why it is not read, or NULL. */
+static const char *set_column(const struct element *elements, struct px_parquet_column *column)
+{
+    bool is_group = elements->child_count > 0;
+    const struct element *leaf = is_group ? &elements[2] : elements;
+    const char *reason =
+        is_group ? list_shape(elements, &column->shape) : scalar_shape(elements, &column->shape);
+    if (reason == NULL && !is_known_type(leaf->type))
+        reason = "its type is INT96, FIXED_LEN_BYTE_ARRAY or unknown";
+    if (reason != NULL)
+        return reason;
+    column->type = (enum px_parquet_type)leaf->type;
+    column->logical = logical_of(leaf);
+    column->field_id = elements->field_id;
+    column->element_field_id = is_group ? leaf->field_id : 0;
+    return NULL;
+}
+
 /* Makes a column of the elements at `elements`, of which there are `left`; *ret_used is how many it
  * takes. */
 static int make_column(const struct element *elements, size_t left, struct px_arena *arena,
-                       struct px_parquet_column *ret_column, size_t *ret_used,
+                       struct px_parquet_column *column, size_t *ret_used,
                        struct proximadb_error *reterr)
 {
-    const char *fault = NULL;
-    struct px_slice name = elements->name;
+    const char *reason = NULL;
     bool is_group = elements->child_count > 0;
-    if (name.size_bytes < 1 || name.size_bytes > PX_PARQUET_NAME_LIMIT_BYTES ||
-        memchr(name.data, 0, name.size_bytes) != NULL || !px_utf8_validate(name))
+    if (!is_name(elements->name))
         return px_fail(reterr, PROXIMADB_CORRUPT, "a column has an impossible name");
-    if (is_group && left < 3)
-        return px_fail(reterr, PROXIMADB_CORRUPT, "the schema ends too early");
-    const struct element *leaf = is_group ? &elements[2] : elements;
-    *ret_column = (struct px_parquet_column){
-        .name = px_arena_copy(arena, name.data, name.size_bytes),
-        .field_id = elements->field_id,
-        .element_field_id = is_group ? leaf->field_id : 0,
-        .logical = logical_of(leaf),
-    };
-    if (ret_column->name == NULL)
+    column->name = px_arena_copy(arena, elements->name.data, elements->name.size_bytes);
+    if (column->name == NULL)
         return px_fail_no_memory(reterr);
-    fault = is_group ? list_shape(elements, &ret_column->shape)
-                     : scalar_shape(elements, &ret_column->shape);
-    if (fault == NULL && !is_known_type(leaf->type))
-        fault = "its type is INT96, FIXED_LEN_BYTE_ARRAY or unknown";
-    if (fault != NULL)
+    if (is_group && !is_list(elements))
+        reason = "it is nested, and not a list";
+    else if (is_group && left < 3)
+        return px_fail(reterr, PROXIMADB_CORRUPT, "the schema ends too early");
+    else
+        reason = set_column(elements, column);
+    if (reason != NULL)
         return px_fail(reterr, PROXIMADB_UNIMPLEMENTED,
-                       "column '%s' is of a kind that ProximaDB does not read: %s",
-                       ret_column->name, fault);
-    ret_column->type = (enum px_parquet_type)leaf->type;
+                       "column '%s' is of a kind that ProximaDB does not read: %s", column->name,
+                       reason);
     *ret_used = is_group ? 3 : 1;
     return PROXIMADB_OK;
 }

@@ -73,6 +73,9 @@ static void test_json__escapes_strings(void **state)
     px_buffer_append_byte(&buffer, '\0');
     assert_string_equal((char *)buffer.data,
                         "\"a\\\"\\\\\\n\\r\\t\\u0001\\u001f\\u0000z\xc3\xa9\"");
+    px_buffer_clear(&buffer);
+    px_json_append_string(&buffer, px_slice_of(NULL, 0));
+    assert_memory_equal(buffer.data, "\"\"", 2);
     px_buffer_release(&buffer);
 }
 

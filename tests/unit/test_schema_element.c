@@ -137,6 +137,14 @@ static void test_schema_element__names_columns_it_does_not_read(void **state)
     const struct raw group[] = {
         ROOT(1), {-1, 0, "g", 2, -1}, {1, 0, "a", -1, -1}, {1, 0, "b", -1, -1}};
     check_refused(group, 4, PROXIMADB_UNIMPLEMENTED, "column 'g'");
+    const struct raw nested[] = {ROOT(1), {-1, 0, "g", 1, -1}, {1, 0, "a", -1, -1}};
+    check_refused(nested, 3, PROXIMADB_UNIMPLEMENTED, "column 'g'");
+    const struct raw pairs[] = {ROOT(1),
+                                {-1, 0, "v", 1, 3},
+                                {-1, 2, "list", 2, -1},
+                                {1, 0, "a", -1, -1},
+                                {1, 0, "b", -1, -1}};
+    check_refused(pairs, 5, PROXIMADB_UNIMPLEMENTED, "not of single values");
     const struct raw nullable[] = {
         ROOT(1), {-1, 0, "v", 1, 3}, {-1, 2, "list", 1, -1}, {4, 1, "element", -1, -1}};
     check_refused(nullable, 4, PROXIMADB_UNIMPLEMENTED, "elements may be null");
