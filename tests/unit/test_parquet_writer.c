@@ -145,6 +145,37 @@ static void test_parquet_writer__keeps_key_values(void **state)
     parquet_test_release(&file);
 }
 
+static void test_parquet_writer__writes_the_bytes_of_its_documentation(void **state)
+{
+    (void)state; /* docs/format/parquet.md, "A page, byte by byte" */
+    static const uint8_t expected[] = {
+        'P',  'A',  'R',  '1',                                                        /* magic */
+        0x15, 0x00, 0x15, 0x30, 0x15, 0x30, 0x15, 0xcf, 0xd9, 0xd8, 0xe2, 0x0b,       /* header */
+        0x1c, 0x15, 0x06, 0x15, 0x00, 0x15, 0x06, 0x15, 0x06, 0x00,                   /* of data */
+        0x08, 0xfe, 0xff, 0x03, 0x14, 'p',  'r',  'o',  'x',  'i',  'm',  'a',  'd',  /* padding */
+        'b',  ':',  'a',  'l',  'i',  'g',  'n',  0x00, 0x00, 0x00, 0x00, 0x00, 0x00, /* its end */
+        0x02, 0x00, 0x00, 0x00, 0x03, 0x06,             /* repetition 0 1 1 */
+        0x02, 0x00, 0x00, 0x00, 0x06, 0x01,             /* definition 1 1 1 */
+        0x00, 0x00, 0x80, 0x3f, 0x00, 0x00, 0x00, 0x40, /* 1, 2 */
+        0x00, 0x00, 0x40, 0x40,                         /* 3 */
+    };
+    static const struct px_parquet_column column = {
+        .name = "v", .shape = PX_PARQUET_VECTOR, .type = PX_PARQUET_FLOAT, .dim_count = 3};
+    const float vector[] = {1, 2, 3};
+    struct proximadb_error error;
+    struct px_parquet_writer *writer = NULL;
+    struct px_parquet_written written;
+    int fd = parquet_test_create("parquet_writer_bytes");
+    parquet_test_check(px_parquet_writer_open(&px_fs_posix, fd, &column, 1, &writer, &error),
+                       &error);
+    px_parquet_append_vectors(writer, 0, vector, 1);
+    parquet_test_check(px_parquet_writer_finish(writer, NULL, 0, &written, &error), &error);
+    px_parquet_writer_free(writer);
+    struct parquet_test_file file = parquet_test_load(fd, &written);
+    assert_memory_equal(file.bytes, expected, sizeof expected);
+    parquet_test_release(&file);
+}
+
 static void test_parquet_writer__refuses_columns_it_cannot_write(void **state)
 {
     (void)state;
@@ -240,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_parquet_writer__reads_back_the_largest_vectors),
         cmocka_unit_test(test_parquet_writer__holds_text_of_any_size),
         cmocka_unit_test(test_parquet_writer__keeps_key_values),
+        cmocka_unit_test(test_parquet_writer__writes_the_bytes_of_its_documentation),
         cmocka_unit_test(test_parquet_writer__refuses_columns_it_cannot_write),
         cmocka_unit_test(test_parquet_writer__reports_every_failed_write),
         cmocka_unit_test(test_parquet_writer__ends_row_groups_with_rows_only),
