@@ -209,16 +209,28 @@ int px_shard__reserve_carried(struct px_shard *shard, const struct px_source *fr
     return rc;
 }
 
+void px_shard__mark_carried(const struct px_source *from)
+{
+    uint32_t row_count = px_source_row_count(from);
+    for (uint32_t row = 0; row < row_count; row++) {
+        struct px_moved moved = from->moved[row];
+        int64_t lsn = px_source_killed_at(from, row);
+        if (lsn != 0 && moved.target != PX_NOT_MOVED)
+            (void)px_dead_rows_kill(px_part_dead_rows(from->targets[moved.target]->part), moved.row,
+                                    lsn);
+    }
+}
+
 void px_shard__carry_kills(struct px_shard *shard, const struct px_source *from)
 {
     uint32_t row_count = px_source_row_count(from);
+    px_shard__mark_carried(from);
     for (uint32_t row = 0; row < row_count; row++) {
         struct px_moved moved = from->moved[row];
         int64_t lsn = px_source_killed_at(from, row);
         if (lsn == 0 || moved.target == PX_NOT_MOVED)
             continue;
         struct px_source *to = from->targets[moved.target];
-        (void)px_dead_rows_kill(px_part_dead_rows(to->part), moved.row, lsn);
         px_memtable_add_kill(kill_owner(shard, lsn),
                              (struct px_kill){.source = to->number, .row = moved.row, .lsn = lsn});
     }

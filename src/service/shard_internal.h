@@ -164,6 +164,10 @@ PX_MUST_CHECK int px_shard__reserve_carried(struct px_shard *shard, const struct
                                             struct proximadb_error *reterr);
 void px_shard__carry_kills(struct px_shard *shard, const struct px_source *from);
 
+/* Only the first half of it: the rows die in their new place. For a part, whose kills the memtables have
+ * noted already. */
+void px_shard__mark_carried(const struct px_source *from);
+
 /* Waits a moment where memory is short and there is no way back. */
 void px_shard__wait_for_memory(void);
 

@@ -370,17 +370,14 @@ bool px_memtable_is_live(const struct px_memtable *memtable, uint32_t row, int64
     return killed_at == 0 || killed_at > lsn;
 }
 
-bool px_memtable_get_block(const struct px_memtable *memtable, uint32_t index, uint32_t row_count,
+bool px_memtable_get_block(const struct px_memtable *memtable, uint32_t row, uint32_t row_count,
                            struct px_memtable_block *ret_block)
 {
-    uint32_t first_row;
-    if (index < memtable->growing_block_count)
-        first_row = FIRST_BLOCK_ROWS * ((UINT32_C(1) << index) - 1);
-    else
-        first_row = memtable->growing_row_count +
-                    (index - memtable->growing_block_count) * memtable->full_block_rows;
-    if (first_row >= row_count)
+    if (row >= row_count)
         return false;
+    uint32_t place;
+    uint32_t index = locate(memtable, row, &place);
+    uint32_t first_row = row - place;
     uint32_t rows = block_rows(memtable, index);
     struct memtable_block *blocks = atomic_load_explicit(&memtable->blocks, memory_order_acquire);
     *ret_block = (struct px_memtable_block){

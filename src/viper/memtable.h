@@ -128,8 +128,8 @@ bool px_memtable_is_live(const struct px_memtable *memtable, uint32_t row, int64
 /* The LSN that killed the row; 0: none. */
 int64_t px_memtable_killed_at(const struct px_memtable *memtable, uint32_t row);
 
-/* The index-th block, cut to the first row_count rows; false behind the last. */
-bool px_memtable_get_block(const struct px_memtable *memtable, uint32_t index, uint32_t row_count,
+/* The block that holds `row`, cut to the first row_count rows; false if row is not below row_count. */
+bool px_memtable_get_block(const struct px_memtable *memtable, uint32_t row, uint32_t row_count,
                            struct px_memtable_block *ret_block);
 
 /* The kills, in no order. A view, valid until the next write. */

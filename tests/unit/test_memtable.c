@@ -73,7 +73,7 @@ static void check_blocks(const struct px_memtable *memtable, uint32_t row_count)
 {
     struct px_memtable_block block;
     uint32_t next_row = 0;
-    for (uint32_t i = 0; px_memtable_get_block(memtable, i, row_count, &block); i++) {
+    while (px_memtable_get_block(memtable, next_row, row_count, &block)) {
         assert_int_equal(block.first_row, next_row);
         assert_true(block.row_count > 0);
         for (uint32_t row = 0; row < block.row_count; row++)
@@ -119,14 +119,19 @@ static void test_memtable__unstages(void **state)
         stage(memtable, row, 4);
     px_memtable_publish(memtable, 100);
     size_t size_bytes = px_memtable_size_bytes(memtable);
+    struct px_memtable_mark published = px_memtable_mark(memtable);
     for (int round = 0; round < 200; round++) {
         for (uint32_t row = 0; row < 50; row++)
             stage(memtable, 7000 + row, 4);
-        px_memtable_unstage(memtable);
+        px_memtable_unstage(memtable, published);
     }
     assert_int_equal(px_memtable_staged_count(memtable), 100);
-    for (uint32_t row = 100; row < 130; row++)
+    for (uint32_t row = 100; row < 130; row++) {
         stage(memtable, row, 4);
+        struct px_memtable_mark mark = px_memtable_mark(memtable);
+        stage(memtable, 7000, 4);
+        px_memtable_unstage(memtable, mark); /* what was staged before the mark stays */
+    }
     px_memtable_publish(memtable, 130);
     for (uint32_t row = 0; row < 130; row++)
         check_row(memtable, row, row, 4);
