@@ -2,6 +2,7 @@
 
 #include "base/cancel.h"
 #include "base/clock.h"
+#include "service/engine.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -39,12 +40,14 @@ int px_call_new(struct px_engine *engine, const struct proximadb_request *public
     return PROXIMADB_OK;
 }
 
-static void call_free(struct px_call *call)
+static void end_call(struct px_call *call, bool succeeded)
 {
+    struct px_engine *engine = call->engine;
     px_public_buffer_release(&call->payload);
     px_cancel_unref(call->cancel);
     px_arena_release(&call->arena);
     free(call);
+    px_engine_end_call(engine, succeeded);
 }
 
 void px_call_fail(struct px_call *call, const struct proximadb_error *error)
@@ -52,7 +55,7 @@ void px_call_fail(struct px_call *call, const struct proximadb_error *error)
     struct proximadb_buffer empty = {0};
     assert(error->status != PROXIMADB_OK);
     call->done(call->done_context, error->status, &empty, error);
-    call_free(call);
+    end_call(call, false);
 }
 
 void px_call_finish(struct px_call *call, struct px_buffer *answer)
@@ -64,7 +67,7 @@ void px_call_finish(struct px_call *call, struct px_buffer *answer)
         return;
     }
     call->done(call->done_context, PROXIMADB_OK, &response, &error);
-    call_free(call);
+    end_call(call, true);
 }
 
 int px_call_check(const struct px_call *call, struct proximadb_error *reterr)

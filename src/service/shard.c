@@ -276,6 +276,11 @@ int px_shard_check(const struct px_shard *shard, struct proximadb_error *reterr)
     return shard->failure.status;
 }
 
+const char *px_shard_name(const struct px_shard *shard)
+{
+    return shard->name;
+}
+
 struct px_description *px_shard_describe(struct px_shard *shard)
 {
     pthread_mutex_lock(&shard->lock);

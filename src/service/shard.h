@@ -63,6 +63,9 @@ void px_shard_close(struct px_shard *shard, bool is_dropped);
 /* PROXIMADB_OK, or why nothing of the shard can be used. */
 PX_MUST_CHECK int px_shard_check(const struct px_shard *shard, struct proximadb_error *reterr);
 
+/* Its collection's name, which lives as long as the shard. */
+const char *px_shard_name(const struct px_shard *shard);
+
 /* The present description: one reference. */
 struct px_description *px_shard_describe(struct px_shard *shard);
 

@@ -1,0 +1,144 @@
+#include "service/unified_avro_service.h"
+
+#include "avro/schemas.h"
+#include "service/engine.h"
+
+enum pool { POOL_READERS, POOL_WRITERS, POOL_NONE };
+
+/* What each operation takes, and where it runs. */
+struct operation_form {
+    enum pool pool;
+    bool has_payload;
+    bool payload_is_optional;
+    enum px_schema schema;
+};
+
+static const struct operation_form forms[] = {
+    [PROXIMADB_INSERT] = {POOL_WRITERS, true, false, PX_SCHEMA_VECTOR_BATCH},
+    [PROXIMADB_UPSERT] = {POOL_WRITERS, true, false, PX_SCHEMA_VECTOR_BATCH},
+    [PROXIMADB_UPDATE] = {POOL_WRITERS, true, false, PX_SCHEMA_UPDATE_BATCH},
+    [PROXIMADB_DELETE] = {POOL_WRITERS, true, false, PX_SCHEMA_DELETE_BATCH},
+    [PROXIMADB_GET] = {POOL_READERS, true, false, PX_SCHEMA_GET_REQUEST},
+    [PROXIMADB_SEARCH] = {POOL_READERS, true, false, PX_SCHEMA_SEARCH_REQUEST},
+    [PROXIMADB_SCAN] = {POOL_READERS, true, false, PX_SCHEMA_SCAN_REQUEST},
+    [PROXIMADB_COUNT] = {POOL_READERS, true, true, PX_SCHEMA_COUNT_REQUEST},
+    [PROXIMADB_FLUSH] = {POOL_WRITERS, false, false, 0},
+    [PROXIMADB_COMPACT] = {POOL_WRITERS, true, true, PX_SCHEMA_COMPACT_REQUEST},
+    [PROXIMADB_CREATE_COLLECTION] = {POOL_NONE, true, false, PX_SCHEMA_COLLECTION_SPEC},
+    [PROXIMADB_GET_COLLECTION] = {POOL_READERS, false, false, 0},
+    [PROXIMADB_LIST_COLLECTIONS] = {POOL_READERS, false, false, 0},
+    [PROXIMADB_UPDATE_COLLECTION] = {POOL_READERS, true, false, PX_SCHEMA_COLLECTION_CHANGE},
+    [PROXIMADB_DELETE_COLLECTION] = {POOL_NONE, false, false, 0},
+    [PROXIMADB_METRICS] = {POOL_READERS, false, false, 0},
+};
+enum { OPERATION_COUNT = sizeof forms / sizeof forms[0] };
+
+/* The payload's datum; empty where there is none and none is needed. */
+static int open_payload(const struct px_call *call, struct px_slice *ret_datum,
+                        struct proximadb_error *reterr)
+{
+    const struct operation_form *form = &forms[call->operation];
+    struct px_slice payload = px_call_payload(call);
+    *ret_datum = (struct px_slice){0};
+    if (!form->has_payload || (form->payload_is_optional && payload.size_bytes == 0))
+        return PROXIMADB_OK;
+    return px_payload_expect(payload, form->schema, ret_datum, reterr);
+}
+
+static int decode_rows(struct px_call *call, const struct px_collection *collection,
+                       struct px_operation *operation, struct proximadb_error *reterr)
+{
+    struct px_slice datum = operation->datum;
+    struct px_arena *arena = &call->arena;
+    switch (operation->kind) {
+    case PROXIMADB_INSERT:
+    case PROXIMADB_UPSERT:
+        return px_batch_decode(datum, collection, arena, &operation->as.batch, reterr);
+    case PROXIMADB_UPDATE:
+        return px_update_decode(datum, collection, arena, &operation->as.update, reterr);
+    case PROXIMADB_DELETE:
+        return px_delete_batch_decode(datum, arena, &operation->as.deletion, reterr);
+    case PROXIMADB_GET:
+        return px_get_request_decode(datum, arena, &operation->as.get, reterr);
+    case PROXIMADB_SEARCH:
+        return px_search_request_decode(datum, collection, arena, &operation->as.search, reterr);
+    case PROXIMADB_SCAN:
+        return px_scan_request_decode(datum, arena, &operation->as.scan, reterr);
+    case PROXIMADB_COUNT:
+        return datum.size_bytes == 0
+                   ? PROXIMADB_OK
+                   : px_count_request_decode(datum, arena, &operation->as.count, reterr);
+    case PROXIMADB_COMPACT:
+        return datum.size_bytes == 0
+                   ? PROXIMADB_OK
+                   : px_compact_request_decode(datum, &operation->as.compact, reterr);
+    default:
+        return PROXIMADB_OK;
+    }
+}
+
+static void execute(struct px_unified_avro_service *service, struct px_call *call,
+                    struct px_shard *shard, struct px_slice datum)
+{
+    struct proximadb_error error;
+    struct px_operation operation = {.kind = (enum proximadb_operation)call->operation,
+                                     .datum = datum};
+    struct px_description *description = px_shard_describe(shard);
+    int rc = decode_rows(call, &description->collection, &operation, &error);
+    px_description_unref(description);
+    if (rc != PROXIMADB_OK) {
+        px_shard_unref(shard);
+        px_call_fail(call, &error);
+        return;
+    }
+    px_vector_storage_coordinator_execute_operation(service->coordinator, shard, &operation, call);
+}
+
+static void finish_metrics(struct px_unified_avro_service *service, struct px_call *call)
+{
+    struct px_buffer text = {0};
+    service->metrics(service->metrics_context, &text);
+    px_call_finish(call, &text);
+    px_buffer_release(&text);
+}
+
+static void run(struct px_job *job)
+{
+    struct px_call *call = (struct px_call *)job;
+    struct px_unified_avro_service *service = &call->engine->service;
+    struct proximadb_error error;
+    struct px_slice datum;
+    struct px_shard *shard;
+    int rc = px_call_check(call, &error);
+    if (rc == PROXIMADB_OK)
+        rc = open_payload(call, &datum, &error);
+    if (rc != PROXIMADB_OK) {
+        px_call_fail(call, &error);
+        return;
+    }
+    if (call->operation == PROXIMADB_METRICS) {
+        finish_metrics(service, call);
+    } else if (call->operation >= PROXIMADB_CREATE_COLLECTION) {
+        px_collection_service_execute(service->collections, call, datum);
+    } else {
+        rc = px_collection_service_find(service->collections, call->collection, &shard, &error);
+        if (rc == PROXIMADB_OK)
+            execute(service, call, shard, datum);
+        else
+            px_call_fail(call, &error);
+    }
+}
+
+void px_unified_avro_service_submit(struct px_unified_avro_service *service, struct px_call *call)
+{
+    struct proximadb_error error;
+    if (call->operation < PROXIMADB_INSERT || call->operation >= OPERATION_COUNT) {
+        (void)px_fail(&error, PROXIMADB_UNIMPLEMENTED, "operation %d is unknown", call->operation);
+        px_call_fail(call, &error);
+        return;
+    }
+    call->job.run = run;
+    px_workers_submit(forms[call->operation].pool == POOL_WRITERS ? service->writers
+                                                                  : service->readers,
+                      &call->job);
+}
