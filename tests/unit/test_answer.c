@@ -75,6 +75,7 @@ static void test_answer__random_record_batches_read_back(void **state)
         for (size_t i = 0; i < count; i++) {
             assert_true(px_answer_next_row(&answer, &hit, &error));
             check_hit(&hit, &rows[i]);
+            assert_true(hit.score == 0.0 && hit.distance == 0.0 && hit.query_index == 0);
             assert_true(hit.timestamp_ms == rows[i].timestamp_ms);
             assert_int_equal(hit.expires_at_ms != NULL, rows[i].row.expires_at_ms != NULL);
             if (hit.expires_at_ms != NULL)
@@ -269,6 +270,8 @@ static void test_answer__refuses_damage(void **state)
 {
     (void)state;
     struct px_buffer buffer = {0};
+    struct proximadb_write_result write;
+    struct proximadb_compact_result compact;
     uint64_t count;
     check_refused(PX_SCHEMA_RECORD_BATCH, "\0\0\0", 3, "bytes follow its end");
     check_refused(PX_SCHEMA_RECORD_BATCH, "\0\4", 2, "no such branch");
@@ -281,6 +284,16 @@ static void test_answer__refuses_damage(void **state)
     px_payload_begin(&buffer, PX_SCHEMA_COUNT_RESULT);
     px_buffer_append(&buffer, "\1", 1);
     assert_int_equal(px_answer_count(px_buffer_slice(&buffer), &count, NULL), PROXIMADB_CORRUPT);
+    px_buffer_clear(&buffer);
+    px_result_write_write(&buffer, &(struct proximadb_write_result){0});
+    px_buffer_append_byte(&buffer, 0);
+    assert_int_equal(px_answer_write_result(px_buffer_slice(&buffer), &write, NULL),
+                     PROXIMADB_CORRUPT);
+    px_buffer_clear(&buffer);
+    px_result_write_compact(&buffer, &(struct proximadb_compact_result){0});
+    px_buffer_append_byte(&buffer, 0);
+    assert_int_equal(px_answer_compact_result(px_buffer_slice(&buffer), &compact, NULL),
+                     PROXIMADB_CORRUPT);
     px_buffer_release(&buffer);
 }
 

@@ -90,6 +90,7 @@ static void test_fields__refuses_bad_fields(void **state)
                                                .as.strings = {null_strings, 2}};
     check_refused(fields, 2, "field 1 has a NULL pointer");
     fields[1].value.as.strings.items = NULL;
+    fields[1].value.as.strings.count = 1;
     check_refused(fields, 2, "field 1 has a NULL pointer");
     fields[1].value = (struct proximadb_value){.kind = PROXIMADB_VALUE_DOUBLE, .as.number = NAN};
     check_refused(fields, 2, "finite");

@@ -345,6 +345,10 @@ static void test_request__search_is_within_its_limits(void **state)
     put_search(&datum, &search);
     assert_int_equal(decode(PX_SCHEMA_SEARCH_REQUEST, px_buffer_slice(&datum), NULL), PROXIMADB_OK);
     px_buffer_clear(&datum);
+    search = (struct search){1, DIMS, 1.0f, 1, 0, 1, 1};
+    put_search(&datum, &search);
+    assert_int_equal(decode(PX_SCHEMA_SEARCH_REQUEST, px_buffer_slice(&datum), NULL), PROXIMADB_OK);
+    px_buffer_clear(&datum);
     search.k = 0;
     put_search(&datum, &search);
     check_refused(PX_SCHEMA_SEARCH_REQUEST, &datum, -1, "k is 0; it may be 1 to 10000");

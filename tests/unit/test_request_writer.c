@@ -31,6 +31,10 @@ static void test_request_writer__refuses_bad_searches(void **state)
     struct px_buffer buffer = {0};
     assert_int_equal(px_request_write_search(&buffer, &options, NULL), PROXIMADB_OK);
     px_buffer_clear(&buffer);
+    options.dim_count = 65537;
+    check_refused(&buffer, px_request_write_search(&buffer, &options, &error), &error,
+                  "dim_count is 65537");
+    options = good;
     options.queries = NULL;
     check_refused(&buffer, px_request_write_search(&buffer, &options, &error), &error, "0 queries");
     options = good;
@@ -56,6 +60,27 @@ static void test_request_writer__refuses_bad_searches(void **state)
     options.filter = bad_filter;
     check_refused(&buffer, px_request_write_search(&buffer, &options, &error), &error,
                   "the filter is not valid UTF-8");
+    px_buffer_release(&buffer);
+}
+
+static void test_request_writer__takes_what_is_just_allowed(void **state)
+{
+    (void)state;
+    static struct proximadb_text ids[PX_MOST_GET_IDS];
+    static const float query[65536] = {1.0f};
+    const struct proximadb_search_options options = {.struct_size = sizeof options,
+                                                     .queries = query,
+                                                     .query_count = 1,
+                                                     .dim_count = 65536,
+                                                     .k = PX_MOST_HITS,
+                                                     .ef = INT32_MAX};
+    struct px_buffer buffer = {0};
+    for (size_t i = 0; i < PX_MOST_GET_IDS; i++)
+        ids[i] = one_id;
+    assert_int_equal(px_request_write_get(&buffer, ids, PX_MOST_GET_IDS, false, NULL),
+                     PROXIMADB_OK);
+    px_buffer_clear(&buffer);
+    assert_int_equal(px_request_write_search(&buffer, &options, NULL), PROXIMADB_OK);
     px_buffer_release(&buffer);
 }
 
@@ -184,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request_writer__refuses_bad_searches),
+        cmocka_unit_test(test_request_writer__takes_what_is_just_allowed),
         cmocka_unit_test(test_request_writer__refuses_bad_filters),
         cmocka_unit_test(test_request_writer__refuses_bad_ids),
         cmocka_unit_test(test_request_writer__refuses_bad_scans),
