@@ -80,6 +80,31 @@ static void test_bloom__counts_equal_values_once(void **state)
     px_buffer_release(&buffer);
 }
 
+static void test_bloom__has_whole_blocks_only(void **state)
+{
+    (void)state;
+    static const struct {
+        int32_t size;
+        int status;
+    } cases[] = {{32, PROXIMADB_OK},      {16, PROXIMADB_CORRUPT}, {33, PROXIMADB_CORRUPT},
+                 {48, PROXIMADB_CORRUPT}, {96, PROXIMADB_OK},      {0, PROXIMADB_CORRUPT}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct px_buffer buffer = {0};
+        struct px_slice bits;
+        struct px_thrift_writer writer = px_thrift_writer_of(&buffer);
+        px_thrift_put_i32(&writer, 1, cases[i].size);
+        for (int16_t id = 2; id <= 4; id++) {
+            px_thrift_begin_struct(&writer, id);
+            px_thrift_put_empty_struct(&writer, 1);
+            px_thrift_end_struct(&writer);
+        }
+        px_thrift_end_struct(&writer);
+        px_buffer_append_zeros(&buffer, (size_t)cases[i].size);
+        assert_int_equal(px_bloom__parse(px_buffer_slice(&buffer), &bits, NULL), cases[i].status);
+        px_buffer_release(&buffer);
+    }
+}
+
 static void test_bloom__refuses_other_kinds_and_sizes(void **state)
 {
     (void)state;
@@ -109,6 +134,7 @@ int main(void)
         cmocka_unit_test(test_bloom__sets_one_bit_in_each_word_of_one_block),
         cmocka_unit_test(test_bloom__finds_what_was_inserted_and_little_else),
         cmocka_unit_test(test_bloom__counts_equal_values_once),
+        cmocka_unit_test(test_bloom__has_whole_blocks_only),
         cmocka_unit_test(test_bloom__refuses_other_kinds_and_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

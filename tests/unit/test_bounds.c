@@ -120,6 +120,7 @@ static void test_bounds__cuts_text_between_characters(void **state)
 {
     (void)state;
     struct px_bounds bounds = of_long(&text_column, "", "\xe2\x82\xac"); /* 3 bytes: 63 fit */
+    assert_true(bounds.is_set);
     assert_int_equal(bounds.min.size_bytes, 63);
     assert_int_equal(bounds.max.size_bytes, 63);
     assert_memory_equal(bounds.max.bytes + 60, "\xe2\x82\xad", 3);
@@ -153,6 +154,7 @@ static void test_bounds__raises_bytes(void **state)
 {
     (void)state;
     struct px_bounds bounds = of_long(&bytes_column, "a", "\xff");
+    assert_true(bounds.is_set);
     assert_int_equal(bounds.max.size_bytes, 1);
     assert_int_equal(bounds.max.bytes[0], 'b');
     assert_int_equal(bounds.min.size_bytes, 64);

@@ -5,11 +5,7 @@
  */
 #include "parquet/parquet_cursor.h"
 
-#include "codec/crc32.h"
-#include "parquet/chunk_internal.h"
-#include "parquet/data_page_internal.h"
-#include "parquet/footer_internal.h"
-#include "support/parquet_test.h"
+#include "support/parquet_page.h"
 
 static void test_parquet_cursor__reads_rows_in_any_order(void **state)
 {
@@ -142,49 +138,21 @@ static void test_parquet_cursor__tells_null_from_an_empty_list(void **state)
 
 /* ---- pages built by hand ------------------------------------------------------------------- */
 
-/* Makes a file of one page with the given body and right checksums, and reads its first row. */
+/* Reads the first row of a file of one page with the given body. */
 static int read_page(const struct px_parquet_column *column, uint64_t row_count,
                      uint32_t value_count, const struct px_buffer *body,
                      struct proximadb_error *error)
 {
-    struct px_buffer file = {0}, tail = {0};
-    struct px_data_page page = {.value_count = value_count,
-                                .uncompressed_bytes = (uint32_t)body->size_bytes,
-                                .crc = px_crc32(0, body->data, body->size_bytes),
-                                .body = px_buffer_slice(body)};
-    px_buffer_append(&file, "PAR1", 4);
-    px_data_page__encode(&page, &file);
-    px_buffer_append_slice(&file, page.body);
-    struct px_page_record record = {.size_bytes = (uint32_t)file.size_bytes - 4,
-                                    .row_count = (uint32_t)row_count};
-    px_page_index__put_offsets(&record, 1, 4, &tail);
-    struct px_parquet_chunk chunk = {
-        .value_count = px_parquet_is_list(column) ? value_count : row_count,
-        .pages = {.offset = 4, .size_bytes = file.size_bytes - 4},
-        .offset_index = {.offset = file.size_bytes, .size_bytes = tail.size_bytes},
-        .page_count = 1};
-    struct px_parquet_row_group group = {.row_count = row_count, .chunks = &chunk};
-    struct px_parquet_layout layout = {.row_count = row_count,
-                                       .created_by = px_slice_of_string(PX_PARQUET_APPLICATION),
-                                       .columns = column,
-                                       .column_count = 1,
-                                       .row_groups = &group,
-                                       .row_group_count = 1};
-    px_footer__encode(&layout, file.size_bytes, &tail);
-    px_buffer_append_slice(&file, px_buffer_slice(&tail));
-    uint8_t *exact = parquet_test_copy(file.data, file.size_bytes);
-    struct px_parquet_reader *reader = NULL;
+    struct parquet_test_file file =
+        parquet_test_build_page(column, row_count, value_count, px_buffer_slice(body));
+    struct px_parquet_reader *reader = parquet_test_open(&file);
     struct px_parquet_cursor cursor;
-    parquet_test_check(px_parquet_reader_open(px_slice_of(exact, file.size_bytes), &reader, error),
-                       error);
     px_parquet_cursor_init(&cursor, reader, 0);
     int rc = px_parquet_cursor_seek(&cursor, 0, error);
     assert_true(rc == PROXIMADB_OK || cursor.rows.row_count == 0);
     px_parquet_cursor_release(&cursor);
     px_parquet_reader_close(reader);
-    free(exact);
-    px_buffer_release(&file);
-    px_buffer_release(&tail);
+    parquet_test_release(&file);
     return rc;
 }
 
@@ -197,22 +165,12 @@ struct page {
     uint32_t value_count;
 };
 
-static void put_levels(const char *levels, unsigned most_level, struct px_buffer *body)
-{
-    uint8_t bytes[32];
-    if (levels == NULL)
-        return;
-    for (size_t i = 0; i < strlen(levels); i++)
-        bytes[i] = (uint8_t)(levels[i] - '0');
-    px_data_page__put_levels(bytes, strlen(levels), most_level, body);
-}
-
 static int read_built(const struct px_parquet_column *column, struct page page,
                       struct proximadb_error *error)
 {
     struct px_buffer body = {0};
-    put_levels(page.repetition, 1, &body);
-    put_levels(page.definition, px_parquet_most_definition(column), &body);
+    parquet_test_put_levels(page.repetition, 1, &body);
+    parquet_test_put_levels(page.definition, px_parquet_most_definition(column), &body);
     px_buffer_append(&body, page.values, page.values_bytes);
     int rc = read_page(column, page.row_count, page.value_count, &body, error);
     px_buffer_release(&body);

@@ -106,6 +106,7 @@ static void test_parquet_describe__tells_what_is_there(void **state)
     find_line(&text, "\"min\":\"a\\\"b\",\"max\":\"zz\",\"min_is_exact\":true");
     find_line(&text, "\"min\":\"AA==\",\"max\":\"/wA=\"");
     find_line(&text, "\"codec\":\"ZSTD\"");
+    find_line(&text, "\"value_count\":4,\"null_count\":0,");
     find_line(&text, "\"null_count\":1,\"page_count\":1,\"bloom_filter_bytes\":0,\"min\":1.5");
     find_line(&text, "{\"kind\":\"page\",\"row_group\":0,\"column\":\"vector\",\"page\":0,"
                      "\"offset\":4,");

@@ -7,7 +7,7 @@
 
 #include "base/hash.h"
 #include "parquet/parquet_verify.h"
-#include "support/parquet_test.h"
+#include "support/parquet_page.h"
 
 #include <pthread.h>
 
@@ -135,6 +135,68 @@ static void test_parquet_reader__asks_the_bloom_filter(void **state)
     px_parquet_reader_close(reader);
 }
 
+/* Reads two rows of three elements from a page with these levels and values_bytes of values. */
+static int read_rows(const char *repetition, const char *definition, size_t values_bytes)
+{
+    static const struct px_parquet_column column = {
+        .name = "v", .shape = PX_PARQUET_VECTOR, .type = PX_PARQUET_FLOAT, .dim_count = 3};
+    struct px_parquet_reader *reader = NULL;
+    struct px_parquet_vectors vectors;
+    struct px_buffer body = {0};
+    parquet_test_put_levels(repetition, 1, &body);
+    parquet_test_put_levels(definition, 1, &body);
+    px_buffer_append_zeros(&body, values_bytes);
+    struct parquet_test_file built = parquet_test_build_page(&column, 2, 6, px_buffer_slice(&body));
+    int rc = px_parquet_reader_open(parquet_test_slice(&built), &reader, NULL);
+    if (rc == PROXIMADB_OK)
+        rc = px_parquet_reader_vectors(reader, 0, 1, &vectors, NULL);
+    px_parquet_reader_close(reader);
+    parquet_test_release(&built);
+    px_buffer_release(&body);
+    return rc;
+}
+
+static void test_parquet_reader__refuses_rows_of_other_lengths(void **state)
+{
+    (void)state;
+    assert_int_equal(read_rows("011011", "111111", 24), PROXIMADB_OK);
+    assert_int_equal(read_rows("010111", "111111", 24), PROXIMADB_CORRUPT); /* 2 and 4 */
+    assert_int_equal(read_rows("011101", "111111", 24), PROXIMADB_CORRUPT); /* 4 and 2 */
+    assert_int_equal(read_rows("011111", "111111", 24), PROXIMADB_CORRUPT); /* one row */
+    assert_int_equal(read_rows("011001", "111111", 24), PROXIMADB_CORRUPT); /* three rows */
+    assert_int_equal(read_rows("111011", "111111", 24), PROXIMADB_CORRUPT); /* no beginning */
+    assert_int_equal(read_rows("01101", "111111", 24), PROXIMADB_CORRUPT);
+    assert_int_equal(read_rows("0110110", "111111", 24), PROXIMADB_OK); /* padding, not a level */
+    assert_int_equal(read_rows("011011", "111011", 24), PROXIMADB_CORRUPT); /* a null */
+    assert_int_equal(read_rows("011011", "11111", 24), PROXIMADB_CORRUPT);
+    assert_int_equal(read_rows("011011", "111111", 20), PROXIMADB_CORRUPT);
+    assert_int_equal(read_rows("011011", "111111", 28), PROXIMADB_CORRUPT);
+}
+
+static void test_parquet_reader__refuses_vectors_that_are_not_aligned(void **state)
+{
+    (void)state; /* levels of 2 and 3 bytes put the values at an odd place */
+    struct proximadb_error error;
+    static const struct px_parquet_column column = {
+        .name = "v", .shape = PX_PARQUET_VECTOR, .type = PX_PARQUET_FLOAT, .dim_count = 9};
+    struct px_parquet_reader *reader = NULL;
+    struct px_parquet_vectors vectors;
+    struct px_buffer body = {0};
+    parquet_test_put_levels("011111111", 1, &body);
+    parquet_test_put_levels("111111111", 1, &body);
+    assert_int_equal(body.size_bytes % 4, 1);
+    px_buffer_append_zeros(&body, 36);
+    struct parquet_test_file built = parquet_test_build_page(&column, 1, 9, px_buffer_slice(&body));
+    assert_int_equal(px_parquet_reader_open(parquet_test_slice(&built), &reader, NULL),
+                     PROXIMADB_OK);
+    assert_int_equal(px_parquet_reader_vectors(reader, 0, 0, &vectors, &error),
+                     PROXIMADB_UNIMPLEMENTED);
+    assert_non_null(strstr(error.message, "not aligned"));
+    px_parquet_reader_close(reader);
+    parquet_test_release(&built);
+    px_buffer_release(&body);
+}
+
 /* Reads everything that can be read, whatever the file is. */
 static int read_all(struct px_slice bytes, struct proximadb_error *error)
 {
@@ -256,6 +318,8 @@ int main(void)
         cmocka_unit_test(test_parquet_reader__gives_vectors_in_place),
         cmocka_unit_test(test_parquet_reader__asks_the_bloom_filter),
         cmocka_unit_test(test_parquet_reader__notices_every_changed_byte_that_matters),
+        cmocka_unit_test(test_parquet_reader__refuses_rows_of_other_lengths),
+        cmocka_unit_test(test_parquet_reader__refuses_vectors_that_are_not_aligned),
         cmocka_unit_test(test_parquet_reader__names_the_damaged_page),
         cmocka_unit_test(test_parquet_reader__survives_random_damage),
         cmocka_unit_test(test_parquet_reader__serves_threads_at_once),

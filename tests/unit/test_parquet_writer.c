@@ -240,6 +240,25 @@ static void test_parquet_writer__reports_every_failed_write(void **state)
     px_fault_fs_release(&fs);
 }
 
+static void test_parquet_writer__says_what_it_holds(void **state)
+{
+    (void)state;
+    struct proximadb_error error;
+    struct px_parquet_writer *writer = NULL;
+    const float vector[5] = {0};
+    int fd = parquet_test_create("parquet_writer_held");
+    parquet_test_check(px_parquet_writer_open(&px_fs_posix, fd, few, 3, &writer, &error), &error);
+    px_parquet_append_bytes(writer, 0, px_slice_of("0123456789", 10));
+    px_parquet_append_vectors(writer, 1, vector, 1);
+    px_parquet_append_bytes(writer, 2, px_slice_of("0123456789", 10));
+    size_t held = px_parquet_writer_held_bytes(writer);
+    assert_true(held >= 20 && held < 200);
+    parquet_test_check(px_parquet_writer_end_row_group(writer, &error), &error);
+    assert_int_equal(px_parquet_writer_held_bytes(writer), 0);
+    px_parquet_writer_free(writer); /* not finished */
+    px_fs_posix.close(&px_fs_posix, fd);
+}
+
 static void test_parquet_writer__ends_row_groups_with_rows_only(void **state)
 {
     (void)state;
@@ -253,7 +272,6 @@ static void test_parquet_writer__ends_row_groups_with_rows_only(void **state)
         parquet_test_check(px_parquet_writer_end_row_group(writer, &error), &error);
     px_parquet_append_null(writer, 0);
     parquet_test_check(px_parquet_writer_end_row_group(writer, &error), &error);
-    assert_int_equal(px_parquet_writer_held_bytes(writer), 0);
     parquet_test_check(px_parquet_writer_finish(writer, NULL, 0, &written, &error), &error);
     px_parquet_writer_free(writer);
     struct parquet_test_file file = parquet_test_load(fd, &written);
@@ -274,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_parquet_writer__writes_the_bytes_of_its_documentation),
         cmocka_unit_test(test_parquet_writer__refuses_columns_it_cannot_write),
         cmocka_unit_test(test_parquet_writer__reports_every_failed_write),
+        cmocka_unit_test(test_parquet_writer__says_what_it_holds),
         cmocka_unit_test(test_parquet_writer__ends_row_groups_with_rows_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
