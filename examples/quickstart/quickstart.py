@@ -1,0 +1,230 @@
+"""Real texts in, durable rows on disk, right answers out: a tour of ProximaDB in one program.
+
+It takes the descriptions of some thousand Debian packages, embeds them with all-MiniLM-L6-v2 on the CPU,
+inserts them into a server that it starts, answers questions, kills the server with SIGKILL, starts it again
+and shows that the answers are the same. What it made is kept below build/quickstart and used again.
+"""
+import argparse
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import embedding
+import numpy as np
+
+import proximadb
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK = ROOT / "build/quickstart"
+SERVER = ROOT / "build/release/proximadb"
+COLLECTION = "packages"
+FEWEST_ROWS = 5_000
+OWN_QUESTIONS = [
+    "a program to edit photographs",
+    "keep my passwords safe",
+    "learn to touch-type",
+]
+
+
+def stop(message):
+    """Ends the program with a sentence for a person and status 1."""
+    sys.exit(f"quickstart: {message}")
+
+
+def say(message):
+    print(message, flush=True)
+
+
+# ---- texts ---------------------------------------------------------------------------------------
+
+
+def package_descriptions():
+    """(package, section, description) of the packages that apt knows; no package or text twice."""
+    try:
+        listing = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        stop(f"apt-cache does not give Debian's package list ({error}). Run: apt-get update")
+    found, seen = [], set()
+    for stanza in listing.decode("utf8", "replace").split("\n\n"):
+        fields = dict(re.findall(r"^(Package|Section|Description(?:-en)?): (.*)$", stanza, re.M))
+        text = fields.get("Description-en") or fields.get("Description", "")
+        package = fields.get("Package", "")
+        if len(text) >= 20 and package and not seen & {package, text}:
+            seen |= {package, text}
+            found.append((package, fields.get("Section", "unknown"), text))
+    return found
+
+
+def choose_texts(row_count):
+    """The same texts each time as long as Debian's list is the same."""
+    found = package_descriptions()
+    if len(found) < row_count:
+        stop(f"apt knows only {len(found)} descriptions, {row_count} are needed. Run: apt-get update")
+    chosen = np.random.default_rng(7).permutation(len(found))[:row_count]
+    return [found[row] for row in chosen]
+
+
+# ---- the server ----------------------------------------------------------------------------------
+
+
+class Server:
+    """`proximadb serve` as a child process on a port of this machine."""
+
+    def __init__(self, data, port):
+        self.data = data
+        self.port = port
+        self.process = None
+
+    def start(self):
+        log = (WORK / "server.log").open("a")
+        self.process = subprocess.Popen(
+            [str(SERVER), "serve", "--data", str(self.data), "--listen", f"127.0.0.1:{self.port}"],
+            stdout=log, stderr=log)
+        deadline = time.monotonic() + 30
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                stop(f"the server did not start; {log.name} says why:\n{last_lines(log.name)}")
+            time.sleep(0.02)
+
+    def answers(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(timeout=30)
+
+
+def last_lines(path, count=5):
+    return "\n".join(Path(path).read_text(errors="replace").splitlines()[-count:])
+
+
+def free_port(wanted):
+    """The wanted port, or any other if that is taken."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    stop("this machine has no free port")
+
+
+# ---- rows and questions --------------------------------------------------------------------------
+
+
+def fill(client, texts, embedder):
+    """Inserts the texts, unless an earlier run has done that."""
+    client.create_collection(COLLECTION, dimension=embedding.DIMENSION, metric="cosine",
+                             filterable={"section": "string"}, exist_ok=True)
+    if client.count(COLLECTION) == len(texts):
+        say(f"      {len(texts):,} rows are there already")
+        return
+    vectors = embedder.embed_cached([text for _, _, text in texts], WORK / "vectors.npy",
+                                    lambda done, total: progress("embedding", done, total))
+    began = time.monotonic()
+    client.upsert(COLLECTION, vectors, ids=[package for package, _, _ in texts],
+                  metadata=[{"section": section} for _, section, _ in texts],
+                  documents=[text for _, _, text in texts],
+                  progress=lambda done, total: progress("inserting", done, total))
+    say(f"      {len(texts):,} rows are on the device, {time.monotonic() - began:.2f} s")
+
+
+def progress(what, done, total):
+    end = "\n" if done == total else ""
+    print(f"\r      {what} {done:,} of {total:,}", end=end, flush=True)
+
+
+def answer(client, embedder, question):
+    """The five nearest texts."""
+    return client.search(COLLECTION, embedder.embed([question])[0], k=5)
+
+
+def show(question, hits):
+    say(f"\n  {question}")
+    for hit in hits:
+        say(f"    {hit.score:.3f}  {hit.id:<28.28} {hit.document[:70]}")
+
+
+def ask(client, embedder, given):
+    """Answers the given questions, or those that are typed, or three of its own. Returns all answers."""
+    answers = {}
+    if given or not sys.stdin.isatty():
+        for question in given or OWN_QUESTIONS:
+            answers[question] = answer(client, embedder, question)
+            show(question, answers[question])
+        return answers
+    say("      Type what you look for; an empty line goes on.")
+    while question := input("\n  > ").strip():
+        answers[question] = answer(client, embedder, question)
+        show(question, answers[question])
+    return answers or ask(client, embedder, OWN_QUESTIONS)
+
+
+def run(options):
+    WORK.mkdir(parents=True, exist_ok=True)
+    data = WORK / f"data-{options.rows}"
+    server = Server(data, free_port(options.port))
+    try:
+        say(f"1/5  {options.rows:,} descriptions of Debian packages")
+        texts = choose_texts(options.rows)
+        say("2/5  all-MiniLM-L6-v2 on this CPU")
+        embedder = embedding.Embedder(WORK)
+        say(f"3/5  server on 127.0.0.1:{server.port}, data in {data.relative_to(ROOT)}")
+        server.start()
+        with proximadb.ProximaDBClient(f"127.0.0.1:{server.port}") as client:
+            fill(client, texts, embedder)
+            say("4/5  questions")
+            answers = ask(client, embedder, options.questions)
+        say("\n5/5  kill -9, start again, ask again")
+        server.kill()
+        began = time.monotonic()
+        server.start()
+        with proximadb.ProximaDBClient(f"127.0.0.1:{server.port}") as client:
+            again = {question: answer(client, embedder, question) for question in answers}
+            rows = client.count(COLLECTION)
+        say(f"      {rows:,} rows, first answer after {time.monotonic() - began:.2f} s")
+        if again != answers or rows != options.rows:
+            stop("the answers differ from those before the kill. That is a bug: please report it.")
+        say(f"      the same {len(answers)} answers as before")
+        return 0
+    finally:
+        server.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./quickstart", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("questions", nargs="*", help="what to look for; otherwise you are asked")
+    parser.add_argument("--rows", type=int, default=6_000,
+                        help="how many texts, 5,000 or more (default 6,000)")
+    parser.add_argument("--port", type=int, default=5678, help="where the server listens")
+    options = parser.parse_args()
+    if options.rows < FEWEST_ROWS:
+        parser.error(f"--rows must be {FEWEST_ROWS:,} or more")
+    if not SERVER.exists():
+        stop(f"{SERVER} is missing; run ./quickstart, which builds it")
+    try:
+        return run(options)
+    except proximadb.ProximaDBError as error:
+        stop(f"the server says: {error}")
+    except KeyboardInterrupt:
+        stop("stopped")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
