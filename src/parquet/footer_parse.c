@@ -156,10 +156,25 @@ struct build {
     struct px_parquet_column *columns;
     size_t column_count;
     uint64_t footer_offset;
+    uint64_t claimed_bytes; /* of all that chunks have so far */
     struct px_arena *arena;
 };
 
-static int build_group(const struct build *build, const struct px_raw_group *raw,
+/* Nothing in a file belongs to two chunks. So the work of reading all of it is bounded by its size,
+ * however many chunks a hostile footer points to one place. */
+static int claim_bytes(struct build *build, const struct px_parquet_chunk *chunk,
+                       struct proximadb_error *reterr)
+{
+    /* Each is at most the file, and so is their sum up to now: this one cannot overflow. */
+    build->claimed_bytes += chunk->pages.size_bytes + chunk->offset_index.size_bytes +
+                            chunk->column_index.size_bytes + chunk->bloom_filter.size_bytes;
+    if (build->claimed_bytes > build->footer_offset)
+        return px_fail(reterr, PROXIMADB_CORRUPT,
+                       "the footer is damaged: chunks share parts of the file");
+    return PROXIMADB_OK;
+}
+
+static int build_group(struct build *build, const struct px_raw_group *raw,
                        struct px_parquet_row_group *group, struct proximadb_error *reterr)
 {
     if (raw->chunk_count != build->column_count)
@@ -177,6 +192,8 @@ static int build_group(const struct build *build, const struct px_raw_group *raw
         if (rc == PROXIMADB_OK)
             rc = check_chunk(column, raw_chunk, raw->row_count, build->footer_offset, reterr);
         if (rc == PROXIMADB_OK)
+            rc = claim_bytes(build, &raw_chunk->chunk, reterr);
+        if (rc == PROXIMADB_OK)
             rc = set_dims(column, group, &raw_chunk->chunk, reterr);
         if (rc != PROXIMADB_OK)
             return rc;
@@ -188,7 +205,7 @@ static int build_group(const struct build *build, const struct px_raw_group *raw
     return PROXIMADB_OK;
 }
 
-static int build_groups(const struct build *build, const struct px_raw_footer *footer,
+static int build_groups(struct build *build, const struct px_raw_footer *footer,
                         struct px_parquet_layout *layout, struct proximadb_error *reterr)
 {
     uint64_t row_count = 0;

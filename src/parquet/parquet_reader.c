@@ -387,22 +387,30 @@ int px_parquet_reader_vector(const struct px_parquet_reader *reader, size_t colu
 
 /* ---- bloom filters ------------------------------------------------------------------------- */
 
+int px_parquet_reader__bloom_filter(const struct px_parquet_reader *reader, size_t column,
+                                    size_t row_group, struct px_slice *ret_bits,
+                                    struct proximadb_error *reterr)
+{
+    const struct px_parquet_layout *layout = &reader->layout;
+    struct px_parquet_range where = layout->row_groups[row_group].chunks[column].bloom_filter;
+    if (where.size_bytes == 0) {
+        *ret_bits = px_slice_of(NULL, 0);
+        return PROXIMADB_OK;
+    }
+    int rc = px_bloom__parse(slice_of_range(reader, where), ret_bits, reterr);
+    if (rc != PROXIMADB_OK)
+        px_error_context(reterr, "column '%s'", layout->columns[column].name);
+    return rc;
+}
+
 int px_parquet_reader_may_contain(const struct px_parquet_reader *reader, size_t column,
                                   size_t row_group, struct px_slice value, bool *ret_may_contain,
                                   struct proximadb_error *reterr)
 {
-    const struct px_parquet_layout *layout = &reader->layout;
-    struct px_parquet_range where = layout->row_groups[row_group].chunks[column].bloom_filter;
-    struct px_slice bits = {0};
-    if (where.size_bytes == 0) {
-        *ret_may_contain = true;
-        return PROXIMADB_OK;
-    }
-    int rc = px_bloom__parse(slice_of_range(reader, where), &bits, reterr);
-    if (rc != PROXIMADB_OK) {
-        px_error_context(reterr, "column '%s'", layout->columns[column].name);
-        return rc;
-    }
-    *ret_may_contain = px_bloom__contains(bits.data, bits.size_bytes, px_hash_xxh64(value));
-    return PROXIMADB_OK;
+    struct px_slice bits;
+    int rc = px_parquet_reader__bloom_filter(reader, column, row_group, &bits, reterr);
+    if (rc == PROXIMADB_OK)
+        *ret_may_contain = bits.size_bytes == 0 ||
+                           px_bloom__contains(bits.data, bits.size_bytes, px_hash_xxh64(value));
+    return rc;
 }

@@ -15,6 +15,13 @@ PX_MUST_CHECK int px_parquet_reader__page(const struct px_parquet_reader *reader
                                           size_t page, struct px_data_page *ret_page,
                                           struct proximadb_error *reterr);
 
+/* The bits of a chunk's bloom filter, a view; empty where it has none. PROXIMADB_CORRUPT,
+ * PROXIMADB_UNIMPLEMENTED */
+PX_MUST_CHECK int px_parquet_reader__bloom_filter(const struct px_parquet_reader *reader,
+                                                  size_t column, size_t row_group,
+                                                  struct px_slice *ret_bits,
+                                                  struct proximadb_error *reterr);
+
 /* Forgets that pages were verified, so that they are verified again. */
 void px_parquet_reader__forget(struct px_parquet_reader *reader);
 

@@ -1,5 +1,7 @@
 #include "parquet/parquet_verify.h"
 
+#include "base/hash.h"
+#include "parquet/bloom_internal.h"
 #include "parquet/bounds_internal.h"
 #include "parquet/parquet_cursor.h"
 #include "parquet/parquet_reader_internal.h"
@@ -11,6 +13,7 @@ struct verifying {
     const struct px_parquet_column *type;
     size_t column;
     size_t row_group;
+    struct px_slice bloom_filter; /* of the row group; empty: there is none */
     struct px_parquet_cursor cursor;
 };
 
@@ -44,17 +47,16 @@ static int verify_value(const struct verifying *verifying, size_t page, struct p
     const struct px_parquet_statistics *statistics =
         verifying->layout->page_lists[verifying->column].statistics;
     enum px_parquet_type type = verifying->type->type;
-    bool may_contain = true;
+    struct px_slice filter = verifying->bloom_filter;
     if (!is_within(type, &chunk_of(verifying)->statistics, value) ||
         (statistics != NULL && !is_within(type, &statistics[page], value)))
         return px_fail(reterr, PROXIMADB_CORRUPT,
                        "a value is outside of the bounds of its page or "
                        "chunk");
-    int rc = px_parquet_reader_may_contain(verifying->reader, verifying->column,
-                                           verifying->row_group, value, &may_contain, reterr);
-    if (rc == PROXIMADB_OK && !may_contain)
-        rc = px_fail(reterr, PROXIMADB_CORRUPT, "the bloom filter lacks a value");
-    return rc;
+    if (filter.size_bytes > 0 &&
+        !px_bloom__contains(filter.data, filter.size_bytes, px_hash_xxh64(value)))
+        return px_fail(reterr, PROXIMADB_CORRUPT, "the bloom filter lacks a value");
+    return PROXIMADB_OK;
 }
 
 /* Verifies the values of the page that the cursor holds and counts its nulls. */
@@ -104,10 +106,15 @@ static int verify_chunk(struct verifying *verifying, struct px_parquet_verified 
 {
     const struct px_parquet_chunk *chunk = chunk_of(verifying);
     int64_t null_count = 0;
+    int rc =
+        px_parquet_reader__bloom_filter(verifying->reader, verifying->column, verifying->row_group,
+                                        &verifying->bloom_filter, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
     for (size_t i = 0; i < chunk->page_count; i++) {
         size_t page = chunk->first_page + i;
         int64_t nulls;
-        int rc = verify_page(verifying, page, &nulls, reterr);
+        rc = verify_page(verifying, page, &nulls, reterr);
         if (rc != PROXIMADB_OK)
             return rc;
         null_count += nulls;

@@ -205,6 +205,18 @@ static void test_footer__refuses_ranges_outside_of_the_file(void **state)
     check_refused(&made, PROXIMADB_CORRUPT, "outside of the file");
 }
 
+static void test_footer__refuses_chunks_that_share_bytes(void **state)
+{
+    (void)state;
+    struct made made;
+    make(&made);
+    made.chunks[0].pages = (struct px_parquet_range){4, 500};
+    made.chunks[1].pages = (struct px_parquet_range){4, 476};
+    assert_int_equal(parse_made(&made, NULL), PROXIMADB_OK); /* as much as there is, with indexes */
+    made.chunks[1].pages.size_bytes = 481;
+    check_refused(&made, PROXIMADB_CORRUPT, "chunks share parts of the file");
+}
+
 static void test_footer__refuses_counts_that_do_not_agree(void **state)
 {
     (void)state;
@@ -294,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_footer__notices_every_changed_byte),
         cmocka_unit_test(test_footer__notices_every_truncation),
         cmocka_unit_test(test_footer__refuses_ranges_outside_of_the_file),
+        cmocka_unit_test(test_footer__refuses_chunks_that_share_bytes),
         cmocka_unit_test(test_footer__refuses_counts_that_do_not_agree),
         cmocka_unit_test(test_footer__refuses_impossible_bounds),
         cmocka_unit_test(test_footer__refuses_codecs_and_missing_indexes),
