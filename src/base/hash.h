@@ -6,8 +6,8 @@
 
 #include "base/slice.h"
 
-/* In-memory tables: fast, and never written to a file: it differs from process to process, so that nobody
- * can choose ids that collide. */
+/* In-memory tables: fast, and never written to a file: it differs from process to process, so that
+ * nobody can choose ids that collide. */
 uint64_t px_hash_memory(struct px_slice bytes);
 
 /* XXH64 with seed 0, which Parquet's bloom filters are defined on. */
