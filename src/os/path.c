@@ -2,8 +2,12 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+static_assert(PATH_MAX <= PX_PATH_BYTES, "realpath() writes up to PATH_MAX bytes");
 
 int px_path_format(struct px_path *ret_path, struct proximadb_error *reterr, const char *format,
                    ...)
@@ -20,6 +24,15 @@ int px_path_format(struct px_path *ret_path, struct proximadb_error *reterr, con
                      ret_path->text, PX_PATH_BYTES - 1);
     ret_path->text[0] = '\0';
     return rc;
+}
+
+int px_path_resolve(const char *path, struct px_path *ret_path, struct proximadb_error *reterr)
+{
+    struct px_path resolved;
+    if (realpath(path, resolved.text) == NULL)
+        return px_fail(reterr, PROXIMADB_IO, "cannot find '%s'", path);
+    *ret_path = resolved;
+    return PROXIMADB_OK;
 }
 
 /* The length without slashes at the end; one that is the whole path stays. */

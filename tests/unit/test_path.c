@@ -6,6 +6,9 @@
 
 #include "support/px_test.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 static void test_path__formats_up_to_its_length(void **state)
 {
     (void)state;
@@ -49,12 +52,32 @@ static void test_path__finds_folder_and_name(void **state)
     }
 }
 
+static void test_path__resolves_to_where_it_is(void **state)
+{
+    (void)state;
+    struct proximadb_error error = {0};
+    struct px_path path, link, target;
+    const char *folder = px_test_folder("path");
+    assert_int_equal(px_path_format(&target, NULL, "%s/real", folder), PROXIMADB_OK);
+    assert_int_equal(px_path_format(&link, NULL, "%s/./link", folder), PROXIMADB_OK);
+    fclose(fopen(target.text, "w"));
+    assert_int_equal(symlink("real", link.text), 0);
+    assert_int_equal(px_path_resolve(link.text, &path, NULL), PROXIMADB_OK);
+    assert_int_equal(path.text[0], '/');
+    assert_string_equal(px_path_name(path.text), "real");
+    assert_null(strstr(path.text, "/./"));
+    assert_int_equal(px_path_resolve("no/such/file", &path, &error), PROXIMADB_IO);
+    assert_int_equal(error.os_errno, ENOENT);
+    assert_string_equal(px_path_name(path.text), "real");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_path__formats_up_to_its_length),
         cmocka_unit_test(test_path__is_empty_when_too_long),
         cmocka_unit_test(test_path__finds_folder_and_name),
+        cmocka_unit_test(test_path__resolves_to_where_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
