@@ -1,18 +1,34 @@
 #include "http/budget.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
-void px_budget_init(struct px_budget *budget, size_t limit_bytes)
+struct px_budget *px_budget_new(size_t limit_bytes)
 {
-    *budget = (struct px_budget){.limit_bytes = limit_bytes};
+    struct px_budget *budget = calloc(1, sizeof *budget);
+    if (budget == NULL)
+        return NULL;
+    budget->limit_bytes = limit_bytes;
+    atomic_init(&budget->reference_count, 1);
     pthread_mutex_init(&budget->lock, NULL);
+    return budget;
 }
 
-void px_budget_release(struct px_budget *budget)
+struct px_budget *px_budget_ref(struct px_budget *budget)
 {
+    atomic_fetch_add_explicit(&budget->reference_count, 1, memory_order_relaxed);
+    return budget;
+}
+
+void px_budget_unref(struct px_budget *budget)
+{
+    if (budget == NULL ||
+        atomic_fetch_sub_explicit(&budget->reference_count, 1, memory_order_acq_rel) > 1)
+        return;
     assert(atomic_load(&budget->used_bytes) == 0);
     assert(budget->first == NULL);
     pthread_mutex_destroy(&budget->lock);
+    free(budget);
 }
 
 /* Takes the bytes if they fit, whoever may be waiting. */

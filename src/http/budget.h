@@ -9,6 +9,9 @@
  * px_budget_charge() counts bytes that are there already and cannot be refused; they may push the
  * sum over the limit, and then reservations wait.
  *
+ * A message may outlive the server that received it, since the engine frees it when it likes; so the
+ * budget is counted, too, and goes with the last who holds it.
+ *
  * Threads: any thread. The fast path is one atomic operation. Lock order: `lock` is the innermost.
  */
 #ifndef PX_HTTP_BUDGET_H
@@ -32,6 +35,7 @@ struct px_budget_waiter {
 
 struct px_budget {
     size_t limit_bytes;
+    atomic_size_t reference_count;
     atomic_size_t used_bytes;
     atomic_size_t waiter_count;
     pthread_mutex_t lock; /* guards: first, last, and the links of all waiters */
@@ -39,8 +43,10 @@ struct px_budget {
     struct px_budget_waiter *last;
 };
 
-void px_budget_init(struct px_budget *budget, size_t limit_bytes);
-void px_budget_release(struct px_budget *budget);
+/* One reference; NULL without memory. With the last reference nothing may be used any more. */
+struct px_budget *px_budget_new(size_t limit_bytes);
+struct px_budget *px_budget_ref(struct px_budget *budget);
+void px_budget_unref(struct px_budget *budget); /* accepts NULL */
 
 /* Reserves size_bytes at once, or nothing. */
 bool px_budget_reserve(struct px_budget *budget, size_t size_bytes);

@@ -306,6 +306,7 @@ static void fill_output(struct px_connection *c)
 static bool write_out(struct px_connection *c)
 {
     size_t left = WRITE_PER_TURN_BYTES;
+    c->has_more = false;
     for (;;) {
         fill_output(c);
         if (c->is_closed)
@@ -321,7 +322,8 @@ static bool write_out(struct px_connection *c)
             px_connection__close(c, PX_CLOSE_PEER_GONE);
             return false;
         }
-        if (sent == 0 || (size_t)sent >= left)
+        c->has_more = (size_t)sent >= left;
+        if (sent == 0 || c->has_more)
             return true;
         left -= (size_t)sent;
     }
@@ -344,7 +346,7 @@ static void linger(struct px_connection *c)
 static void watch_what_matters(struct px_connection *c)
 {
     uint32_t events = (wants_input(c) ? (uint32_t)EPOLLIN : 0) |
-                      (c->output.size_bytes > 0 ? (uint32_t)EPOLLOUT : 0);
+                      (c->output.size_bytes > 0 || c->has_more ? (uint32_t)EPOLLOUT : 0);
     if (events == c->events || c->source.fd < 0)
         return;
     c->events = events;
@@ -362,7 +364,7 @@ static void on_flush(struct px_task *task)
     if (!write_out(c))
         return;
     bool is_over = c->is_ending || (c->protocol != NULL && c->protocol->is_over(c));
-    if (is_over && c->output.size_bytes == 0)
+    if (is_over && c->output.size_bytes == 0 && !c->has_more)
         linger(c);
     watch_what_matters(c);
 }

@@ -280,7 +280,7 @@ int64_t px_exchange_content_length(const struct px_exchange *exchange)
 
 bool px_exchange_is_http2(const struct px_exchange *exchange)
 {
-    return exchange->connection->protocol == &px_h2__protocol;
+    return exchange->connection->protocol->is_http2;
 }
 
 const char *px_exchange_peer(const struct px_exchange *exchange)

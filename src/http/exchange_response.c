@@ -161,7 +161,8 @@ void px_exchange__move_output(struct px_exchange *x, size_t size_bytes)
     px_send_queue_move(&x->output, &x->connection->output, size_bytes);
     x->sent_bytes += size_bytes;
     x->progress_ms = px_exchange_now_ms(x);
-    if (x->output.size_bytes == 0 && !x->is_finished && x->handler->on_sent != NULL) {
+    if (size_bytes > 0 && x->output.size_bytes == 0 && !x->is_finished &&
+        x->handler->on_sent != NULL) {
         x->is_sent_due = true;
         x->connection->has_sent = true;
     }

@@ -299,6 +299,7 @@ static void h2_release(struct px_connection *c)
 }
 
 const struct px_protocol px_h2__protocol = {
+    .is_http2 = true,
     .input = h2_input,
     .direct = h2_direct,
     .produce = h2_produce,

@@ -25,6 +25,8 @@ enum {
 };
 
 struct px_protocol {
+    bool is_http2;
+
     /* Takes bytes from the peer. */
     void (*input)(struct px_connection *connection, const uint8_t *data, size_t size_bytes);
 
@@ -80,6 +82,7 @@ struct px_connection {
     struct px_task flush;
     bool flush_is_due;
     bool has_sent;     /* some exchange is due its on_sent */
+    bool has_more;     /* writing stopped for this turn, though the socket takes more */
     bool is_ending;    /* nothing more is taken from the peer; closed when the output is sent */
     bool is_lingering; /* our side is shut; waiting for the peer's */
     bool is_closed;    /* the descriptor is gone */

@@ -36,7 +36,7 @@ struct handover {
 
 struct px_http_server {
     struct px_http_config config;
-    struct px_budget budget;
+    struct px_budget *budget;
     struct seat *seats;
     unsigned seat_count;
 
@@ -197,7 +197,7 @@ static int start_workers(struct px_http_server *server, unsigned count,
         return px_fail_no_memory(reterr);
     for (unsigned i = 0; i < count; i++) {
         struct seat *seat = &server->seats[i];
-        int rc = px_io_worker_init(&seat->worker, &server->config, &server->budget, reterr);
+        int rc = px_io_worker_init(&seat->worker, &server->config, server->budget, reterr);
         if (rc != PROXIMADB_OK)
             return rc;
         server->seat_count++;
@@ -240,7 +240,6 @@ int px_http_server_start(const struct px_http_server_options *options,
     if (server == NULL)
         return px_fail_no_memory(reterr);
     server->config = options->config;
-    px_budget_init(&server->budget, options->config.limits.budget_bytes);
     pthread_mutex_init(&server->lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
@@ -248,7 +247,9 @@ int px_http_server_start(const struct px_http_server_options *options,
     pthread_cond_init(&server->idle, &monotonic);
     pthread_condattr_destroy(&monotonic);
 
-    int rc = open_listeners(server, options, reterr);
+    server->budget = px_budget_new(options->config.limits.budget_bytes);
+    int rc = server->budget != NULL ? open_listeners(server, options, reterr)
+                                    : px_fail_no_memory(reterr);
     if (rc == PROXIMADB_OK)
         rc = start_workers(server, choose_worker_count(options->worker_count), reterr);
     if (rc == PROXIMADB_OK)
@@ -300,6 +301,14 @@ static bool all_idle(const struct px_http_server *server)
     return true;
 }
 
+bool px_http_server_is_idle(struct px_http_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    bool is_idle = server->is_draining && all_idle(server);
+    pthread_mutex_unlock(&server->lock);
+    return is_idle;
+}
+
 /* Waits until nothing lives in any worker, or until the time on the monotonic clock. */
 static void wait_idle(struct px_http_server *server, const struct timespec *until)
 {
@@ -338,7 +347,7 @@ void px_http_server_stop(struct px_http_server *server, int64_t grace_ms)
             px_loop_post(&server->seats[i].worker.loop, &server->seats[i].abort);
     wait_idle(server, NULL);
     stop_workers(server);
-    px_budget_release(&server->budget);
+    px_budget_unref(server->budget);
     pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->lock);
     free(server);
@@ -372,5 +381,5 @@ size_t px_http_server_connection_count(const struct px_http_server *server)
 
 size_t px_http_server_budget_used_bytes(const struct px_http_server *server)
 {
-    return atomic_load(&server->budget.used_bytes);
+    return atomic_load(&server->budget->used_bytes);
 }

@@ -40,6 +40,9 @@ void px_http_server_stop(struct px_http_server *server, int64_t grace_ms);
 /* Stops accepting and lets what is under way finish, without waiting for it. Once or more often. */
 void px_http_server_drain(struct px_http_server *server);
 
+/* It was told to stop, and nothing lives in it any more: stopping will not have to wait. */
+bool px_http_server_is_idle(struct px_http_server *server);
+
 /* The addresses listened on, with real ports; false behind the last. */
 bool px_http_server_address(const struct px_http_server *server, size_t index,
                             char text[PX_ADDRESS_TEXT_BYTES]);

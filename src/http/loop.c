@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -35,6 +36,8 @@ int px_loop_init(struct px_loop *loop, struct proximadb_error *reterr)
 
 void px_loop_release(struct px_loop *loop)
 {
+    while (atomic_load(&loop->poster_count) > 0)
+        sched_yield();
     if (loop->wake.fd >= 0)
         close(loop->wake.fd);
     if (loop->epoll_fd >= 0)
@@ -70,15 +73,18 @@ void px_loop_unwatch(struct px_loop *loop, struct px_source *source)
 /* ---- tasks --------------------------------------------------------------------------------- */
 
 /* The order of the two atomics is the mirror of the one in px_loop_turn(): whichever side comes
- * second sees what the other did, so a task is never left lying while the loop sleeps. */
+ * second sees what the other did, so a task is never left lying while the loop sleeps. Once it is in
+ * the mailbox it may run, and be the last that the loop was kept for: hence poster_count. */
 void px_loop_post(struct px_loop *loop, struct px_task *task)
 {
+    atomic_fetch_add(&loop->poster_count, 1);
     px_mailbox_post(&loop->mailbox, task);
     if (atomic_exchange(&loop->is_asleep, false)) {
         uint64_t one = 1;
         ssize_t put = write(loop->wake.fd, &one, sizeof one);
         (void)put; /* fails only when the counter is full, and then the loop is awake */
     }
+    atomic_fetch_sub(&loop->poster_count, 1);
 }
 
 void px_loop_defer(struct px_loop *loop, struct px_task *task)

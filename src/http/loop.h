@@ -35,11 +35,13 @@ struct px_loop {
     struct px_task *deferred_last;
 
     struct px_mailbox mailbox;
+    atomic_uint poster_count; /* threads in the middle of px_loop_post() */
     atomic_bool is_asleep;
     atomic_bool is_stopping;
 };
 
-/* PROXIMADB_IO. Released by px_loop_release(), which needs an initialised loop. */
+/* PROXIMADB_IO. Released by px_loop_release(), which needs an initialised loop, and waits for posts
+ * that were taken before they had returned. */
 PX_MUST_CHECK int px_loop_init(struct px_loop *loop, struct proximadb_error *reterr);
 void px_loop_release(struct px_loop *loop);
 

@@ -10,8 +10,9 @@ struct px_message *px_message_new(struct px_budget *budget, size_t capacity_byte
     struct px_message *message = malloc(sizeof *message + capacity_bytes);
     if (message == NULL)
         return NULL;
-    *message = (struct px_message){
-        .budget = budget, .charged_bytes = capacity_bytes, .capacity_bytes = capacity_bytes};
+    *message = (struct px_message){.budget = px_budget_ref(budget),
+                                   .charged_bytes = capacity_bytes,
+                                   .capacity_bytes = capacity_bytes};
     return message;
 }
 
@@ -19,8 +20,10 @@ void px_message_free(struct px_message *message)
 {
     if (message == NULL)
         return;
-    px_budget_return(message->budget, message->charged_bytes);
+    struct px_budget *budget = message->budget;
+    px_budget_return(budget, message->charged_bytes);
     free(message);
+    px_budget_unref(budget);
 }
 
 static void release_shared(void *context)

@@ -15,10 +15,10 @@
 #include "http/budget.h"
 
 struct px_message {
-    struct px_budget *budget;
-    size_t charged_bytes;  /* returned to the budget with the message */
-    size_t capacity_bytes; /* of data */
-    size_t size_bytes;     /* received so far */
+    struct px_budget *budget; /* one reference */
+    size_t charged_bytes;     /* returned to the budget with the message */
+    size_t capacity_bytes;    /* of data */
+    size_t size_bytes;        /* received so far */
     uint8_t data[];
 };
 
