@@ -47,26 +47,28 @@ bool px_collection_store_has(struct px_data_folder *folder, const char *name)
            px_file_exists(folder->fs, path.text);
 }
 
-static int read_one(struct px_data_folder *folder, const char *file_name,
-                    struct px_collection *collection, struct proximadb_error *reterr)
+int px_collection_store_read(struct px_data_folder *folder, const char *file_name,
+                             struct px_collection *ret_collection, struct proximadb_error *reterr)
 {
     struct px_buffer json = {0};
-    struct px_path path;
-    int rc = px_data_folder_path(folder, PX_DATA_METADATA, NULL, &path, reterr);
+    struct px_collection collection;
+    struct px_path folder_path, path;
+    int rc = px_data_folder_path(folder, PX_DATA_METADATA, NULL, &folder_path, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    struct px_path folder_path = path;
     rc = px_path_format(&path, reterr, "%s/%s", folder_path.text, file_name);
     if (rc == PROXIMADB_OK)
         rc = px_file_read(folder->fs, path.text, LARGEST_FILE_BYTES, &json, reterr);
     if (rc == PROXIMADB_OK)
-        rc = px_collection_from_json(px_buffer_slice(&json), collection, reterr);
+        rc = px_collection_from_json(px_buffer_slice(&json), &collection, reterr);
     px_buffer_release(&json);
     size_t stem_length = strlen(file_name) - strlen(suffix);
-    if (rc == PROXIMADB_OK && (strlen(collection->name) != stem_length ||
-                               memcmp(collection->name, file_name, stem_length) != 0))
+    if (rc == PROXIMADB_OK && (strlen(collection.name) != stem_length ||
+                               memcmp(collection.name, file_name, stem_length) != 0))
         rc = px_fail(reterr, PROXIMADB_CORRUPT, "it describes the collection '%s'",
-                     collection->name);
+                     collection.name);
+    if (rc == PROXIMADB_OK)
+        *ret_collection = collection;
     return rc;
 }
 
@@ -75,7 +77,7 @@ static int load_one(struct px_data_folder *folder, const char *file_name,
 {
     struct px_collection collection;
     struct proximadb_error error;
-    int rc = read_one(folder, file_name, &collection, &error);
+    int rc = px_collection_store_read(folder, file_name, &collection, &error);
     if (rc == PROXIMADB_OK)
         return visit(context, &collection, reterr);
     if (rc == PROXIMADB_NO_MEMORY)

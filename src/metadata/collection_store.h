@@ -1,8 +1,8 @@
 /*
  * collection_store: the files metadata/collections/NAME.json, which say what collections there are.
  *
- * The JSON is the commit point of a collection: it is put when everything else of the collection is on
- * the device, and taken away before anything else is. Each is replaced as a whole.
+ * The JSON is the commit point of a collection: it is put when everything else of the collection is
+ * on the device, and taken away before anything else is. Each is replaced as a whole.
  *
  * Threads: any thread, for different names.
  */
@@ -17,7 +17,8 @@ PX_MUST_CHECK int px_collection_store_put(struct px_data_folder *folder,
                                           const struct px_collection *collection,
                                           struct proximadb_error *reterr);
 
-/* Takes a collection away, for good once it returns. A missing one is fine. PROXIMADB_IO: not known. */
+/* Takes a collection away, for good once it returns. A missing one is fine. PROXIMADB_IO: not
+ * known. */
 PX_MUST_CHECK int px_collection_store_remove(struct px_data_folder *folder, const char *name,
                                              struct proximadb_error *reterr);
 
@@ -31,6 +32,12 @@ typedef int px_collection_visit(void *context, const struct px_collection *colle
  */
 PX_MUST_CHECK int px_collection_store_load(struct px_data_folder *folder,
                                            px_collection_visit *visit, void *context,
+                                           struct proximadb_error *reterr);
+
+/* Reads the collection of metadata/collections/file_name, "NAME.json". PROXIMADB_IO (os_errno ENOENT
+ * where there is none), PROXIMADB_NO_MEMORY; and as px_collection_from_json(). */
+PX_MUST_CHECK int px_collection_store_read(struct px_data_folder *folder, const char *file_name,
+                                           struct px_collection *ret_collection,
                                            struct proximadb_error *reterr);
 
 /* Whether NAME.json exists, readable or not. */

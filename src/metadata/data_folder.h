@@ -8,10 +8,10 @@
  *        metadata/collections/NAME.json
  *        wal/NAME/TIME.wal
  *        store/NAME/vectors/..., MANIFEST.json, deletes/...
- *        trash/                       what was cut off, replaced or left over; may be emptied by hand
+ *        trash/                       what was cut off, replaced or left over; may be emptied
  *
- * A folder of a collection counts only if NAME.json is there and names the same uuid as the files in
- * it: the JSON is made last and removed first.
+ * A folder of a collection counts only if NAME.json is there and names the same uuid as the files
+ * in it: the JSON is made last and removed first.
  *
  * Threads: open and close externally serialised; the rest, any thread.
  */

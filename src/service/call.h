@@ -1,8 +1,8 @@
 /*
  * call: one call of proximadb_submit() on its way through the engine.
  *
- * It owns what the caller gave away (the payload) and what the operation needs (an arena), and it is
- * finished exactly once, which calls the caller's `done` and frees it.
+ * It owns what the caller gave away (the payload) and what the operation needs (an arena), and it
+ * is finished exactly once, which calls the caller's `done` and frees it.
  *
  * Threads: a call belongs to one thread at a time; a cancel token to any.
  */
@@ -39,7 +39,7 @@ PX_MUST_CHECK int px_call_new(struct px_engine *engine,
                               void *done_context, struct px_call **ret_call,
                               struct proximadb_error *reterr);
 
-/* Ends it with an answer, which is taken (NULL: an empty one). A buffer that failed makes it fail. */
+/* Ends it with an answer, which is taken (NULL: an empty one). A failed buffer makes it fail. */
 void px_call_finish(struct px_call *call, struct px_buffer *answer);
 
 /* Ends it with an error, which is borrowed. */

@@ -1,13 +1,13 @@
 /*
  * collection_service: the catalogue: creates, finds, lists, changes and drops collections.
  *
- * A collection is created in the order: log and store folders with a first manifest, then its JSON, then it
- * is found by others. It is dropped in the opposite order: it is not found any more, its JSON goes, and only
- * then what it had. So whatever the moment of a crash, a collection is whole or gone; what is left without a
- * JSON is moved to the trash at the next start.
+ * A collection is created in the order: log and store folders with a first manifest, then its JSON,
+ * then it is found by others. It is dropped in the opposite order: it is not found any more, its
+ * JSON goes, and only then what it had. So whatever the moment of a crash, a collection is whole or
+ * gone; what is left without a JSON is moved to the trash at the next start.
  *
- * Creating and dropping run one at a time on a thread of their own, because they wait for the device and
- * for each other; finding takes a lock for a moment.
+ * Creating and dropping run one at a time on a thread of their own, because they wait for the
+ * device and for each other; finding takes a lock for a moment.
  *
  * Threads: any thread, but for open and close. Lock order: `lock` is above a shard's.
  */
@@ -45,8 +45,8 @@ PX_MUST_CHECK int px_collection_service_find(struct px_collection_service *servi
                                              const char *name, struct px_shard **ret_shard,
                                              struct proximadb_error *reterr);
 
-/* Carries out CREATE_, GET_, LIST_, UPDATE_ or DELETE_COLLECTION and finishes the call, later if it has
- * to wait. `datum` is the payload's, for creating and updating. */
+/* Carries out CREATE_, GET_, LIST_, UPDATE_ or DELETE_COLLECTION and finishes the call, later if it
+ * has to wait. `datum` is the payload's, for creating and updating. */
 void px_collection_service_execute(struct px_collection_service *service, struct px_call *call,
                                    struct px_slice datum);
 

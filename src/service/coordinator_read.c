@@ -58,8 +58,8 @@ int px_coordinator__get(struct px_shard *shard, struct px_call *call,
 
 /* ---- scan ---------------------------------------------------------------------------------- */
 
-/* Puts rows from *position on until the page is full; *position is then where the next one begins, with
- * the source count behind the last row. */
+/* Puts rows from *position on until the page is full; *position is then where the next one begins,
+ * with the source count behind the last row. */
 static int put_page(struct px_reading *reading, const struct px_scan_request *request,
                     struct px_scan_position *position, struct px_record_writer *writer,
                     struct proximadb_error *reterr)

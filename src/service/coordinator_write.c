@@ -199,8 +199,8 @@ static void chosen_written(struct px_write_op *op, const struct proximadb_error 
         finish_write(call, &result);
 }
 
-/* The next batch. The last one carries the client's request id: if the whole is sent again before that is in
- * the log, the rest is chosen and deleted then. */
+/* The next batch. The last one carries the client's request id: if the whole is sent again before
+ * that is in the log, the rest is chosen and deleted then. */
 static void submit_next(struct choosing *choosing)
 {
     struct px_write_op *op = &choosing->writing->op;

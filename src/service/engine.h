@@ -1,9 +1,9 @@
 /*
  * engine: a database that is open: everything of the engine, put together and taken apart again.
  *
- * Threads it starts: px-read-N (searches and other reads), px-write-N (decoding of writes), px-commit-N (the
- * log), px-flush-N (memtables to parts), px-back-N (compaction, expiry), px-catalog-0 (creating and dropping),
- * and a timer.
+ * Threads it starts: px-read-N (searches and other reads), px-write-N (decoding of writes),
+ * px-commit-N (the log), px-flush-N (memtables to parts), px-back-N (compaction, expiry),
+ * px-catalog-0 (creating and dropping), and a timer.
  *
  * Threads: any thread, but for open and close.
  */
@@ -40,7 +40,8 @@ struct px_engine_options {
     struct proximadb_options public_options; /* with its own struct_size; zeros mean defaults */
 };
 
-/* Opens the database in a folder. Errors as proximadb_open(). ret_engine: free with px_engine_close(). */
+/* Opens the database in a folder. Errors as proximadb_open(). ret_engine: free with
+ * px_engine_close(). */
 PX_MUST_CHECK int px_engine_open(const char *data_dir, const struct px_engine_options *options,
                                  struct px_engine **ret_engine, struct proximadb_error *reterr);
 

@@ -1,5 +1,6 @@
 /*
- * engine_context: what the shards of a database share: the device, the clocks, the threads, the limits.
+ * engine_context: what the shards of a database share: the device, the clocks, the threads, the
+ * limits.
  *
  * Threads: read-only once the engine is open; what it points to says for itself.
  */

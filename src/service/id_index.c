@@ -128,8 +128,8 @@ bool px_id_index_move(struct px_id_index *index, uint64_t hash, struct px_locati
     return true;
 }
 
-/* Closes the gap at `slot`: every entry behind it, up to the next free slot, that would be found sooner
- * in the gap moves there (Knuth, 6.4, algorithm R). */
+/* Closes the gap at `slot`: every entry behind it, up to the next free slot, that would be found
+ * sooner in the gap moves there (Knuth, 6.4, algorithm R). */
 static void close_gap(struct px_id_segment *segment, uint32_t slot)
 {
     uint32_t mask = segment->capacity - 1;

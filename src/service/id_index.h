@@ -5,9 +5,10 @@
  * and whoever asks compares the id there; a miss is certain, and costs one probe however many parts
  * the collection has.
  *
- * 256 segments by the upper bits of the hash, each an open-addressing table with linear probing that
- * doubles by itself, so that growing never stops the world: a segment of a million-row collection has
- * 64 KiB. Removal shifts entries back instead of leaving marks, so tables do not wear out.
+ * 256 segments by the upper bits of the hash, each an open-addressing table with linear probing
+ * that doubles by itself, so that growing never stops the world: a segment of a million-row
+ * collection has 64 KiB. Removal shifts entries back instead of leaving marks, so tables do not
+ * wear out.
  *
  * It is derived from the rows and never written to a file.
  *
@@ -54,8 +55,8 @@ struct px_id_walk {
 bool px_id_index_next(const struct px_id_index *index, uint64_t hash, struct px_id_walk *walk,
                       struct px_location *ret_location);
 
-/* Makes room for one more entry of this hash, so that its px_id_index_put() cannot fail. Reservations
- * add up until they are used or given back. PROXIMADB_NO_MEMORY */
+/* Makes room for one more entry of this hash, so that its px_id_index_put() cannot fail.
+ * Reservations add up until they are used or given back. PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_id_index_reserve(struct px_id_index *index, uint64_t hash,
                                       struct proximadb_error *reterr);
 void px_id_index_unreserve(struct px_id_index *index, uint64_t hash);

@@ -59,8 +59,8 @@ void px_request_memory_free(struct px_request_memory *memory)
     free(memory);
 }
 
-/* Request ids are random, so any of their bits make a hash. A client with ids that are not only makes
- * its own searches longer. */
+/* Request ids are random, so any of their bits make a hash. A client with ids that are not only
+ * makes its own searches longer. */
 static uint32_t home_of(const struct px_request_memory *memory, const uint8_t *request_id)
 {
     uint64_t mixed = px_load_u64(request_id) ^ px_load_u64(request_id + 8);

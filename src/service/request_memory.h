@@ -3,8 +3,8 @@
  *
  * A client that did not get an answer sends its write again with the same id, and is told the first
  * outcome instead of writing twice. What is remembered follows from the log (each entry carries its
- * request id) and is kept in the manifest for entries whose log files are gone. Only writes that were
- * logged are remembered: one that failed changed nothing and may simply be tried again.
+ * request id) and is kept in the manifest for entries whose log files are gone. Only writes that
+ * were logged are remembered: one that failed changed nothing and may simply be tried again.
  *
  * Threads: externally serialised (the collection's lock).
  */

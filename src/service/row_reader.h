@@ -1,8 +1,8 @@
 /*
  * row_reader: reads rows of a snapshot, wherever they lie, for one request.
  *
- * A row is named by the index of its source in the snapshot's view and its place there. Readers of parts
- * are made when they are first needed and keep the pages they decoded last.
+ * A row is named by the index of its source in the snapshot's view and its place there. Readers of
+ * parts are made when they are first needed and keep the pages they decoded last.
  *
  * A damaged part makes functions that cannot return an error give nothing, and sticks: ask
  * px_row_reader_status() before an answer is given out.

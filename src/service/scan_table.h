@@ -1,9 +1,11 @@
 /*
- * scan_table: the scans that are under way: snapshots that wait for their next page to be asked for.
+ * scan_table: the scans that are under way: snapshots that wait for their next page to be asked
+ * for.
  *
- * A cursor names a scan by a random token and says where its next page begins, so a page may be asked for
- * again when its answer was lost. A scan that is not continued for the limit is forgotten, and its
- * snapshot with it; one whose last page was given is kept a moment, for the same reason.
+ * A cursor names a scan by a random token and says where its next page begins, so a page may be
+ * asked for again when its answer was lost. A scan that is not continued for the limit is
+ * forgotten, and its snapshot with it; one whose last page was given is kept a moment, for the same
+ * reason.
  *
  *      cursor = 32 hex digits of the token, '-', source index, '-', row (decimal)
  *

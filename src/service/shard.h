@@ -3,23 +3,24 @@
  * readers' view of all that. (A collection has one shard as long as it has one machine.)
  *
  * Writes belong to the shard's committer. It decides an operation against the rows as they are (the
- * index and its view), stages new rows, logs, and applies: index, dead rows, counts, and the visible LSN
- * change together under the shard's lock, so a reader that takes a snapshot sees all of a batch or nothing.
+ * index and its view), stages new rows, logs, and applies: index, dead rows, counts, and the
+ * visible LSN change together under the shard's lock, so a reader that takes a snapshot sees all of
+ * a batch or nothing.
  *
  *      write -> committer: decide, stage -> WAL -> apply, publish ---> memtable full: freeze
  *      read  -> snapshot (view, LSN) -> memtables + parts                 |
- *      flusher: frozen memtable -> part, delete file, manifest -> new view -> index follows, log trimmed
+ *      flusher: frozen memtable -> part, delete file, manifest -> new view -> index, log trimmed
  *
- * When rows move, from a memtable to a part or from part to part, the new view is published at once and the
- * index follows in small steps; what it still says of the old place is resolved through the old source
- * (service/view.h).
+ * When rows move, from a memtable to a part or from part to part, the new view is published at once
+ * and the index follows in small steps; what it still says of the old place is resolved through the
+ * old source (service/view.h).
  *
- * A shard that cannot be opened (a damaged manifest, a missing part) exists all the same and answers
- * everything with what is wrong, so that the other collections are served. One whose log is damaged serves
- * reads and refuses writes.
+ * A shard that cannot be opened (a damaged manifest, a missing part) exists all the same and
+ * answers everything with what is wrong, so that the other collections are served. One whose log is
+ * damaged serves reads and refuses writes.
  *
- * Threads: any thread, but for open and close. Lock order: viper's commit_lock, then `lock`; a committer's
- * lock and the log's are leaves.
+ * Threads: any thread, but for open and close. Lock order: viper's commit_lock, then `lock`; a
+ * committer's lock and the log's are leaves.
  */
 #ifndef PX_SERVICE_SHARD_H
 #define PX_SERVICE_SHARD_H
@@ -46,8 +47,8 @@ PX_MUST_CHECK int px_shard_create(const struct px_engine_context *context,
                                   const struct px_collection *collection,
                                   struct proximadb_error *reterr);
 
-/* Opens a collection that was created, and recovers it. context is kept. What is wrong with its files is
- * no failure of this call. ret_shard: one reference. PROXIMADB_NO_MEMORY */
+/* Opens a collection that was created, and recovers it. context is kept. What is wrong with its
+ * files is no failure of this call. ret_shard: one reference. PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_shard_open(const struct px_engine_context *context,
                                 const struct px_collection *collection, struct px_shard **ret_shard,
                                 struct proximadb_error *reterr);
@@ -55,9 +56,10 @@ PX_MUST_CHECK int px_shard_open(const struct px_engine_context *context,
 struct px_shard *px_shard_ref(struct px_shard *shard);
 void px_shard_unref(struct px_shard *shard); /* accepts NULL */
 
-/* Finishes what was submitted, stops background work, and closes the log. Nothing may be submitted any
- * more; snapshots stay valid. With is_dropped, operations that are still to be decided fail with
- * PROXIMADB_COLLECTION_NOT_FOUND. Must not be called on an engine thread that the shard may need. */
+/* Finishes what was submitted, stops background work, and closes the log. Nothing may be submitted
+ * any more; snapshots stay valid. With is_dropped, operations that are still to be decided fail
+ * with PROXIMADB_COLLECTION_NOT_FOUND. Must not be called on an engine thread that the shard may
+ * need. */
 void px_shard_close(struct px_shard *shard, bool is_dropped);
 
 /* PROXIMADB_OK, or why nothing of the shard can be used. */

@@ -89,8 +89,8 @@ static int open_parts(struct compaction *compaction, struct proximadb_error *ret
 
 /* ---- committing ---------------------------------------------------------------------------- */
 
-/* The deletes that flushes have stored for the old parts meanwhile, in terms of the new ones. Later ones the
- * memtables have. Under commit_lock. */
+/* The deletes that flushes have stored for the old parts meanwhile, in terms of the new ones. Later
+ * ones the memtables have. Under commit_lock. */
 static int list_deletes(struct compaction *compaction, struct px_delete **ret_deletes,
                         size_t *ret_count, struct proximadb_error *reterr)
 {
@@ -238,8 +238,9 @@ static int run(struct compaction *compaction, struct proximadb_error *reterr)
 {
     struct px_shard *shard = compaction->shard;
     struct px_viper_numbers numbers;
-    /* What is stored is always the rows as of flushed_lsn, neither more nor less: so rows that died later
-     * go over, and die again in their new place, and replay finds what it found the first time. */
+    /* What is stored is always the rows as of flushed_lsn, neither more nor less: so rows that died
+     * later go over, and die again in their new place, and replay finds what it found the first
+     * time. */
     px_viper_get_numbers(&shard->viper, &numbers);
     compaction->flushed_lsn = numbers.flushed_lsn;
     px_shard_snapshot(shard, &compaction->snapshot);

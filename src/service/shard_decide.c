@@ -85,7 +85,8 @@ static int check_rule(struct px_write_op *op, uint32_t i, struct proximadb_error
     return check_version(op, i, reterr);
 }
 
-/* Of rows that were chosen before, leaves those that are still what they were, and writes down which. */
+/* Of rows that were chosen before, leaves those that are still what they were, and writes down
+ * which. */
 static int keep_chosen(struct px_write_op *op, struct proximadb_error *reterr)
 {
     uint32_t kept = 0;

@@ -172,8 +172,8 @@ void px_shard__wait_for_memory(void)
     usleep(NO_MEMORY_PAUSE_US);
 }
 
-/* An operation that is decided and not yet applied may kill any row; in the old source it has reserved what
- * that needs. */
+/* An operation that is decided and not yet applied may kill any row; in the old source it has
+ * reserved what that needs. */
 static int reserve_for_round(const struct px_shard *shard, struct px_source *const *to,
                              uint32_t to_count, struct proximadb_error *reterr)
 {
@@ -277,7 +277,8 @@ static int try_publish(struct px_shard *shard, struct px_source *from,
     return PROXIMADB_OK;
 }
 
-/* The rows are stored: there is no way back. moved is taken. Returns the barriers that waited for it. */
+/* The rows are stored: there is no way back. moved is taken. Returns the barriers that waited for
+ * it. */
 static struct px_write_op *publish_flush(struct flush *flush, struct px_moved *moved,
                                          struct px_part *part)
 {

@@ -122,8 +122,8 @@ void px_shard__remove_entry(struct px_shard *shard, uint64_t hash, const struct 
 
 /* ---- following ----------------------------------------------------------------------------- */
 
-/* The hashes of the ids of rows [begin, begin + count). False on failure: then the index keeps pointing
- * to the old place, which is right, if slower. */
+/* The hashes of the ids of rows [begin, begin + count). False on failure: then the index keeps
+ * pointing to the old place, which is right, if slower. */
 static bool hash_rows(struct px_source *source, struct px_part_reader *reader, uint32_t begin,
                       uint32_t count, uint64_t *hashes)
 {
@@ -199,8 +199,8 @@ static int index_part(struct px_shard *shard, struct px_source *source,
     return rc;
 }
 
-/* Nobody reads the index before it is ready, and nothing is written, so the view stays what it was when
- * the shard was opened. */
+/* Nobody reads the index before it is ready, and nothing is written, so the view stays what it was
+ * when the shard was opened. */
 static int build_index(struct px_shard *shard, struct proximadb_error *reterr)
 {
     int rc = PROXIMADB_OK;

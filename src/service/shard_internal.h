@@ -90,8 +90,8 @@ void px_shard__take_snapshot(struct px_shard *shard, struct px_snapshot *ret_sna
 
 /* ---- shard_index.c -------------------------------------------------------------------------- */
 
-/* Gives a source, whose reference is taken, a number and a place in the table. Under the lock, once there
- * is room. */
+/* Gives a source, whose reference is taken, a number and a place in the table. Under the lock, once
+ * there is room. */
 PX_MUST_CHECK int px_shard__reserve_sources(struct px_shard *shard, uint32_t count,
                                             struct proximadb_error *reterr);
 void px_shard__add_source(struct px_shard *shard, struct px_source *source);
@@ -118,8 +118,9 @@ void px_shard__move_index(struct px_shard *shard, struct px_source *source);
 
 /* ---- shard_decide.c ------------------------------------------------------------------------- */
 
-/* Finds the rows of an operation, checks its rules, reserves what applying it needs, and stages its new
- * rows. with_rules false: it was decided before, and is replayed. On failure nothing is left of it. */
+/* Finds the rows of an operation, checks its rules, reserves what applying it needs, and stages its
+ * new rows. with_rules false: it was decided before, and is replayed. On failure nothing is left of
+ * it. */
 PX_MUST_CHECK int px_shard__prepare(struct px_shard *shard, struct px_write_op *op, bool with_rules,
                                     struct proximadb_error *reterr);
 
@@ -136,8 +137,8 @@ void px_shard__apply(struct px_shard *shard, struct px_write_op *op,
 
 /* ---- shard_flush.c -------------------------------------------------------------------------- */
 
-/* Freezes the active memtable, if there is anything in it and memory for a new one, and has it flushed.
- * Under the lock. */
+/* Freezes the active memtable, if there is anything in it and memory for a new one, and has it
+ * flushed. Under the lock. */
 PX_MUST_CHECK int px_shard__freeze(struct px_shard *shard, struct proximadb_error *reterr);
 
 /* Starts the flusher if there is work for it. Under the lock. */
@@ -146,17 +147,17 @@ void px_shard__start_flush(struct px_shard *shard);
 /* The flusher: shard->flush_job's function. */
 void px_shard__flush(struct px_job *job);
 
-/* Replaces sources in the view: those of `old` by those of `new`, which come in front of the memtables.
- * Under the lock. */
+/* Replaces sources in the view: those of `old` by those of `new`, which come in front of the
+ * memtables. Under the lock. */
 PX_MUST_CHECK int px_shard__replace_in_view(struct px_shard *shard, struct px_source *const *old,
                                             uint32_t old_count, struct px_source *const *fresh,
                                             uint32_t fresh_count, struct proximadb_error *reterr);
 
 /*
- * What a flush and a compaction have in common: rows of `from` are now in the parts of `to`, as `moved` says.
- * Rows that were killed in `from` and went over all the same (they were live when they were copied) die
- * in their new place, too, and the next flush stores that. Under the lock; reserve before, carry behind
- * the change of the view.
+ * What a flush and a compaction have in common: rows of `from` are now in the parts of `to`, as
+ * `moved` says. Rows that were killed in `from` and went over all the same (they were live when
+ * they were copied) die in their new place, too, and the next flush stores that. Under the lock;
+ * reserve before, carry behind the change of the view.
  */
 PX_MUST_CHECK int px_shard__reserve_carried(struct px_shard *shard, const struct px_source *from,
                                             const struct px_moved *moved,
@@ -164,8 +165,8 @@ PX_MUST_CHECK int px_shard__reserve_carried(struct px_shard *shard, const struct
                                             struct proximadb_error *reterr);
 void px_shard__carry_kills(struct px_shard *shard, const struct px_source *from);
 
-/* Only the first half of it: the rows die in their new place. For a part, whose kills the memtables have
- * noted already. */
+/* Only the first half of it: the rows die in their new place. For a part, whose kills the memtables
+ * have noted already. */
 void px_shard__mark_carried(const struct px_source *from);
 
 /* Waits a moment where memory is short and there is no way back. */

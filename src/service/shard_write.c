@@ -73,8 +73,8 @@ static void round_clear(struct px_round *round)
     hash_set_clear(&round->hashes);
 }
 
-/* Brings the set of hashes up to date. It is made only when a second operation comes along, so a round of
- * one, which is what a single client makes, does not pay for it. */
+/* Brings the set of hashes up to date. It is made only when a second operation comes along, so a
+ * round of one, which is what a single client makes, does not pay for it. */
 static bool hash_round(struct px_round *round)
 {
     struct px_write_op *op =
@@ -88,8 +88,8 @@ static bool hash_round(struct px_round *round)
     return true;
 }
 
-/* Whether the operation depends on one of the round, which is not applied yet: the same request again, or
- * a row of its own. Without memory to find out, it does. */
+/* Whether the operation depends on one of the round, which is not applied yet: the same request
+ * again, or a row of its own. Without memory to find out, it does. */
 static bool depends_on_round(struct px_shard *shard, const struct px_write_op *op)
 {
     struct px_round *round = &shard->round;
@@ -317,8 +317,8 @@ void px_shard__apply(struct px_shard *shard, struct px_write_op *op,
     shard->round.last_lsn = px_wal_entry_next_lsn(entry) - 1;
 }
 
-/* The lock is held from the first operation of a round to its publishing: readers see all of it at once,
- * and the index never says more than what they see. */
+/* The lock is held from the first operation of a round to its publishing: readers see all of it at
+ * once, and the index never says more than what they see. */
 static void apply(void *context, struct px_commit_op *base, const struct px_wal_entry *entry)
 {
     struct px_shard *shard = context;
@@ -386,8 +386,8 @@ static bool make_space(void *context, struct px_commit_op *const *ops, size_t co
     return px_data_folder_release_reserve(shard->context->data_folder);
 }
 
-/* Flushes what has been in memory for as long as a log file lives, so that logs can be removed, and tries a
- * flush that failed again. */
+/* Flushes what has been in memory for as long as a log file lives, so that logs can be removed, and
+ * tries a flush that failed again. */
 static void tick(void *context)
 {
     struct px_shard *shard = context;

@@ -1,13 +1,13 @@
 /*
  * unified_avro_service: the one entry of every protocol: Avro in, Avro out.
  *
- * A call comes with an operation and a payload in single-object encoding. The service looks at what schema
- * the operation takes, decodes and checks the payload, finds the collection, and hands the operation to the
- * coordinator (rows) or to the collection service (the catalogue). Who called, over gRPC, REST or in
- * process, makes no difference from here on.
+ * A call comes with an operation and a payload in single-object encoding. The service looks at what
+ * schema the operation takes, decodes and checks the payload, finds the collection, and hands the
+ * operation to the coordinator (rows) or to the collection service (the catalogue). Who called,
+ * over gRPC, REST or in process, makes no difference from here on.
  *
- * Calls run on three pools, so that a long search does not keep an insert waiting, nor the other way round:
- * reads, writes (which only decode here), and the catalogue's own.
+ * Calls run on three pools, so that a long search does not keep an insert waiting, nor the other
+ * way round: reads, writes (which only decode here), and the catalogue's own.
  *
  * Threads: any thread.
  */

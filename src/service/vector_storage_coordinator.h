@@ -1,18 +1,18 @@
 /*
- * vector_storage_coordinator: carries out what is done with the rows of a collection. The only code that
- * touches WAL, VIPER and AXIS together.
+ * vector_storage_coordinator: carries out what is done with the rows of a collection. The only code
+ * that touches WAL, VIPER and AXIS together.
  *
- * An operation arrives decoded and checked. Writes are handed to the shard and end on its committer; reads
- * take a snapshot and run on the caller's thread. Either way the call is finished by this module, with an
- * Avro answer.
+ * An operation arrives decoded and checked. Writes are handed to the shard and end on its
+ * committer; reads take a snapshot and run on the caller's thread. Either way the call is finished
+ * by this module, with an Avro answer.
  *
  *      INSERT, UPSERT, UPDATE, DELETE by ids   shard: decide, log, apply
- *      DELETE by filter                        a snapshot chooses rows, then deletes of those rows in batches
- *                                              of 100,000, each atomic
+ *      DELETE by filter                        a snapshot chooses rows, then deletes of those rows
+ *                                              in batches of 100,000, each atomic
  *      GET                                     the id index, then the rows
  *      SEARCH                                  exact search over the snapshot's memtables and parts
  *      SCAN, COUNT                             the snapshot's rows one by one
- *      FLUSH, COMPACT                          a barrier through the shard, then its background work
+ *      FLUSH, COMPACT                          a barrier through the shard, then background work
  *
  * Threads: any thread.
  */
@@ -53,8 +53,8 @@ px_vector_storage_coordinator_init(struct px_vector_storage_coordinator *coordin
 void px_vector_storage_coordinator_release(struct px_vector_storage_coordinator *coordinator);
 
 /*
- * Carries out an operation on a shard and finishes the call. One reference of the shard is taken; the
- * operation is borrowed, but what it points to must live as long as the call.
+ * Carries out an operation on a shard and finishes the call. One reference of the shard is taken;
+ * the operation is borrowed, but what it points to must live as long as the call.
  */
 void px_vector_storage_coordinator_execute_operation(
     struct px_vector_storage_coordinator *coordinator, struct px_shard *shard,

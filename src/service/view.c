@@ -23,8 +23,9 @@ struct px_source *px_source_ref(struct px_source *source)
     return source;
 }
 
-/* Recursion follows the targets: from a memtable to its part to the parts of each compaction behind it.
- * A chain that long is only held together by somebody who looked a row up before the first of them. */
+/* Recursion follows the targets: from a memtable to its part to the parts of each compaction behind
+ * it. A chain that long is only held together by somebody who looked a row up before the first of
+ * them. */
 void px_source_unref(struct px_source *source)
 {
     if (source == NULL ||

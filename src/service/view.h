@@ -6,13 +6,15 @@
  *   snapshot  a view with an LSN: the rows of its sources that were visible at that LSN
  *
  * Views are never changed but replaced, when a memtable is frozen, flushed, or parts are compacted.
- * Sources and views are counted references: what a reader holds stays, whatever replaces it; a part's
- * file is removed when its last reader is done.
+ * Sources and views are counted references: what a reader holds stays, whatever replaces it; a
+ * part's file is removed when its last reader is done.
  *
- * A source that was replaced knows where each of its rows went (`moved`), so that a location that was
- * looked up before stays good: follow it with px_source_resolve(). The targets are held by the source.
+ * A source that was replaced knows where each of its rows went (`moved`), so that a location that
+ * was looked up before stays good: follow it with px_source_resolve(). The targets are held by the
+ * source.
  *
- * Threads: references are counted atomically; `moved` and `id_reader` are guarded by the shard's lock.
+ * Threads: references are counted atomically; `moved` and `id_reader` are guarded by the shard's
+ * lock.
  */
 #ifndef PX_SERVICE_VIEW_H
 #define PX_SERVICE_VIEW_H
@@ -38,13 +40,13 @@ PX_MUST_CHECK int px_source_new(struct px_memtable *memtable, struct px_part *pa
 struct px_source *px_source_ref(struct px_source *source);
 void px_source_unref(struct px_source *source); /* accepts NULL */
 
-/* Records where the rows went. moved and the array of targets are taken; of each target a reference is
- * taken for the source. */
+/* Records where the rows went. moved and the array of targets are taken; of each target a reference
+ * is taken for the source. */
 void px_source_set_moved(struct px_source *source, struct px_moved *moved,
                          struct px_source **targets, uint32_t target_count);
 
-/* Follows a row to where it is now: true, and *source and *row changed. False if it is gone. The new
- * source is held by the old one. */
+/* Follows a row to where it is now: true, and *source and *row changed. False if it is gone. The
+ * new source is held by the old one. */
 bool px_source_resolve(struct px_source **source, uint32_t *row);
 
 /* Its rows; of the active memtable those that are published. */

@@ -1,9 +1,9 @@
 /*
  * write_op: one batch on its way into the log: insert, upsert, update, delete; or a barrier.
  *
- * It is decoded and checked by a worker, then handed to the shard, whose committer decides it (which rows
- * exist, what an update makes of them, what LSNs it gets), logs it, applies it, and calls `done`. The
- * same struct carries an entry of the log through replay.
+ * It is decoded and checked by a worker, then handed to the shard, whose committer decides it
+ * (which rows exist, what an update makes of them, what LSNs it gets), logs it, applies it, and
+ * calls `done`. The same struct carries an entry of the log through replay.
  *
  *      FIELD                 SET BY    MEANING
  *      kind ... deadline     worker    what is to be done
@@ -52,8 +52,8 @@ struct px_write_op {
         struct px_id_list ids;              /* delete, expire */
         struct px_description *description; /* alter: a reference, taken on success */
     } as;
-    /* Of a delete of rows that were chosen by a filter or by their expiry: the versions they had. A row
-     * that has another one by now is left alone. NULL: any version. */
+    /* Of a delete of rows that were chosen by a filter or by their expiry: the versions they had. A
+     * row that has another one by now is left alone. NULL: any version. */
     const int64_t *chosen_versions;
     struct px_arena *arena;         /* what the above lies in; also for the decision */
     int64_t deadline_ms;            /* monotonic; 0: none */

@@ -134,8 +134,8 @@ static int train(struct compaction *compaction, struct proximadb_error *reterr)
     return rc;
 }
 
-/* The clusters of all rows of one block, dead ones included, and of those the live ones, which begin at
- * *next in the list of rows. */
+/* The clusters of all rows of one block, dead ones included, and of those the live ones, which
+ * begin at *next in the list of rows. */
 static int assign_block(struct compaction *compaction, uint32_t part,
                         const struct px_part_block *block, uint64_t *next,
                         struct proximadb_error *reterr)

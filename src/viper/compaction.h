@@ -1,12 +1,14 @@
 /*
- * compaction: rewrites parts as parts of near rows: k-means over their vectors, one part for each cluster.
+ * compaction: rewrites parts as parts of near rows: k-means over their vectors, one part for each
+ * cluster.
  *
  * Rows that are dead at the given LSN are left behind. Vectors are read where they lie; texts are
- * compressed in pages, so reading them in the order of the clusters would decompress a page for every row:
- * instead the parts are read front to back, once for every group of clusters whose texts fit in memory.
+ * compressed in pages, so reading them in the order of the clusters would decompress a page for
+ * every row: instead the parts are read front to back, once for every group of clusters whose texts
+ * fit in memory.
  *
- * This writes files and touches nothing else: what it wrote counts once px_viper_replace_parts() has put it
- * into the manifest.
+ * This writes files and touches nothing else: what it wrote counts once px_viper_replace_parts()
+ * has put it into the manifest.
  *
  * Memory: 16 bytes a row, the sample of k-means, and texts of about 256 MiB. Threads: any one.
  */
@@ -39,7 +41,8 @@ struct px_compaction_output {
 };
 
 /*
- * Runs a compaction. ret_output: release with px_compaction_release(). With no live row, it has no file.
+ * Runs a compaction. ret_output: release with px_compaction_release(). With no live row, it has no
+ * file.
  *
  * PROXIMADB_CANCELLED (should_stop said so), PROXIMADB_CORRUPT, PROXIMADB_IO, PROXIMADB_NO_MEMORY,
  * PROXIMADB_RESOURCE_EXHAUSTED (disk full): nothing that was written is left.

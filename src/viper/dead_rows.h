@@ -2,9 +2,9 @@
  * dead_rows: which rows of a Parquet part are deleted or superseded, and since which LSN.
  *
  * A part never changes, so what happened to its rows is kept beside it: on disk in delete files
- * (viper/delete_file.h), in memory here, as one LSN per row, in chunks of 4,096 rows that exist only
- * where something was killed. The LSN is what lets readers of older snapshots go on seeing the row. Asking
- * about a row costs one load, or two.
+ * (viper/delete_file.h), in memory here, as one LSN per row, in chunks of 4,096 rows that exist
+ * only where something was killed. The LSN is what lets readers of older snapshots go on seeing the
+ * row. Asking about a row costs one load, or two.
  *
  * Threads: one writer at a time; readers at any time.
  */

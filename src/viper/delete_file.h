@@ -4,12 +4,12 @@
  * The columns are those of Iceberg's position deletes, so that other engines know what they mean:
  *
  *      COLUMN     PARQUET                        FIELD ID     MEANING
- *      file_path  required BYTE_ARRAY STRING     2147483546   the part, relative to the store's folder
+ *      file_path  required BYTE_ARRAY STRING     2147483546   the part, below the store's folder
  *      pos        required INT64                 2147483545   the row in it, from 0
  *      lsn        required INT64                 1            of the write that killed it
  *
- * Rows are sorted by file_path and pos. What a live row is follows from the parts less the rows that any
- * delete file names: one anti-join in SQL (viper/sql.h prints it).
+ * Rows are sorted by file_path and pos. What a live row is follows from the parts less the rows
+ * that any delete file names: one anti-join in SQL (viper/sql.h prints it).
  *
  * Threads: any thread.
  */
@@ -27,8 +27,8 @@ struct px_delete {
 };
 
 /*
- * Writes `count` (> 0) deletes, which are sorted on the way, to store_folder/path and puts the content on
- * the device; the name is the caller's to sync. On failure there is no file.
+ * Writes `count` (> 0) deletes, which are sorted on the way, to store_folder/path and puts the
+ * content on the device; the name is the caller's to sync. On failure there is no file.
  * PROXIMADB_IO, PROXIMADB_RESOURCE_EXHAUSTED (disk full), PROXIMADB_NO_MEMORY, PROXIMADB_INVALID
  */
 PX_MUST_CHECK int px_delete_file_write(struct px_fs *fs, const char *store_folder, const char *path,
@@ -36,13 +36,13 @@ PX_MUST_CHECK int px_delete_file_write(struct px_fs *fs, const char *store_folde
                                        size_t count, struct px_manifest_file *ret_file,
                                        struct proximadb_error *reterr);
 
-/* Receives one delete, whose path is a view for the call and not terminated; a failure ends the walk
- * with it. */
+/* Receives one delete, whose path is a view for the call and not terminated; a failure ends the
+ * walk with it. */
 typedef int px_delete_visit(void *context, struct px_slice path, uint64_t row, int64_t lsn,
                             struct proximadb_error *reterr);
 
-/* Reads a delete file that the manifest lists. PROXIMADB_CORRUPT, PROXIMADB_IO, PROXIMADB_NO_MEMORY, or
- * what visit failed with. */
+/* Reads a delete file that the manifest lists. PROXIMADB_CORRUPT, PROXIMADB_IO,
+ * PROXIMADB_NO_MEMORY, or what visit failed with. */
 PX_MUST_CHECK int px_delete_file_read(struct px_fs *fs, const char *store_folder,
                                       const struct px_manifest_file *file, px_delete_visit *visit,
                                       void *context, struct proximadb_error *reterr);

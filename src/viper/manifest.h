@@ -1,9 +1,10 @@
 /*
  * manifest: the one list of what a collection's store consists of: store/NAME/MANIFEST.json.
  *
- * A file of the store counts if the manifest lists it. It is replaced as a whole, in this order: the
- * new files and their folders are synced, then the manifest and its folder, then logs and old files
- * are removed. So at any moment of a crash the store is that of one manifest, the old or the new.
+ * A file of the store counts if the manifest lists it. It is replaced as a whole, in this order:
+ * the new files and their folders are synced, then the manifest and its folder, then logs and old
+ * files are removed. So at any moment of a crash the store is that of one manifest, the old or the
+ * new.
  *
  *      KEY                 MEANING
  *      format_version      1
@@ -19,7 +20,8 @@
  *      request_ids         base64 of service/request_memory.h's encoding, up to flushed_lsn
  *      crc32c              of the text in front of the comma before this key
  *
- * Paths are relative to store/NAME. Unknown keys of the same format version are left out of account.
+ * Paths are relative to store/NAME. Unknown keys of the same format version are left out of
+ * account.
  *
  * Threads: externally serialised.
  */
@@ -82,18 +84,18 @@ PX_MUST_CHECK int px_manifest_copy(const struct px_manifest *manifest, struct px
 /* Appends the manifest as JSON; marks the buffer without memory. */
 void px_manifest_encode(const struct px_manifest *manifest, struct px_buffer *buffer);
 
-/* Reads what px_manifest_encode() wrote into a zeroed *manifest. PROXIMADB_CORRUPT with what is wrong,
- * PROXIMADB_UNIMPLEMENTED: a newer format; PROXIMADB_NO_MEMORY. *manifest is zeroed then. */
+/* Reads what px_manifest_encode() wrote into a zeroed *manifest. PROXIMADB_CORRUPT with what is
+ * wrong, PROXIMADB_UNIMPLEMENTED: a newer format; PROXIMADB_NO_MEMORY. *manifest is zeroed then. */
 PX_MUST_CHECK int px_manifest_decode(struct px_slice json, struct px_manifest *manifest,
                                      struct proximadb_error *reterr);
 
-/* Writes the manifest to store_folder/MANIFEST.json, with one more sequence. As px_file_replace(). */
+/* Writes store_folder/MANIFEST.json, with one more sequence. As px_file_replace(). */
 PX_MUST_CHECK int px_manifest_write(struct px_fs *fs, const char *store_folder,
                                     struct px_manifest *manifest, bool *ret_unsure,
                                     struct proximadb_error *reterr);
 
-/* Reads store_folder/MANIFEST.json into a zeroed *manifest. A collection has one from its creation on,
- * so a missing one is an error. As px_manifest_decode() and px_file_read(). */
+/* Reads store_folder/MANIFEST.json into a zeroed *manifest. A collection has one from its creation
+ * on, so a missing one is an error. As px_manifest_decode() and px_file_read(). */
 PX_MUST_CHECK int px_manifest_read(struct px_fs *fs, const char *store_folder,
                                    struct px_manifest *manifest, struct proximadb_error *reterr);
 

@@ -126,8 +126,8 @@ static struct memtable_row *get_row(const struct px_memtable *memtable, uint32_t
     return &blocks[block].rows[place];
 }
 
-/* Doubles the array of blocks. The old one is kept: a reader may just be looking into it, and all that
- * it looks for is in there. The old arrays together are no larger than the new one. */
+/* Doubles the array of blocks. The old one is kept: a reader may just be looking into it, and all
+ * that it looks for is in there. The old arrays together are no larger than the new one. */
 static bool grow_array(struct px_memtable *memtable)
 {
     uint32_t capacity = memtable->block_capacity == 0 ? 8 : 2 * memtable->block_capacity;

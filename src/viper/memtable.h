@@ -7,9 +7,9 @@
  *
  *      version <= s  and  (killed_at == 0 or killed_at > s)
  *
- * whatever happens meanwhile. Rows are staged while their batch is decided, before it is in the log,
- * and are invisible until px_memtable_publish(); px_memtable_unstage() takes them back if the log
- * refuses them. What a row points to lies in the memtable and never moves.
+ * whatever happens meanwhile. Rows are staged while their batch is decided, before it is in the
+ * log, and are invisible until px_memtable_publish(); px_memtable_unstage() takes them back if the
+ * log refuses them. What a row points to lies in the memtable and never moves.
  *
  * Vectors lie in blocks of consecutive rows, each row 64-byte aligned, for scanning. Blocks double
  * from 16 rows to 1,024 rows or 4 MiB, so that a collection of one row costs little.
@@ -19,11 +19,11 @@
  *      1   ->    [32 structs]                       [32 x stride]
  *      2   ->    [64 structs]                       [64 x stride]
  *
- * The memtable also keeps, as a list, which rows of parts its writes have killed: what the delete file
- * of its flush will say.
+ * The memtable also keeps, as a list, which rows of parts its writes have killed: what the delete
+ * file of its flush will say.
  *
- * Threads: one writer (the collection's committer). Readers, on any thread, look at rows below a count
- * that they got together with their snapshot; killing is atomic.
+ * Threads: one writer (the collection's committer). Readers, on any thread, look at rows below a
+ * count that they got together with their snapshot; killing is atomic.
  */
 #ifndef PX_VIPER_MEMTABLE_H
 #define PX_VIPER_MEMTABLE_H
@@ -57,7 +57,8 @@ PX_MUST_CHECK int px_memtable_new(uint32_t dim_count, struct px_memtable **ret_m
 void px_memtable_free(struct px_memtable *memtable);
 
 /*
- * Stages a copy of the record behind the last row; its version is set later. Returns its row number.
+ * Stages a copy of the record behind the last row; its version is set later. Returns its row
+ * number.
  *
  *   has_expiry is counted from record->expires_at_ms
  *
@@ -128,7 +129,7 @@ bool px_memtable_is_live(const struct px_memtable *memtable, uint32_t row, int64
 /* The LSN that killed the row; 0: none. */
 int64_t px_memtable_killed_at(const struct px_memtable *memtable, uint32_t row);
 
-/* The block that holds `row`, cut to the first row_count rows; false if row is not below row_count. */
+/* The block that holds `row`, cut to the first row_count rows; false if row is not among them. */
 bool px_memtable_get_block(const struct px_memtable *memtable, uint32_t row, uint32_t row_count,
                            struct px_memtable_block *ret_block);
 

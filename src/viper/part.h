@@ -1,10 +1,11 @@
 /*
- * part: an open Parquet part: its rows, read where they lie in the mapped file, and which of them are
- * dead.
+ * part: an open Parquet part: its rows, read where they lie in the mapped file, and which of them
+ * are dead.
  *
- * Vectors are read in place; ids walk at most one page; texts are decompressed page by page through a
- * px_part_reader, which remembers the last page of each column, so that neighbouring rows cost little.
- * The file is checked at opening as far as its footer goes, and each page at its first touch.
+ * Vectors are read in place; ids walk at most one page; texts are decompressed page by page through
+ * a px_part_reader, which remembers the last page of each column, so that neighbouring rows cost
+ * little. The file is checked at opening as far as its footer goes, and each page at its first
+ * touch.
  *
  * A part never changes. When compaction has replaced it, it is marked as obsolete, and its file is
  * removed when it is closed, that is, when the last reader of it is done.
@@ -26,9 +27,9 @@ struct px_part;
 /*
  * Opens the part that `file` (borrowed) describes, below store_folder (borrowed).
  *
- * ret_part: free with px_part_close(). PROXIMADB_CORRUPT, naming the file: it is missing, of another
- * size, of another collection, or damaged. PROXIMADB_UNIMPLEMENTED: of a newer format. PROXIMADB_IO,
- * PROXIMADB_NO_MEMORY
+ * ret_part: free with px_part_close(). PROXIMADB_CORRUPT, naming the file: it is missing, of
+ * another size, of another collection, or damaged. PROXIMADB_UNIMPLEMENTED: of a newer format.
+ * PROXIMADB_IO, PROXIMADB_NO_MEMORY
  */
 PX_MUST_CHECK int px_part_open(struct px_fs *fs, const char *store_folder,
                                const struct px_manifest_file *file,

@@ -8,9 +8,9 @@
  *      timestamp   required INT64 TIMESTAMP      5          milliseconds, UTC
  *      expires_at  optional INT64 TIMESTAMP      6          null: never
  *      document    optional BYTE_ARRAY STRING    7
- *      metadata    optional BYTE_ARRAY JSON      8          what has no column of its own; null: none
- *      m_NAME      optional, by the field's type 100 and up one for each filterable field (the element of
- *                                                a list: 2^30 more)
+ *      metadata    optional BYTE_ARRAY JSON      8          what has no column of its own
+ *      m_NAME      optional, by the field's type 100 and up one for each filterable field (the
+ *                                                           element of a list: 2^30 more)
  *
  * A value that does not fit its field's column, such as one written before the field was made
  * filterable, and an explicit null, stay in the JSON; so nothing is lost whatever the fields are.
@@ -51,8 +51,8 @@ struct px_part_columns {
 /* Fills in the columns of a collection's parts. The struct must not move while they are used. */
 void px_part_columns_init(struct px_part_columns *columns, const struct px_collection *collection);
 
-/* The field that a column of a part belongs to: its type, and its name, a view into the column's; false
- * where the column is none of a field. */
+/* The field that a column of a part belongs to: its type, and its name, a view into the column's;
+ * false where the column is none of a field. */
 bool px_part_column_field(const struct px_parquet_column *column,
                           enum proximadb_field_type *ret_type, struct px_slice *ret_name);
 

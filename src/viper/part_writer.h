@@ -3,11 +3,11 @@
  *
  *      px_part_writer_open(...); for each row: px_part_writer_add(); px_part_writer_finish()
  *
- * Failures stick, as in parquet/parquet_writer.h: finish reports the first. A file that was not finished
- * is removed.
+ * Failures stick, as in parquet/parquet_writer.h: finish reports the first. A file that was not
+ * finished is removed.
  *
- * Threads: externally serialised. Memory: the columns but for the vectors, encoded, up to 64 MiB; then
- * a row group is ended.
+ * Threads: externally serialised. Memory: the columns but for the vectors, encoded, up to 64 MiB;
+ * then a row group is ended.
  */
 #ifndef PX_VIPER_PART_WRITER_H
 #define PX_VIPER_PART_WRITER_H
@@ -27,8 +27,8 @@ struct px_part_target {
 };
 
 /* collection is kept until finish. ret_writer: ended by px_part_writer_finish() or _abort().
- * PROXIMADB_IO, PROXIMADB_RESOURCE_EXHAUSTED (disk full), PROXIMADB_NO_MEMORY, PROXIMADB_INVALID (path
- * too long) */
+ * PROXIMADB_IO, PROXIMADB_RESOURCE_EXHAUSTED (disk full), PROXIMADB_NO_MEMORY, PROXIMADB_INVALID
+ * (path too long) */
 PX_MUST_CHECK int px_part_writer_open(const struct px_part_target *target,
                                       const struct px_collection *collection,
                                       struct px_part_writer **ret_writer,

@@ -301,8 +301,8 @@ static int drop_unused_deletes(struct px_viper *viper, struct px_manifest *next,
     return PROXIMADB_OK;
 }
 
-/* Removes the delete and centroid files that only the old manifest lists. Parts are removed when their
- * last reader is done. */
+/* Removes the delete and centroid files that only the old manifest lists. Parts are removed when
+ * their last reader is done. */
 static void remove_replaced(struct px_viper *viper, const struct px_manifest *old)
 {
     const struct px_manifest *present = &viper->manifest;

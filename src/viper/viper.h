@@ -9,13 +9,13 @@
  *        deletes/deletes_002.parquet            rows of parts that are dead
  *        indexes/hnsw/, indexes/ivf/            AXIS's own, derived
  *
- * Everything that changes the store does so in one order: new files are written and synced, then the
- * folders that hold their names, then the manifest is replaced; only behind that may a log or an old part
- * be removed. If the replacement fails in a way that leaves open which manifest a crash would find,
- * nothing is removed: both are right.
+ * Everything that changes the store does so in one order: new files are written and synced, then
+ * the folders that hold their names, then the manifest is replaced; only behind that may a log or
+ * an old part be removed. If the replacement fails in a way that leaves open which manifest a crash
+ * would find, nothing is removed: both are right.
  *
- * Flush and compaction may run at once; each commits under commit_lock. What they read of rows that die
- * meanwhile, and how the shard's readers move over to the new parts, is the shard's business
+ * Flush and compaction may run at once; each commits under commit_lock. What they read of rows that
+ * die meanwhile, and how the shard's readers move over to the new parts, is the shard's business
  * (service/shard.h).
  *
  * Threads: any thread, but for open and close.
@@ -49,8 +49,8 @@ struct px_viper {
 };
 
 /* Makes the folders and the first manifest of a new collection and puts them on the device.
- * PROXIMADB_IO, PROXIMADB_RESOURCE_EXHAUSTED (disk full), PROXIMADB_NO_MEMORY, PROXIMADB_INVALID (path
- * too long) */
+ * PROXIMADB_IO, PROXIMADB_RESOURCE_EXHAUSTED (disk full), PROXIMADB_NO_MEMORY, PROXIMADB_INVALID
+ * (path too long) */
 PX_MUST_CHECK int px_viper_create(struct px_fs *fs, const char *folder,
                                   struct px_uuid collection_id, struct proximadb_error *reterr);
 
@@ -61,11 +61,12 @@ struct px_viper_parts {
 };
 
 /*
- * Reads the manifest, opens its parts, marks their dead rows, and removes files of ours that it does not
- * list; files that are not ours are left alone and logged.
+ * Reads the manifest, opens its parts, marks their dead rows, and removes files of ours that it
+ * does not list; files that are not ours are left alone and logged.
  *
- * ret_parts: the parts are the caller's to close. PROXIMADB_CORRUPT: manifest, part or delete file missing
- * or damaged; nothing is removed then. PROXIMADB_IO, PROXIMADB_NO_MEMORY, PROXIMADB_UNIMPLEMENTED
+ * ret_parts: the parts are the caller's to close. PROXIMADB_CORRUPT: manifest, part or delete file
+ * missing or damaged; nothing is removed then. PROXIMADB_IO, PROXIMADB_NO_MEMORY,
+ * PROXIMADB_UNIMPLEMENTED
  */
 PX_MUST_CHECK int px_viper_open(struct px_viper *viper, struct px_fs *fs, const struct px_log *log,
                                 const char *folder, const struct px_collection *collection,
@@ -87,15 +88,16 @@ struct px_viper_flush {
 };
 
 /*
- * Writes the rows of the memtable that are live at its last LSN to a new part, the deletes to a new delete
- * file, and both into the manifest, whose flushed_lsn is then the memtable's last LSN.
+ * Writes the rows of the memtable that are live at its last LSN to a new part, the deletes to a new
+ * delete file, and both into the manifest, whose flushed_lsn is then the memtable's last LSN.
  *
  *   ret_part   the new part, open; NULL where no row was live
- *   ret_moved  one entry for each row of the memtable, whose target is 0, the part; free with free().
- *              A row that was killed behind the last LSN went over, too.
+ *   ret_moved  one entry for each row of the memtable, whose target is 0, the part; free with
+ *              free(). A row that was killed behind the last LSN went over, too.
  *
- * PROXIMADB_RESOURCE_EXHAUSTED (disk full), PROXIMADB_IO, PROXIMADB_NO_MEMORY, PROXIMADB_CORRUPT: the
- * store is as it was, or will be found so or as intended after a crash; the call may be repeated.
+ * PROXIMADB_RESOURCE_EXHAUSTED (disk full), PROXIMADB_IO, PROXIMADB_NO_MEMORY, PROXIMADB_CORRUPT:
+ * the store is as it was, or will be found so or as intended after a crash; the call may be
+ * repeated.
  */
 PX_MUST_CHECK int px_viper_store_vectors(struct px_viper *viper, const struct px_viper_flush *flush,
                                          struct px_part **ret_part, struct px_moved **ret_moved,
@@ -112,8 +114,8 @@ struct px_viper_replacement {
     size_t delete_count;
 };
 
-/* Puts new parts into the manifest in place of old ones; the caller holds commit_lock. Delete files whose
- * parts are all gone leave the manifest. Errors as px_viper_store_vectors(). */
+/* Puts new parts into the manifest in place of old ones; the caller holds commit_lock. Delete files
+ * whose parts are all gone leave the manifest. Errors as px_viper_store_vectors(). */
 PX_MUST_CHECK int px_viper_replace_parts(struct px_viper *viper,
                                          const struct px_viper_replacement *replacement,
                                          struct proximadb_error *reterr);
@@ -130,7 +132,8 @@ PX_MUST_CHECK int px_viper_part_path(struct px_viper *viper, uint32_t cluster,
 PX_MUST_CHECK int px_viper_sync_name(struct px_viper *viper, const char *path,
                                      struct proximadb_error *reterr);
 
-/* Removes a file that no manifest lists; an empty path is fine. Failures are left to the next opening. */
+/* Removes a file that no manifest lists; an empty path is fine. Failures are left to the next
+ * opening. */
 void px_viper_remove_file(struct px_viper *viper, const char *path);
 
 struct px_viper_numbers {

@@ -117,8 +117,8 @@ static bool is_listed(const struct px_manifest *manifest, const char *path)
            strcmp(manifest->centroids.path, path) == 0;
 }
 
-/* Whether a whole Parquet file says that it belongs to another collection. What a crash left of a file
- * of ours is not whole. */
+/* Whether a whole Parquet file says that it belongs to another collection. What a crash left of a
+ * file of ours is not whole. */
 static bool is_of_another(struct px_viper *viper, const char *path)
 {
     struct px_buffer content = {0};

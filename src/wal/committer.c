@@ -92,8 +92,8 @@ static bool has_work(const struct px_commit_lane *lane)
     return lane->submitted.first != NULL || lane->pending.first != NULL;
 }
 
-/* Puts a lane with work into the ready list, unless it is there, parked, or being worked on (whoever
- * works on it calls this again). Under the lock. */
+/* Puts a lane with work into the ready list, unless it is there, parked, or being worked on
+ * (whoever works on it calls this again). Under the lock. */
 static void make_ready(struct px_commit_lane *lane)
 {
     struct committer *committer = lane->committer;
@@ -126,8 +126,8 @@ static struct px_commit_lane *take_round(struct committer *committer)
     return round;
 }
 
-/* Asks whether the lane may go on. It was marked as parked before it is asked, so that a resume which
- * comes between the question and the answer is not lost. */
+/* Asks whether the lane may go on. It was marked as parked before it is asked, so that a resume
+ * which comes between the question and the answer is not lost. */
 static bool start_lane(struct px_commit_lane *lane)
 {
     struct committer *committer = lane->committer;
@@ -245,8 +245,8 @@ static void end_round(struct committer *committer, struct px_commit_lane *round)
     pthread_cond_broadcast(&committer->idle);
 }
 
-/* Gives every lane its tick. Called and returns under the lock, which it gives up in between; a lane
- * is marked as busy meanwhile, and found again by its place in the list. */
+/* Gives every lane its tick. Called and returns under the lock, which it gives up in between; a
+ * lane is marked as busy meanwhile, and found again by its place in the list. */
 static void tick(struct committer *committer)
 {
     for (struct px_commit_lane *lane = committer->lanes; lane != NULL; lane = lane->next) {

@@ -1,15 +1,15 @@
 /*
  * committer: group commit. A few threads that carry writes to the log in rounds.
  *
- * Each collection has a lane, a queue of operations that belongs to one committer. A round takes what
- * waits in all lanes of the committer, decides each operation in order, writes one block per
- * collection, syncs each log once, applies the operations in the same order, publishes, and only then
- * finishes them. There is no timer: while one round is on its way to the device the next one gathers,
- * so that batches form by themselves exactly when the device is the bottleneck.
+ * Each collection has a lane, a queue of operations that belongs to one committer. A round takes
+ * what waits in all lanes of the committer, decides each operation in order, writes one block per
+ * collection, syncs each log once, applies the operations in the same order, publishes, and only
+ * then finishes them. There is no timer: while one round is on its way to the device the next one
+ * gathers, so that batches form by themselves exactly when the device is the bottleneck.
  *
- * Because one thread decides and applies everything of a collection, in the order of its log, racing
- * inserts of one id need no locks to find out which of them wins. An operation whose decision depends
- * on one of the same round that is not yet applied asks to wait for the next.
+ * Because one thread decides and applies everything of a collection, in the order of its log,
+ * racing inserts of one id need no locks to find out which of them wins. An operation whose
+ * decision depends on one of the same round that is not yet applied asks to wait for the next.
  *
  *      submit -> queue -> decide -> [append, sync] -> apply -> publish -> finish
  *                            |                |
@@ -72,12 +72,12 @@ PX_MUST_CHECK int px_commit_lane_open(struct px_committers *committers, uint64_t
                                       void *context, struct px_commit_lane **ret_lane,
                                       struct proximadb_error *reterr);
 
-/* Waits until everything submitted is decided, and what is written is finished. A parked lane goes on as
- * if it were resumed, and is not parked any more. Must not be called by a handler. */
+/* Waits until everything submitted is decided, and what is written is finished. A parked lane goes
+ * on as if it were resumed, and is not parked any more. Must not be called by a handler. */
 void px_commit_lane_drain(struct px_commit_lane *lane);
 
-/* Drains the lane, then removes it; a parked one goes on as if it
- * were resumed. Nothing may be submitted any more. Must not be called by a handler. Accepts NULL. */
+/* Drains the lane, then removes it; a parked one goes on as if it were resumed. Nothing may be
+ * submitted any more. Must not be called by a handler. Accepts NULL. */
 void px_commit_lane_close(struct px_commit_lane *lane);
 
 /* Queues an operation. Never blocks. */

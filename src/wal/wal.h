@@ -2,22 +2,23 @@
  * wal: the write-ahead log of one collection: a chain of log files, of which the last is written.
  *
  * What is in the log is decided: which rows a batch writes, their ids, their time. Replay only
- * applies. LSNs begin at 1, are given out here, and never repeat; an entry of n rows takes n of them.
+ * applies. LSNs begin at 1, are given out here, and never repeat; an entry of n rows takes n of
+ * them.
  *
- * Life of a file: created by the first append after opening, or when the one before reached its age or
- * size; closed then, or when it was idle for a while; removed by px_wal_trim() when everything in it
- * is in VIPER. A file that an earlier process left is never appended to.
+ * Life of a file: created by the first append after opening, or when the one before reached its age
+ * or size; closed then, or when it was idle for a while; removed by px_wal_trim() when everything
+ * in it is in VIPER. A file that an earlier process left is never appended to.
  *
  * Recovery (px_wal_open) walks the chain. Each file but the last names, in the header of the file
- * behind it, where its log ended, and must be sound up to there. The last may end in something torn,
- * which is normal after a crash: it was never acknowledged; it is copied to the trash folder and cut
- * off. Anything else is damage: the entries before it are replayed, and the collection refuses writes
- * from then on, with a message that names file and offset.
+ * behind it, where its log ended, and must be sound up to there. The last may end in something
+ * torn, which is normal after a crash: it was never acknowledged; it is copied to the trash folder
+ * and cut off. Anything else is damage: the entries before it are replayed, and the collection
+ * refuses writes from then on, with a message that names file and offset.
  *
  * What recovery shows it first puts on the device: the process that wrote it may have died between
- * writing and syncing, and a power cut must not take back what was read. After a sync that failed the
- * system may believe that lost pages are clean; the file is then marked (NAME.failed), and recovery
- * writes its content anew.
+ * writing and syncing, and a power cut must not take back what was read. After a sync that failed
+ * the system may believe that lost pages are clean; the file is then marked (NAME.failed), and
+ * recovery writes its content anew.
  *
  * Threads: append, sync, idle and close belong to the collection's committer; trim, and the getters
  * below it, may be called by any thread.
@@ -69,8 +70,8 @@ PX_MUST_CHECK int px_wal_open(const struct px_wal_options *options, px_wal_repla
 void px_wal_close(struct px_wal *wal);
 
 /*
- * Appends entries as one block, giving each its LSN. On PROXIMADB_OK the block is written, not synced.
- * The caller fills in everything but lsn; batches are borrowed until the call returns.
+ * Appends entries as one block, giving each its LSN. On PROXIMADB_OK the block is written, not
+ * synced. The caller fills in everything but lsn; batches are borrowed until the call returns.
  *
  * PROXIMADB_RESOURCE_EXHAUSTED  the disk is full; nothing was written, LSNs were not used.
  * PROXIMADB_IO                  likewise; or, once px_wal_is_poisoned(), not known.

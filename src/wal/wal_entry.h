@@ -2,8 +2,8 @@
  * wal_entry: one decision of the log, to bytes and back.
  *
  * An entry is the Avro datum of schemas/proximadb.v1.WalEntry.avsc. The batch inside it is the
- * client's own datum, byte for byte: an Avro record is the concatenation of its fields, so putting a
- * branch byte in front of it makes it a member of the entry's union without touching it.
+ * client's own datum, byte for byte: an Avro record is the concatenation of its fields, so putting
+ * a branch byte in front of it makes it a member of the entry's union without touching it.
  *
  *      SIZE    MEANING
  *      varint  lsn, of the batch's first row

@@ -91,8 +91,8 @@ static int extend(struct px_wal_file *file, uint64_t block_bytes, struct proxima
     return PROXIMADB_OK;
 }
 
-/* Puts the padding's header back where a failed append may have written over it, and makes sure of it:
- * otherwise a power cut could bring a block to light that was refused. */
+/* Puts the padding's header back where a failed append may have written over it, and makes sure of
+ * it: otherwise a power cut could bring a block to light that was refused. */
 static bool restore_padding(struct px_wal_file *file)
 {
     struct padding header;

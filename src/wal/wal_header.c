@@ -45,8 +45,8 @@ void px_wal_header_encode(const struct px_wal_header *header, struct px_buffer *
                               sizeof entries / sizeof entries[0], header->sync_marker);
 }
 
-/* The value of a key as a string of at most size - 1 plain characters: what goes into names, log lines
- * and JSON must not hold anything else. */
+/* The value of a key as a string of at most size - 1 plain characters: what goes into names, log
+ * lines and JSON must not hold anything else. */
 static bool find_text(const struct px_container_header *container, const char *key, char *text,
                       size_t size)
 {

@@ -64,7 +64,8 @@ static bool is_later_block(const struct px_wal_reader *reader, uint64_t offset)
            block.object_count > 0 && check_entries(&block, reader->next_lsn, true) == NULL;
 }
 
-/* Where the block at `offset` ends by its own size, whatever stands there; the limit if it has none. */
+/* Where the block at `offset` ends by its own size, whatever stands there; the limit if it has
+ * none. */
 static uint64_t claimed_end(const struct px_wal_reader *reader, uint64_t offset)
 {
     const uint8_t *begin = reader->file.data;
@@ -78,8 +79,8 @@ static uint64_t claimed_end(const struct px_wal_reader *reader, uint64_t offset)
     return (uint64_t)(at - begin) + (uint64_t)size + PX_WAL_SYNC_BYTES;
 }
 
-/* Whether there is a valid block behind the bad one at `offset`: where that one says it ends, in case
- * its end is what is bad, or behind any sync marker. */
+/* Whether there is a valid block behind the bad one at `offset`: where that one says it ends, in
+ * case its end is what is bad, or behind any sync marker. */
 static bool valid_block_follows(const struct px_wal_reader *reader, uint64_t offset)
 {
     const uint8_t *begin = reader->file.data;

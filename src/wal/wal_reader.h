@@ -3,13 +3,13 @@
  *
  * One block is one round of the committer: the entries that were written together and synced
  * together. So it counts whole or not at all; and since the next round begins only when the sync of
- * the one before has returned, a block that was torn by a crash has nothing valid behind it. The walk
- * ends at the first block whose framing, checksum or LSN sequence is wrong:
+ * the one before has returned, a block that was torn by a crash has nothing valid behind it. The
+ * walk ends at the first block whose framing, checksum or LSN sequence is wrong:
  *
  *      PX_WAL_END_CLEAN    at the end of the file, or of the range to read
  *      PX_WAL_END_TORN     something unfinished, with nothing valid behind it
- *      PX_WAL_END_DAMAGED  a valid block with a higher LSN follows: the bytes changed after they were
- *                          written
+ *      PX_WAL_END_DAMAGED  a valid block with a higher LSN follows: the bytes changed after they
+ *                          were written
  *
  * Threads: externally serialised. Memory: none; views into the file's bytes.
  */

@@ -71,8 +71,8 @@ static bool has_suffix(const char *name, const char *suffix)
     return length >= suffix_length && strcmp(name + length - suffix_length, suffix) == 0;
 }
 
-/* Takes a file whose header was read into the chain. One of another collection is left alone, and said
- * so; one without entries is of no use and is removed. */
+/* Takes a file whose header was read into the chain. One of another collection is left alone, and
+ * said so; one without entries is of no use and is removed. */
 static void add_found(struct recovery *recovery, const struct px_path *path,
                       struct px_wal_reader *reader)
 {
@@ -206,7 +206,7 @@ static void cut_tail(struct px_wal *wal, const char *name, const struct content 
     (void)wal->options.fs->truncate(wal->options.fs, content->fd, reader->log_end);
 }
 
-/* Writes the log anew: after a failed sync the system may hold as clean what the device never got. */
+/* Writes the log anew: after a failed sync the system may hold as clean what the device lacks. */
 static int rewrite(struct px_wal *wal, const struct px_path *path, struct px_slice log,
                    struct proximadb_error *reterr)
 {
@@ -257,7 +257,8 @@ static void walk(struct px_wal_reader *reader)
         continue;
 }
 
-/* Replays the entries of a sound range above flushed_lsn. An entry that cannot be applied is damage. */
+/* Replays the entries of a sound range above flushed_lsn. An entry that cannot be applied is
+ * damage. */
 static int replay_file(struct recovery *recovery, struct px_slice file, uint64_t log_end,
                        struct proximadb_error *reterr)
 {
