@@ -24,3 +24,10 @@ uint64_t px_hash_xxh64(struct px_slice bytes)
 {
     return XXH64(bytes.data, bytes.size_bytes, 0);
 }
+
+void px_hash_xxh3_128(struct px_slice bytes, uint8_t digest[PX_HASH_128_BYTES])
+{
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data, bytes.size_bytes));
+    memcpy(digest, canonical.digest, PX_HASH_128_BYTES);
+}

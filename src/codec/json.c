@@ -1,5 +1,7 @@
 #include "codec/json.h"
 
+#include "base/bits.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -76,6 +78,62 @@ int px_json_parse_exact(struct px_slice text, void *memory, size_t memory_bytes,
     return parse(text, YYJSON_READ_BIGNUM_AS_RAW, suffices ? &pool : NULL, ret_doc, reterr);
 }
 
+/* ---- a ceiling ----------------------------------------------------------------------------- */
+
+/* Counts what yyjson takes while it parses. Freeing does not count back: what yyjson frees in the
+ * middle it has copied. */
+struct ceiling {
+    size_t left_bytes;
+    bool is_hit;
+};
+
+static bool take(struct ceiling *ceiling, size_t size_bytes)
+{
+    if (size_bytes > ceiling->left_bytes) {
+        ceiling->is_hit = true;
+        return false;
+    }
+    ceiling->left_bytes -= size_bytes;
+    return true;
+}
+
+static void *limited_malloc(void *context, size_t size_bytes)
+{
+    return take(context, size_bytes) ? malloc(size_bytes) : NULL;
+}
+
+static void *limited_realloc(void *context, void *old, size_t old_bytes, size_t size_bytes)
+{
+    size_t more_bytes = size_bytes > old_bytes ? size_bytes - old_bytes : 0;
+    return take(context, more_bytes) ? realloc(old, size_bytes) : NULL;
+}
+
+/* The document is freed by this when the ceiling is gone. */
+static void limited_free(void *context, void *memory)
+{
+    (void)context;
+    free(memory);
+}
+
+int px_json_parse_limited(struct px_slice text, size_t memory_limit_bytes, yyjson_doc **ret_doc,
+                          struct proximadb_error *reterr)
+{
+    struct ceiling ceiling = {.left_bytes = memory_limit_bytes};
+    const yyjson_alc allocator = {.malloc = limited_malloc,
+                                  .realloc = limited_realloc,
+                                  .free = limited_free,
+                                  .ctx = &ceiling};
+    int rc = parse(text, YYJSON_READ_BIGNUM_AS_RAW, &allocator, ret_doc, reterr);
+    if (rc != PROXIMADB_OK && ceiling.is_hit)
+        return px_fail(reterr, PROXIMADB_RESOURCE_EXHAUSTED,
+                       "the JSON has too many values: they take more than %zu bytes of memory; "
+                       "send less at a time",
+                       memory_limit_bytes);
+    return rc;
+}
+
+/* ---- writing ------------------------------------------------------------------------------- */
+
 void px_json_write(const yyjson_mut_doc *doc, bool pretty, struct px_buffer *buffer)
 {
     yyjson_write_flag flags = YYJSON_WRITE_NOFLAG;
@@ -138,6 +196,46 @@ void px_json_append_double(struct px_buffer *buffer, double value)
     assert(text != NULL);
     px_buffer_append(buffer, text, size);
 }
+
+/* Writes up to FLOATS_AT_ONCE floats as "[a,b,c]"; *ret_size counts that. yyjson keeps a number in
+ * place as its value and a tag, and an array as its size in front of its values. */
+enum { FLOATS_AT_ONCE = 64, LONGEST_FLOAT_BYTES = 40 /* what yyjson sets aside for a number */ };
+
+static char *write_floats(const uint8_t *floats, size_t count, const yyjson_alc *allocator,
+                          size_t *ret_size)
+{
+    yyjson_val values[1 + FLOATS_AT_ONCE];
+    values[0].tag = ((uint64_t)count << YYJSON_TAG_BIT) | YYJSON_TYPE_ARR;
+    values[0].uni.ofs = (1 + count) * sizeof values[0];
+    for (size_t i = 0; i < count; i++) {
+        float value = px_load_f32(floats + i * sizeof(float));
+        assert(isfinite(value));
+        values[1 + i].tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_REAL;
+        values[1 + i].uni.f64 = (double)value;
+    }
+    return yyjson_val_write_opts(values, YYJSON_WRITE_FP_TO_FLOAT, allocator, ret_size, NULL);
+}
+
+void px_json_append_floats(struct px_buffer *buffer, const void *floats, size_t count)
+{
+    char memory[(2 + FLOATS_AT_ONCE) * LONGEST_FLOAT_BYTES + 1024];
+    const uint8_t *at = floats;
+    px_buffer_append_byte(buffer, '[');
+    for (size_t done = 0, part; done < count; done += part, at += part * sizeof(float)) {
+        yyjson_alc allocator;
+        size_t size;
+        part = count - done < FLOATS_AT_ONCE ? count - done : FLOATS_AT_ONCE;
+        yyjson_alc_pool_init(&allocator, memory, sizeof memory);
+        char *text = write_floats(at, part, &allocator, &size);
+        assert(text != NULL && text[0] == '[' && text[size - 1] == ']');
+        if (done > 0)
+            px_buffer_append_byte(buffer, ',');
+        px_buffer_append(buffer, text + 1, size - 2);
+    }
+    px_buffer_append_byte(buffer, ']');
+}
+
+/* ---- members ------------------------------------------------------------------------------- */
 
 bool px_json_get_string(yyjson_val *object, const char *key, struct px_slice *ret_value)
 {

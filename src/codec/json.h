@@ -30,6 +30,11 @@ PX_MUST_CHECK int px_json_parse(struct px_slice text, yyjson_doc **ret_doc,
 PX_MUST_CHECK int px_json_parse_exact(struct px_slice text, void *memory, size_t memory_bytes,
                                       yyjson_doc **ret_doc, struct proximadb_error *reterr);
 
+/* Likewise, in at most memory_limit_bytes: a hostile text can take 8 times its own size.
+ * PROXIMADB_RESOURCE_EXHAUSTED, too. */
+PX_MUST_CHECK int px_json_parse_limited(struct px_slice text, size_t memory_limit_bytes,
+                                        yyjson_doc **ret_doc, struct proximadb_error *reterr);
+
 /* Appends a document as text; pretty: indented by two blanks, with a newline at the end. Marks the
  * buffer where memory or its ceiling does not suffice. */
 void px_json_write(const yyjson_mut_doc *doc, bool pretty, struct px_buffer *buffer);
@@ -39,6 +44,10 @@ void px_json_append_string(struct px_buffer *buffer, struct px_slice text);
 
 /* Appends a double in its shortest form with '.' or exponent; null where it is not finite. */
 void px_json_append_double(struct px_buffer *buffer, double value);
+
+/* Appends `count` floats (of any alignment, all finite) as a JSON array, each in the shortest form
+ * that reads back as the same float. Nothing is allocated but by the buffer. */
+void px_json_append_floats(struct px_buffer *buffer, const void *floats, size_t count);
 
 /* Members of an object by kind. Each returns false, and leaves *ret alone, where the member is
  * missing or of another kind. Slices are views into the document. */

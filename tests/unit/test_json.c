@@ -139,6 +139,77 @@ static void test_json__keeps_numbers_that_do_not_fit(void **state)
         PROXIMADB_INVALID);
 }
 
+static void test_json__keeps_to_a_memory_limit(void **state)
+{
+    (void)state;
+    char text[4001];
+    yyjson_doc *doc = NULL;
+    struct proximadb_error error;
+    memset(text, '0', sizeof text);
+    for (size_t i = 0; i < 4000; i += 2)
+        text[i] = i == 0 ? '[' : ',';
+    text[4000] = ']';
+    struct px_slice zeros = px_slice_of(text, sizeof text);
+    assert_int_equal(px_json_parse_limited(zeros, 36000, &doc, &error),
+                     PROXIMADB_RESOURCE_EXHAUSTED);
+    assert_non_null(strstr(error.message, "36000 bytes"));
+    assert_null(doc);
+    assert_int_equal(px_json_parse_limited(zeros, 100000, &doc, &error), PROXIMADB_OK);
+    assert_int_equal(yyjson_arr_size(yyjson_doc_get_root(doc)), 2000);
+    yyjson_doc_free(doc);
+    assert_int_equal(px_json_parse_limited(px_slice_of("[1,", 3), 100000, &doc, &error),
+                     PROXIMADB_INVALID);
+    assert_int_equal(px_json_parse_limited(px_slice_of("1e400", 5), 100000, &doc, &error),
+                     PROXIMADB_OK);
+    assert_true(yyjson_is_raw(yyjson_doc_get_root(doc)));
+    yyjson_doc_free(doc);
+}
+
+static void expect_floats(const float *floats, size_t count, const char *expected)
+{
+    struct px_buffer buffer = {0};
+    px_json_append_floats(&buffer, floats, count);
+    px_buffer_append_byte(&buffer, 0);
+    assert_string_equal(buffer.data, expected);
+    px_buffer_release(&buffer);
+}
+
+static void test_json__floats_are_short(void **state)
+{
+    const float floats[] = {0.1f, 1.0f, -0.0f, 3.4028235e38f, 1e-45f, 16777216.0f};
+    (void)state;
+    expect_floats(floats, 0, "[]");
+    expect_floats(floats, 1, "[0.1]");
+    expect_floats(floats, 6, "[0.1,1.0,-0.0,3.4028235e38,1e-45,16777216.0]");
+}
+
+/* Any number of them, wherever they lie. */
+static void test_json__floats_read_back_the_same(void **state)
+{
+    (void)state;
+    struct px_test_random random = px_test_random_new("floats");
+    uint8_t memory[201 * sizeof(float) + 1];
+    for (int round = 0; round < 3000; round++) {
+        size_t count = px_test_below(&random, 201);
+        struct px_buffer buffer = {0};
+        for (size_t i = 0; i < count; i++) {
+            uint32_t bits = (uint32_t)px_test_next(&random);
+            if ((bits & 0x7f800000u) == 0x7f800000u)
+                bits ^= 0x00800000u; /* finite */
+            memcpy(memory + 1 + i * sizeof bits, &bits, sizeof bits);
+        }
+        px_json_append_floats(&buffer, memory + 1, count);
+        yyjson_doc *doc = yyjson_read((const char *)buffer.data, buffer.size_bytes, 0);
+        assert_int_equal(yyjson_arr_size(yyjson_doc_get_root(doc)), count);
+        for (size_t i = 0; i < count; i++) {
+            float value = (float)yyjson_get_num(yyjson_arr_get(yyjson_doc_get_root(doc), i));
+            assert_memory_equal(&value, memory + 1 + i * sizeof value, sizeof value);
+        }
+        yyjson_doc_free(doc);
+        px_buffer_release(&buffer);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +220,9 @@ int main(void)
         cmocka_unit_test(test_json__escapes_strings),
         cmocka_unit_test(test_json__doubles_read_back_the_same),
         cmocka_unit_test(test_json__writes_documents),
+        cmocka_unit_test(test_json__keeps_to_a_memory_limit),
+        cmocka_unit_test(test_json__floats_are_short),
+        cmocka_unit_test(test_json__floats_read_back_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
