@@ -65,8 +65,8 @@ int px_collection_store_read(struct px_data_folder *folder, const char *file_nam
     size_t stem_length = strlen(file_name) - strlen(suffix);
     if (rc == PROXIMADB_OK && (strlen(collection.name) != stem_length ||
                                memcmp(collection.name, file_name, stem_length) != 0))
-        rc = px_fail(reterr, PROXIMADB_CORRUPT, "it describes the collection '%s'",
-                     collection.name);
+        rc =
+            px_fail(reterr, PROXIMADB_CORRUPT, "it describes the collection '%s'", collection.name);
     if (rc == PROXIMADB_OK)
         *ret_collection = collection;
     return rc;

@@ -171,6 +171,61 @@ int px_data_folder_open(struct px_data_folder *folder, struct px_fs *fs,
     return rc;
 }
 
+/* ---- looking without touching -------------------------------------------------------------- */
+
+static bool is_data_folder(const struct px_data_folder *folder)
+{
+    static const char *const signs[] = {"proximadb.json", "metadata/collections"};
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
+        struct px_path path;
+        if (path_in(folder, signs[i], &path, NULL) == PROXIMADB_OK &&
+            px_file_exists(folder->fs, path.text))
+            return true;
+    }
+    return false;
+}
+
+/* Locks without writing down who does. Where there is no lock file nobody has the folder. */
+static int lock_quietly(struct px_data_folder *folder, struct proximadb_error *reterr)
+{
+    struct px_fs *fs = folder->fs;
+    struct px_path path;
+    int rc = path_in(folder, "proximadb.lock", &path, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    folder->lock_fd = fs->open(fs, path.text, PX_FS_READ);
+    if (folder->lock_fd < 0)
+        return errno == ENOENT ? PROXIMADB_OK : px_fail_file(reterr, "cannot open '%s'", path.text);
+    if (fs->lock(fs, folder->lock_fd) >= 0)
+        return PROXIMADB_OK;
+    return errno == EWOULDBLOCK ? fail_held(folder, path.text, reterr)
+                                : px_fail_file(reterr, "cannot lock '%s'", path.text);
+}
+
+int px_data_folder_look(struct px_data_folder *folder, struct px_fs *fs, const char *path,
+                        bool hold, struct proximadb_error *reterr)
+{
+    *folder = (struct px_data_folder){.fs = fs, .clock = &px_clock_system, .lock_fd = -1};
+    pthread_mutex_init(&folder->reserve_lock, NULL);
+    int rc = px_path_format(&folder->path, reterr, "%s", path);
+    if (rc == PROXIMADB_OK && !is_data_folder(folder))
+        rc = px_fail(reterr, PROXIMADB_INVALID,
+                     "there is no data folder at '%s'; name the folder that the server was given",
+                     path);
+    if (rc == PROXIMADB_OK && hold)
+        rc = lock_quietly(folder, reterr);
+    if (rc != PROXIMADB_OK)
+        px_data_folder_close(folder);
+    return rc;
+}
+
+int px_data_folder_read_format(struct px_data_folder *folder, struct proximadb_error *reterr)
+{
+    struct px_path path;
+    int rc = path_in(folder, "proximadb.json", &path, reterr);
+    return rc == PROXIMADB_OK ? read_format(folder, path.text, reterr) : rc;
+}
+
 void px_data_folder_close(struct px_data_folder *folder)
 {
     if (folder->lock_fd >= 0)

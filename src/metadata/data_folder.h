@@ -55,6 +55,21 @@ PX_MUST_CHECK int px_data_folder_open(struct px_data_folder *folder, struct px_f
                                       const char *path, struct proximadb_error *reterr);
 void px_data_folder_close(struct px_data_folder *folder);
 
+/*
+ * Looks at a data folder that is there; nothing in it is made or written. With `hold` no other
+ * process can open it meanwhile. Close with px_data_folder_close().
+ *
+ * PROXIMADB_INVALID      there is no data folder at `path`, or it is too long.
+ * PROXIMADB_UNAVAILABLE  with `hold`: another process has it; the message names it.
+ * PROXIMADB_IO
+ */
+PX_MUST_CHECK int px_data_folder_look(struct px_data_folder *folder, struct px_fs *fs,
+                                      const char *path, bool hold, struct proximadb_error *reterr);
+
+/* Reads proximadb.json. PROXIMADB_CORRUPT, PROXIMADB_IO; PROXIMADB_INVALID: a newer format. */
+PX_MUST_CHECK int px_data_folder_read_format(struct px_data_folder *folder,
+                                             struct proximadb_error *reterr);
+
 /* The path of a place, or of `name` in it. PROXIMADB_INVALID: too long. */
 PX_MUST_CHECK int px_data_folder_path(const struct px_data_folder *folder, enum px_data_place place,
                                       const char *name, struct px_path *ret_path,

@@ -7,6 +7,8 @@
 #include "os/file.h"
 #include "support/px_test.h"
 
+#include <errno.h>
+
 static struct px_data_folder folder;
 static char log_text[4000];
 
@@ -122,6 +124,18 @@ static void test_collection_store__a_file_must_describe_its_name(void **state)
     assert_non_null(strstr(log_text, "it describes the collection 'aaa'"));
 }
 
+static void test_collection_store__reads_one(void **state)
+{
+    (void)state;
+    struct proximadb_error error;
+    struct px_collection found, a = make("aaa");
+    assert_int_equal(px_collection_store_put(&folder, &a, NULL), PROXIMADB_OK);
+    assert_int_equal(px_collection_store_read(&folder, "aaa.json", &found, &error), PROXIMADB_OK);
+    assert_true(px_uuid_equal(found.id, a.id));
+    assert_int_equal(px_collection_store_read(&folder, "aab.json", &found, &error), PROXIMADB_IO);
+    assert_int_equal(error.os_errno, ENOENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +145,7 @@ int main(void)
                                         open_store, close_store),
         cmocka_unit_test_setup_teardown(test_collection_store__a_file_must_describe_its_name,
                                         open_store, close_store),
+        cmocka_unit_test_setup_teardown(test_collection_store__reads_one, open_store, close_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,6 +122,48 @@ static void test_data_folder__gives_up_its_reserve_once(void **state)
     px_data_folder_close(&folder);
 }
 
+static size_t count_names(const char *path)
+{
+    struct px_names names;
+    assert_int_equal(px_folder_list(&px_fs_posix, path, &names, NULL), PROXIMADB_OK);
+    size_t count = names.count;
+    px_names_release(&names);
+    return count;
+}
+
+static void test_data_folder__is_looked_at_without_a_trace(void **state)
+{
+    (void)state;
+    struct px_data_folder folder, second;
+    char path[300];
+    const char *data = px_test_folder("data_folder");
+    snprintf(path, sizeof path, "%s/proximadb.json", data);
+    assert_int_equal(px_data_folder_look(&folder, &px_fs_posix, data, true, &error),
+                     PROXIMADB_INVALID);
+    assert_non_null(strstr(error.message, "there is no data folder"));
+    assert_int_equal(count_names(data), 0);
+
+    write_file(path, "{\"format_version\": 1}");
+    assert_int_equal(px_data_folder_look(&folder, &px_fs_posix, data, true, &error), PROXIMADB_OK);
+    assert_int_equal(px_data_folder_read_format(&folder, &error), PROXIMADB_OK);
+    write_file(path, "{\"format_version\": 99}");
+    assert_int_equal(px_data_folder_read_format(&folder, &error), PROXIMADB_INVALID);
+    assert_int_equal(count_names(data), 1);
+    px_data_folder_close(&folder);
+
+    write_file(path, "{\"format_version\": 1}");
+    assert_int_equal(open_folder(&folder, data), PROXIMADB_OK); /* makes the lock file */
+    assert_int_equal(px_data_folder_look(&second, &px_fs_posix, data, true, &error),
+                     PROXIMADB_UNAVAILABLE);
+    assert_non_null(strstr(error.message, "pid "));
+    assert_int_equal(px_data_folder_look(&second, &px_fs_posix, data, false, &error), PROXIMADB_OK);
+    px_data_folder_close(&second);
+    px_data_folder_close(&folder);
+    assert_int_equal(px_data_folder_look(&second, &px_fs_posix, data, true, &error), PROXIMADB_OK);
+    assert_int_equal(open_folder(&folder, data), PROXIMADB_UNAVAILABLE);
+    px_data_folder_close(&second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +172,7 @@ int main(void)
         cmocka_unit_test(test_data_folder__refuses_what_it_cannot_read),
         cmocka_unit_test(test_data_folder__discards_into_its_trash),
         cmocka_unit_test(test_data_folder__gives_up_its_reserve_once),
+        cmocka_unit_test(test_data_folder__is_looked_at_without_a_trace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
