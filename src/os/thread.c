@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "os/thread_internal.h"
+#include "os/thread.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -13,8 +13,8 @@ static void fill_blocked(sigset_t *ret_blocked)
         sigdelset(ret_blocked, faults[i]);
 }
 
-int px_thread__start(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *context,
-                     struct proximadb_error *reterr)
+int px_thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *context,
+                    struct proximadb_error *reterr)
 {
     assert(strlen(name) < PX_THREAD_NAME_BYTES);
     /* A thread inherits its creator's mask: there is no moment at which a signal could hit it. */

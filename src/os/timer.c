@@ -1,6 +1,6 @@
 #include "os/timer.h"
 
-#include "os/thread_internal.h"
+#include "os/thread.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -108,7 +108,7 @@ int px_timer_open(const struct px_clock *clock, struct px_timer **ret_timer,
     pthread_condattr_destroy(&monotonic);
     pthread_cond_init(&timer->finished, NULL);
     pthread_mutex_init(&timer->lock, NULL);
-    int rc = px_thread__start(&timer->thread, "px-timer", run_timer, timer, reterr);
+    int rc = px_thread_start(&timer->thread, "px-timer", run_timer, timer, reterr);
     if (rc != PROXIMADB_OK) {
         release(timer);
         return rc;

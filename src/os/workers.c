@@ -1,7 +1,7 @@
 #define _GNU_SOURCE
 #include "os/workers.h"
 
-#include "os/thread_internal.h"
+#include "os/thread.h"
 
 #include <assert.h>
 #include <sched.h>
@@ -69,7 +69,7 @@ static int start_threads(struct px_workers *workers, unsigned thread_count, cons
     for (unsigned i = 0; i < thread_count && rc == PROXIMADB_OK; i++) {
         char thread_name[PX_THREAD_NAME_BYTES];
         snprintf(thread_name, sizeof thread_name, "%.11s-%u", name, i);
-        rc = px_thread__start(&workers->threads[i], thread_name, run_jobs, workers, reterr);
+        rc = px_thread_start(&workers->threads[i], thread_name, run_jobs, workers, reterr);
         workers->thread_count += rc == PROXIMADB_OK;
     }
     return rc;

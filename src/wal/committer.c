@@ -1,8 +1,9 @@
 #define _GNU_SOURCE
 #include "wal/committer.h"
 
+#include "os/thread.h"
+
 #include <assert.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -327,16 +328,15 @@ int px_committers_open(uint32_t count, struct px_committers **ret_committers,
     committers->count = count;
     for (uint32_t i = 0; i < count; i++) {
         struct committer *committer = &committers->items[i];
-        char name[16];
+        char name[PX_THREAD_NAME_BYTES];
+        snprintf(name, sizeof name, "px-commit-%u", i);
         committer_init(committer);
-        if (pthread_create(&committer->thread, NULL, run_committer, committer) != 0) {
+        int rc = px_thread_start(&committer->thread, name, run_committer, committer, reterr);
+        if (rc != PROXIMADB_OK) {
             px_committers_close(committers);
-            return px_fail(reterr, PROXIMADB_RESOURCE_EXHAUSTED,
-                           "the system allows no more threads");
+            return rc;
         }
         committer->is_started = true;
-        snprintf(name, sizeof name, "px-commit-%u", i);
-        pthread_setname_np(committer->thread, name);
     }
     *ret_committers = committers;
     return PROXIMADB_OK;

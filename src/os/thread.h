@@ -1,6 +1,10 @@
-/* thread_internal: starting a thread the way all of the engine's own are started. */
-#ifndef PX_OS_THREAD_INTERNAL_H
-#define PX_OS_THREAD_INTERNAL_H
+/*
+ * thread: starting a thread the way all of the engine's own are started.
+ *
+ * Threads: any thread.
+ */
+#ifndef PX_OS_THREAD_H
+#define PX_OS_THREAD_H
 
 #include "base/error.h"
 
@@ -15,7 +19,7 @@ enum { PX_THREAD_NAME_BYTES = 16 }; /* the system's limit, NUL included */
  *
  * PROXIMADB_RESOURCE_EXHAUSTED  the system has no more threads or no memory for a stack.
  */
-PX_MUST_CHECK int px_thread__start(pthread_t *ret_thread, const char *name, void *(*run)(void *),
-                                   void *context, struct proximadb_error *reterr);
+PX_MUST_CHECK int px_thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *),
+                                  void *context, struct proximadb_error *reterr);
 
-#endif /* PX_OS_THREAD_INTERNAL_H */
+#endif /* PX_OS_THREAD_H */
