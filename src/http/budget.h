@@ -9,8 +9,8 @@
  * px_budget_charge() counts bytes that are there already and cannot be refused; they may push the
  * sum over the limit, and then reservations wait.
  *
- * A message may outlive the server that received it, since the engine frees it when it likes; so the
- * budget is counted, too, and goes with the last who holds it.
+ * A message may outlive the server that received it, since the engine frees it when it likes; so
+ * the budget is counted, too, and goes with the last who holds it.
  *
  * Threads: any thread. The fast path is one atomic operation. Lock order: `lock` is the innermost.
  */

@@ -73,8 +73,8 @@ void px_loop_unwatch(struct px_loop *loop, struct px_source *source)
 /* ---- tasks --------------------------------------------------------------------------------- */
 
 /* The order of the two atomics is the mirror of the one in px_loop_turn(): whichever side comes
- * second sees what the other did, so a task is never left lying while the loop sleeps. Once it is in
- * the mailbox it may run, and be the last that the loop was kept for: hence poster_count. */
+ * second sees what the other did, so a task is never left lying while the loop sleeps. Once it is
+ * in the mailbox it may run, and be the last that the loop was kept for: hence poster_count. */
 void px_loop_post(struct px_loop *loop, struct px_task *task)
 {
     atomic_fetch_add(&loop->poster_count, 1);

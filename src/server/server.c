@@ -8,13 +8,14 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MOST_ROUTES = PX_RPC_ROUTES + PX_PROBES_ROUTES, STOP_POLL_MS = 20 };
+enum { OWN_ROUTES = PX_RPC_ROUTES + PX_PROBES_ROUTES, STOP_POLL_MS = 20 };
 
 struct px_server {
     struct px_http_server *http;
     struct px_rpc *rpc;
     struct px_probes probes;
-    struct px_route routes[MOST_ROUTES];
+    struct px_route *routes; /* owned */
+    size_t route_count;
     struct px_log log;
 };
 
@@ -37,11 +38,21 @@ static int check(const struct px_server_options *options, const struct px_http_l
     return PROXIMADB_OK;
 }
 
-static size_t fill_routes(struct px_server *server)
+/* gRPC, the caller's, then the probes. */
+static int make_routes(struct px_server *server, const struct px_server_options *options,
+                       struct proximadb_error *reterr)
 {
-    px_rpc_routes(server->rpc, server->routes);
-    px_probes_routes(&server->probes, server->routes + PX_RPC_ROUTES);
-    return MOST_ROUTES;
+    server->route_count = OWN_ROUTES + options->route_count;
+    server->routes = calloc(server->route_count, sizeof *server->routes);
+    if (server->routes == NULL)
+        return px_fail_no_memory(reterr);
+    struct px_route *next = server->routes;
+    px_rpc_routes(server->rpc, next);
+    next += PX_RPC_ROUTES;
+    for (size_t i = 0; i < options->route_count; i++)
+        *next++ = options->routes[i];
+    px_probes_routes(&server->probes, next);
+    return PROXIMADB_OK;
 }
 
 static void log_addresses(const struct px_server *server)
@@ -60,16 +71,18 @@ static int start(struct px_server *server, proximadb *db, const struct px_server
     int rc = check(options, limits, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_rpc_new(db, options->message_limit_bytes, &server->rpc, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = make_routes(server, options, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     server->log = options->log;
-    server->probes = (struct px_probes){.db = db, .rpc = server->rpc};
+    server->probes = (struct px_probes){.db = db, .rpc = server->rpc, .limits = *limits};
     const struct px_http_server_options http = {
         .config =
             {
                 .limits = *limits,
                 .routes = server->routes,
-                .route_count = fill_routes(server),
+                .route_count = server->route_count,
                 .log = options->log,
                 .access_log = options->access_log,
             },
@@ -77,7 +90,6 @@ static int start(struct px_server *server, proximadb *db, const struct px_server
         .address_count = options->address_count > 0 ? options->address_count : 1,
         .worker_count = options->io_thread_count,
     };
-    server->probes.limits = *limits;
     rc = px_http_server_start(&http, &server->http, reterr);
     if (rc == PROXIMADB_OK)
         px_probes_watch(&server->probes, server->http);
@@ -114,6 +126,7 @@ void px_server_stop(struct px_server *server, int64_t grace_ms)
         return;
     px_http_server_stop(server->http, grace_ms);
     px_rpc_free(server->rpc);
+    free(server->routes);
     free(server);
 }
 

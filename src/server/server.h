@@ -41,6 +41,10 @@ struct px_server_options {
     struct px_log log;                   /* one line per error; default: silent */
     bool access_log;                     /* and one per request */
     struct px_server_keys api_keys;
+
+    /* Routes of the caller's, searched after gRPC's; handlers and contexts are kept. */
+    const struct px_route *routes;
+    size_t route_count;
 };
 
 struct px_server;

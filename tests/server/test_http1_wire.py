@@ -7,6 +7,8 @@ import socket
 import time
 import urllib.request
 
+import pytest
+
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -101,6 +103,43 @@ def test_http1__leaves_an_offer_of_http2_alone(server):
         assert b"101" not in client.received
         client.send(GET % b"/healthz")
         client.read_until(b"\r\n\r\nok\n", 2)
+
+
+def read_echo(client, size):
+    """The body of one answer, which is taken off what was received."""
+    client.read_until(b"\r\n\r\n")
+    while len(client.received) < client.received.index(b"\r\n\r\n") + 4 + size:
+        client.received += client.socket.recv(1 << 20)
+    head, _, rest = client.received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK")
+    client.received = rest[size:]
+    return rest[:size]
+
+
+@pytest.mark.parametrize("size", [1, 1000, 65536, 1_000_001, 20 << 20])
+def test_http1__echoes_bodies(server, size):
+    """With a length and in chunks, over one connection."""
+    body = os.urandom(size)
+    with Client(server) as client:
+        client.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + body)
+        assert read_echo(client, size) == body
+        chunks = b"".join(b"%x\r\n%b\r\n" % (len(body[at:at + 70_000]), body[at:at + 70_000])
+                          for at in range(0, size, 70_000))
+        client.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+        assert read_echo(client, size) == body
+        client.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % size)
+        client.read_until(b"HTTP/1.1 100 Continue\r\n\r\n")
+        client.received = b""
+        client.send(body)
+        assert read_echo(client, size) == body
+
+
+def test_http1__refuses_bodies_over_the_limit(server):
+    with Client(server) as client:
+        client.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 33554433\r\n\r\n")
+        client.read_until(b"over the limit of 33554432")
+        assert client.received.startswith(b"HTTP/1.1 413 Content Too Large")
+        client.read_to_end()
 
 
 def test_http1__works_with_a_common_client(server):
