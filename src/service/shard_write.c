@@ -73,6 +73,19 @@ static void round_clear(struct px_round *round)
     hash_set_clear(&round->hashes);
 }
 
+/* An operation that fails may be in the middle of the list. */
+static void round_remove(struct px_round *round, const struct px_write_op *op)
+{
+    struct px_write_op **link = &round->first;
+    while (*link != op)
+        link = &(*link)->next_in_round;
+    *link = op->next_in_round;
+    if (round->end == &op->next_in_round)
+        round->end = link;
+    if (round->first == NULL)
+        round_clear(round);
+}
+
 /* Brings the set of hashes up to date. It is made only when a second operation comes along, so a
  * round of one, which is what a single client makes, does not pay for it. */
 static bool hash_round(struct px_round *round)
@@ -351,15 +364,12 @@ static void finish(void *context, struct px_commit_op *base, const struct proxim
     struct px_shard *shard = context;
     struct px_write_op *op = (struct px_write_op *)base;
     struct px_round *round = &shard->round;
-    assert(round->first == op);
     if (error != NULL) {
-        /* All of the round failed: the first to be told takes back what was staged for all. */
+        /* Whatever puts rows in fails together: the first to be told takes back what was staged. */
         px_memtable_unstage(shard->active->memtable, round->mark);
         px_shard__unprepare(shard, op);
     }
-    round->first = op->next_in_round;
-    if (round->first == NULL)
-        round_clear(round);
+    round_remove(round, op);
     end_op(op, error);
 }
 
@@ -374,15 +384,17 @@ static bool is_ready(void *context)
     return ready;
 }
 
-/* Deletes free space in the end, so they may use the reserve. */
-static bool make_space(void *context, struct px_commit_op *const *ops, size_t count)
+/* Deletes do, so they may use the reserve. */
+static bool frees_space(void *context, const struct px_commit_op *base)
+{
+    const struct px_write_op *op = (const struct px_write_op *)base;
+    (void)context;
+    return op->kind == PX_WRITE_DELETE || op->kind == PX_WRITE_EXPIRE;
+}
+
+static bool make_space(void *context)
 {
     struct px_shard *shard = context;
-    for (size_t i = 0; i < count; i++) {
-        const struct px_write_op *op = (const struct px_write_op *)ops[i];
-        if (op->kind != PX_WRITE_DELETE && op->kind != PX_WRITE_EXPIRE)
-            return false;
-    }
     return px_data_folder_release_reserve(shard->context->data_folder);
 }
 
@@ -409,6 +421,7 @@ const struct px_commit_handler px_shard__commit_handler = {
     .publish = publish,
     .finish = finish,
     .is_ready = is_ready,
+    .frees_space = frees_space,
     .make_space = make_space,
     .tick = tick,
 };

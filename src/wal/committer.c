@@ -179,6 +179,8 @@ static void decide(struct px_commit_lane *lane)
         lane->pending.first = next;
         if (next == NULL)
             lane->pending.end = &lane->pending.first;
+        if (decision == PX_COMMIT_STOP)
+            return;
         if (decision == PX_COMMIT_WRITE) {
             batch_bytes += entry->batch.size_bytes;
             lane->ops[lane->op_count++] = op;
@@ -193,16 +195,41 @@ static void finish_all(struct px_commit_lane *lane, const struct proximadb_error
     lane->op_count = 0;
 }
 
+/* Finishes what takes more space, so that it does not keep back what frees some. */
+static void keep_freeing(struct px_commit_lane *lane, const struct proximadb_error *error)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < lane->op_count; i++) {
+        if (lane->handler->frees_space(lane->context, lane->ops[i])) {
+            lane->ops[kept] = lane->ops[i];
+            lane->entries[kept++] = lane->entries[i];
+        } else {
+            lane->handler->finish(lane->context, lane->ops[i], error);
+        }
+    }
+    lane->op_count = kept;
+}
+
+static int append_entries(struct px_commit_lane *lane, struct proximadb_error *reterr)
+{
+    return px_wal_append_avro_entries(lane->wal, lane->entries, lane->op_count, reterr);
+}
+
 static void append(struct px_commit_lane *lane)
 {
     struct proximadb_error error;
     decide(lane);
     if (lane->op_count == 0)
         return;
-    int rc = px_wal_append_avro_entries(lane->wal, lane->entries, lane->op_count, &error);
-    if (rc == PROXIMADB_RESOURCE_EXHAUSTED &&
-        lane->handler->make_space(lane->context, lane->ops, lane->op_count))
-        rc = px_wal_append_avro_entries(lane->wal, lane->entries, lane->op_count, &error);
+    int rc = append_entries(lane, &error);
+    if (rc == PROXIMADB_RESOURCE_EXHAUSTED) {
+        keep_freeing(lane, &error);
+        if (lane->op_count == 0)
+            return;
+        rc = append_entries(lane, &error);
+        if (rc == PROXIMADB_RESOURCE_EXHAUSTED && lane->handler->make_space(lane->context))
+            rc = append_entries(lane, &error);
+    }
     if (rc != PROXIMADB_OK)
         finish_all(lane, &error);
 }

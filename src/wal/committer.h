@@ -37,6 +37,7 @@ enum px_commit_decision {
     PX_COMMIT_WRITE, /* *entry is filled in (but lsn); the batch lives until finish */
     PX_COMMIT_WAIT,  /* depends on this round: ask again in the next. Not for a round's first */
     PX_COMMIT_DONE,  /* the handler has finished it, without a write */
+    PX_COMMIT_STOP,  /* likewise, and nothing behind it is decided before is_ready() was asked */
 };
 
 struct px_commit_handler {
@@ -46,13 +47,15 @@ struct px_commit_handler {
     void (*apply)(void *context, struct px_commit_op *op, const struct px_wal_entry *entry);
     /* All of the round is applied; make it visible. */
     void (*publish)(void *context);
-    /* The last call for an operation that was to be written. error is NULL when it was. */
+    /* The last call for an operation that was to be written. error is NULL when it was. Operations
+     * of a round that fails are finished in any order. */
     void (*finish)(void *context, struct px_commit_op *op, const struct proximadb_error *error);
     /* Asked before a round: false parks the lane until px_commit_lane_resume(). */
     bool (*is_ready)(void *context);
-    /* The log could not grow because the disk is full: true if space was made and the round, all of
-     * whose operations free space in the end, is worth another try. */
-    bool (*make_space)(void *context, struct px_commit_op *const *ops, size_t count);
+    /* The log cannot grow because the disk is full. Operations that free space in the end are tried
+     * again, without the others of the round, and once more if make_space() says that it made some. */
+    bool (*frees_space)(void *context, const struct px_commit_op *op);
+    bool (*make_space)(void *context);
     /* Between rounds, about once a second. */
     void (*tick)(void *context);
 };

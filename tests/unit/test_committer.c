@@ -18,6 +18,8 @@ struct test_op {
     int number;      /* within its thread */
     int wait_rounds; /* how often decide says WAIT, when it may */
     bool refuse;     /* decide finishes it */
+    bool stop;       /* likewise, and ends the round */
+    bool frees_space;
     uint8_t batch[16];
     int64_t lsn;
     int status; /* of finish; -1 before */
@@ -30,6 +32,7 @@ struct test_lane {
     atomic_int published_count; /* operations */
     atomic_int finished_count;
     atomic_bool is_ready;
+    bool becomes_unready; /* when an operation stops it */
     atomic_int tick_count;
     int space_count; /* how often make_space says yes */
     int64_t last_lsn;
@@ -43,8 +46,10 @@ static enum px_commit_decision decide(void *context, struct px_commit_op *op,
     struct test_op *self = (struct test_op *)op;
     if (self->refuse) {
         self->status = PROXIMADB_INVALID;
+        if (self->stop)
+            lane->is_ready = !lane->becomes_unready;
         lane->finished_count++;
-        return PX_COMMIT_DONE;
+        return self->stop ? PX_COMMIT_STOP : PX_COMMIT_DONE;
     }
     if (self->wait_rounds > 0 && lane->in_round > 0) {
         self->wait_rounds--;
@@ -91,11 +96,15 @@ static bool is_ready(void *context)
     return ((struct test_lane *)context)->is_ready;
 }
 
-static bool make_space(void *context, struct px_commit_op *const *ops, size_t count)
+static bool frees_space(void *context, const struct px_commit_op *op)
 {
-    struct test_lane *lane = context;
-    assert_true(count > 0 && ops[0] != NULL);
-    return lane->space_count-- > 0;
+    (void)context;
+    return ((const struct test_op *)op)->frees_space;
+}
+
+static bool make_space(void *context)
+{
+    return ((struct test_lane *)context)->space_count-- > 0;
 }
 
 static void tick(void *context)
@@ -108,6 +117,7 @@ static const struct px_commit_handler handler = {.decide = decide,
                                                  .publish = publish,
                                                  .finish = finish,
                                                  .is_ready = is_ready,
+                                                 .frees_space = frees_space,
                                                  .make_space = make_space,
                                                  .tick = tick};
 
@@ -245,40 +255,117 @@ static void test_committer__ticks(void **state)
     wal_fixture_close(&fixture);
 }
 
-/* A file system on which the log cannot grow. */
+/* A file system on which the log cannot grow for the first calls. */
 static int64_t full_disk_calls;
+static int64_t full_disk_until;
 
 static int full_disk_open(struct px_fs *fs, const char *path, enum px_fs_mode mode)
 {
-    if (mode == PX_FS_READ)
+    if (mode == PX_FS_READ || full_disk_calls++ >= full_disk_until)
         return px_fs_posix.open(fs, path, mode);
-    full_disk_calls++;
     errno = ENOSPC;
     return -1;
+}
+
+struct full_disk {
+    struct px_fs fs;
+    struct wal_fixture fixture;
+    struct test_lane lane;
+    struct px_committers *committers;
+};
+
+static void full_disk_begin(struct full_disk *disk, int64_t until)
+{
+    *disk = (struct full_disk){.fs = px_fs_posix};
+    disk->fs.open = full_disk_open;
+    full_disk_calls = 0;
+    full_disk_until = until;
+    wal_fixture_init(&disk->fixture, &disk->fs, px_test_folder("committer"));
+    wal_fixture_open(&disk->fixture);
+    assert_int_equal(px_committers_open(1, &disk->committers, NULL), PROXIMADB_OK);
+    lane_open(&disk->lane, disk->committers, &disk->fixture, 7);
+}
+
+static void full_disk_end(struct full_disk *disk)
+{
+    px_commit_lane_close(disk->lane.lane);
+    px_committers_close(disk->committers);
+    wal_fixture_close(&disk->fixture);
 }
 
 static void test_committer__tries_again_when_space_was_made(void **state)
 {
     (void)state;
-    static struct wal_fixture fixture;
-    static struct test_lane lane;
-    struct px_committers *committers;
-    struct test_op op = {.status = -1};
-    struct px_fs full_disk = px_fs_posix;
-    full_disk.open = full_disk_open;
-    wal_fixture_init(&fixture, &full_disk, px_test_folder("committer"));
-    wal_fixture_open(&fixture);
-    assert_int_equal(px_committers_open(1, &committers, NULL), PROXIMADB_OK);
-    lane_open(&lane, committers, &fixture, 7);
-    lane.space_count = 1;
-    px_commit_lane_submit(lane.lane, &op.base);
-    wait_for(&lane.finished_count, 1);
+    static struct full_disk disk;
+    struct test_op op = {.status = -1, .frees_space = true};
+    full_disk_begin(&disk, INT64_MAX);
+    disk.lane.space_count = 1;
+    px_commit_lane_submit(disk.lane.lane, &op.base);
+    wait_for(&disk.lane.finished_count, 1);
     assert_int_equal(op.status, PROXIMADB_RESOURCE_EXHAUSTED);
-    assert_int_equal(full_disk_calls, 2); /* once, and once more after space was made */
-    assert_int_equal(px_wal_next_lsn(fixture.wal), 1);
-    px_commit_lane_close(lane.lane);
-    px_committers_close(committers);
-    wal_fixture_close(&fixture);
+    assert_int_equal(full_disk_calls, 3); /* at first, alone, and when space was made */
+    assert_int_equal(px_wal_next_lsn(disk.fixture.wal), 1);
+    full_disk_end(&disk);
+}
+
+/* Submits operations as one round. */
+static void submit_together(struct test_lane *lane, struct test_op *ops, int count)
+{
+    lane->is_ready = false;
+    for (int i = 0; i < count; i++) {
+        ops[i].number = i;
+        ops[i].status = -1;
+        px_commit_lane_submit(lane->lane, &ops[i].base);
+    }
+    usleep(20000); /* long enough for the lane to be parked; a shorter wait only tests less */
+    lane->is_ready = true;
+    px_commit_lane_resume(lane->lane);
+    wait_for(&lane->finished_count, count);
+}
+
+static void test_committer__does_not_keep_back_what_frees_space(void **state)
+{
+    (void)state;
+    static struct full_disk disk;
+    struct test_op ops[4] = {
+        {.status = -1}, {.frees_space = true}, {.status = -1}, {.frees_space = true}};
+    full_disk_begin(&disk, 2);
+    disk.lane.space_count = 1;
+    submit_together(&disk.lane, ops, 4);
+    assert_int_equal(ops[0].status, PROXIMADB_RESOURCE_EXHAUSTED);
+    assert_int_equal(ops[1].status, PROXIMADB_OK);
+    assert_int_equal(ops[2].status, PROXIMADB_RESOURCE_EXHAUSTED);
+    assert_int_equal(ops[3].status, PROXIMADB_OK);
+    assert_int_equal(ops[1].lsn, 1); /* what was refused took no numbers */
+    assert_int_equal(ops[3].lsn, 3);
+    full_disk_end(&disk);
+}
+
+/* An operation that stops the lane lets nothing of its own round pass. */
+static void test_committer__stops_behind_a_barrier(void **state)
+{
+    (void)state;
+    static struct full_disk disk;
+    struct test_op ops[3] = {{.status = -1}, {.refuse = true, .stop = true}, {.status = -1}};
+    full_disk_begin(&disk, 0);
+    disk.lane.becomes_unready = true;
+    disk.lane.is_ready = false;
+    for (int i = 0; i < 3; i++) {
+        ops[i].number = i;
+        ops[i].status = -1;
+        px_commit_lane_submit(disk.lane.lane, &ops[i].base);
+    }
+    usleep(20000);
+    disk.lane.is_ready = true;
+    px_commit_lane_resume(disk.lane.lane);
+    wait_for(&disk.lane.finished_count, 2);
+    usleep(20000);
+    assert_int_equal(disk.lane.finished_count, 2);
+    assert_int_equal(ops[2].status, -1);
+    disk.lane.is_ready = true;
+    px_commit_lane_resume(disk.lane.lane);
+    wait_for(&disk.lane.finished_count, 3);
+    full_disk_end(&disk);
 }
 
 int main(void)
@@ -288,6 +375,8 @@ int main(void)
         cmocka_unit_test(test_committer__parks_until_resumed),
         cmocka_unit_test(test_committer__ticks),
         cmocka_unit_test(test_committer__tries_again_when_space_was_made),
+        cmocka_unit_test(test_committer__does_not_keep_back_what_frees_space),
+        cmocka_unit_test(test_committer__stops_behind_a_barrier),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
