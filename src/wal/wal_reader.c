@@ -2,11 +2,9 @@
 #include "wal/wal_reader.h"
 
 #include "avro/container.h"
-#include "base/clock.h"
 #include "codec/varint.h"
 
 #include <assert.h>
-#include <inttypes.h>
 
 int px_wal_reader_init(struct px_wal_reader *reader, struct px_slice file,
                        struct proximadb_error *reterr)
@@ -23,6 +21,9 @@ int px_wal_reader_init(struct px_wal_reader *reader, struct px_slice file,
 
 void px_wal_reader_set_limit(struct px_wal_reader *reader, uint64_t limit)
 {
+    /* A damaged header may name any offset; the walk then ends where it begins. */
+    if (limit < reader->log_end)
+        limit = reader->log_end;
     if (limit < reader->limit)
         reader->limit = limit;
 }
@@ -142,51 +143,4 @@ bool px_wal_reader_next(struct px_wal_reader *reader, struct px_wal_entry *ret_e
     reader->entries_left--;
     reader->next_lsn = px_wal_entry_next_lsn(ret_entry);
     return true;
-}
-
-static void describe_header(const struct px_wal_header *header, struct px_buffer *buffer)
-{
-    char id[PX_UUID_TEXT_BYTES];
-    px_uuid_format(header->collection_id, id);
-    px_buffer_append_format(buffer,
-                            "{\"kind\":\"header\",\"collection\":\"%s\",\"collection_id\":\"%s\","
-                            "\"first_lsn\":%" PRId64 ",\"previous_file\":\"%s\","
-                            "\"previous_end\":%" PRIu64 "}\n",
-                            header->collection, id, header->first_lsn, header->previous_file,
-                            header->previous_end);
-}
-
-static void describe_entry(uint64_t block_begin, const struct px_wal_entry *entry,
-                           struct px_buffer *buffer)
-{
-    char time[PX_CLOCK_TEXT_BYTES];
-    px_clock_format(entry->time_ms, time);
-    px_buffer_append_format(
-        buffer,
-        "{\"kind\":\"entry\",\"block_offset\":%" PRIu64 ",\"lsn\":%" PRId64
-        ",\"row_count\":%" PRIu32 ",\"time\":\"%s\",\"operation\":\"%s\""
-        ",\"batch_bytes\":%zu,\"schema_fingerprint\":\"%016" PRIx64 "\",\"request_id\":\"",
-        block_begin, entry->lsn, entry->row_count, time, px_wal_operation_name(entry->operation),
-        entry->batch.size_bytes, entry->schema_fingerprint);
-    for (int i = 0; i < PX_WAL_REQUEST_ID_BYTES; i++)
-        px_buffer_append_format(buffer, "%02x", entry->request_id[i]);
-    px_buffer_append_format(buffer, "\"}\n");
-}
-
-void px_wal_describe(struct px_wal_reader *reader, struct px_buffer *buffer)
-{
-    static const char *const end_names[] = {"clean", "torn", "damaged"};
-    struct px_wal_entry entry;
-    uint64_t entry_count = 0;
-    describe_header(&reader->header, buffer);
-    for (; px_wal_reader_next(reader, &entry); entry_count++)
-        describe_entry(reader->block_begin, &entry, buffer);
-    px_buffer_append_format(buffer,
-                            "{\"kind\":\"end\",\"end\":\"%s\",\"log_end\":%" PRIu64
-                            ",\"file_bytes\":%zu,\"entry_count\":%" PRIu64 ",\"next_lsn\":%" PRId64,
-                            end_names[reader->end], reader->log_end, reader->file.size_bytes,
-                            entry_count, reader->next_lsn);
-    if (reader->reason != NULL)
-        px_buffer_append_format(buffer, ",\"reason\":\"%s\"", reader->reason);
-    px_buffer_append_format(buffer, "}\n");
 }

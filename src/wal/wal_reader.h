@@ -48,7 +48,4 @@ void px_wal_reader_set_limit(struct px_wal_reader *reader, uint64_t limit);
 /* True and the next entry; false at the end of the log, when end, log_end and reason are set. */
 bool px_wal_reader_next(struct px_wal_reader *reader, struct px_wal_entry *ret_entry);
 
-/* Appends a description of the file as JSON lines: its header, each entry, how it ends. */
-void px_wal_describe(struct px_wal_reader *reader, struct px_buffer *buffer);
-
 #endif /* PX_WAL_WAL_READER_H */
