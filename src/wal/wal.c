@@ -70,20 +70,17 @@ void px_wal__set_read_only(struct px_wal *wal, const struct proximadb_error *err
 
 int px_wal__failed_path(const char *path, struct px_path *ret_path, struct proximadb_error *reterr)
 {
-    return px_path_format(ret_path, reterr, "%s.failed", path);
+    return px_path_format(ret_path, reterr, "%s" PX_WAL_FAILED_SUFFIX, path);
 }
 
-/* Leaves a note for recovery; best effort, for the device is failing. */
-static void mark_failed(struct px_wal *wal)
+void px_wal__mark_failed(struct px_wal *wal, const char *path)
 {
-    struct px_path path;
-    if (px_wal__failed_path(wal->active.path.text, &path, NULL) != PROXIMADB_OK)
+    struct px_path marker;
+    if (px_wal__failed_path(path, &marker, NULL) != PROXIMADB_OK)
         return;
-    int fd = wal->options.fs->open(wal->options.fs, path.text, PX_FS_READ_WRITE);
-    if (fd < 0)
-        return;
-    (void)wal->options.fs->close(wal->options.fs, fd);
-    (void)wal->options.fs->sync_folder(wal->options.fs, wal->folder.text);
+    int fd = wal->options.fs->open(wal->options.fs, marker.text, PX_FS_READ_WRITE);
+    if (fd >= 0)
+        (void)wal->options.fs->close(wal->options.fs, fd);
 }
 
 static void poison(struct px_wal *wal, const struct proximadb_error *error)
@@ -92,7 +89,7 @@ static void poison(struct px_wal *wal, const struct proximadb_error *error)
     (void)px_fail(&reason, PROXIMADB_READ_ONLY,
                   "the device failed while the log was written (%s); check it, then restart",
                   error->message);
-    mark_failed(wal);
+    px_wal__mark_failed(wal, wal->active.path.text);
     atomic_store(&wal->poisoned, true);
     px_wal__set_read_only(wal, &reason);
 }

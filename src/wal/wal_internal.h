@@ -50,8 +50,13 @@ void px_wal__set_read_only(struct px_wal *wal, const struct proximadb_error *err
 PX_MUST_CHECK int px_wal__recover(struct px_wal *wal, px_wal_replay *replay, void *context,
                                   struct proximadb_error *reterr);
 
-/* The marker of a file whose sync failed. */
+/* The marker of a file whose sync failed. It is not synced: a power cut, which takes it away, also
+ * takes away what the system only believes to be clean. */
+#define PX_WAL_FAILED_SUFFIX ".failed"
 PX_MUST_CHECK int px_wal__failed_path(const char *path, struct px_path *ret_path,
                                       struct proximadb_error *reterr);
+
+/* Leaves it for recovery; best effort, for the device is failing. */
+void px_wal__mark_failed(struct px_wal *wal, const char *path);
 
 #endif /* PX_WAL_WAL_INTERNAL_H */

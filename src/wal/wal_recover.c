@@ -126,10 +126,15 @@ static int compare_names(const char *a, const char *b)
     return px_slice_compare(px_slice_of(a, a_length), px_slice_of(b, b_length));
 }
 
+/* Names tell least: the wall clock may have been set back. */
 static bool comes_behind(const struct found *a, const struct found *b)
 {
     if (a->header.first_lsn != b->header.first_lsn)
         return a->header.first_lsn > b->header.first_lsn;
+    if (strcmp(a->header.previous_file, b->name) == 0)
+        return true;
+    if (strcmp(b->header.previous_file, a->name) == 0)
+        return false;
     return compare_names(a->name, b->name) > 0;
 }
 
@@ -145,7 +150,22 @@ static void sort_chain(struct found *files, size_t count)
     }
 }
 
-/* Finds the log files, and removes what an interrupted creation left. */
+/* Removes what an interrupted creation left, and markers of files that are gone. */
+static void sweep_name(struct px_wal *wal, const char *name)
+{
+    struct px_fs *fs = wal->options.fs;
+    struct px_path path, of;
+    bool is_marker = has_suffix(name, ".wal" PX_WAL_FAILED_SUFFIX);
+    if ((!is_marker && !has_suffix(name, ".wal.tmp")) ||
+        file_path(wal, name, &path, NULL) != PROXIMADB_OK)
+        return;
+    of = path;
+    of.text[strlen(of.text) - strlen(PX_WAL_FAILED_SUFFIX)] = '\0';
+    if (!is_marker || !px_file_exists(fs, of.text))
+        (void)fs->unlink(fs, path.text);
+}
+
+/* Finds the log files, and removes what is of no use. */
 static int find_files(struct recovery *recovery, struct proximadb_error *reterr)
 {
     struct px_wal *wal = recovery->wal;
@@ -158,12 +178,11 @@ static int find_files(struct recovery *recovery, struct proximadb_error *reterr)
         rc = px_fail_no_memory(reterr);
     for (size_t i = 0; rc == PROXIMADB_OK && i < names.count; i++) {
         const char *name = names.items[i].text;
-        struct px_path path;
         bool fits = strlen(name) < PX_WAL_FILE_NAME_BYTES;
         if (names.items[i].kind == PX_FS_FILE && fits && has_suffix(name, ".wal"))
             rc = inspect_file(recovery, name, reterr);
-        else if (has_suffix(name, ".wal.tmp") && (rc = file_path(wal, name, &path, reterr)) == 0)
-            (void)wal->options.fs->unlink(wal->options.fs, path.text);
+        else
+            sweep_name(wal, name);
     }
     px_names_release(&names);
     sort_chain(recovery->files, recovery->file_count);
@@ -230,24 +249,30 @@ static int rewrite(struct px_wal *wal, const struct px_path *path, struct px_sli
     return rc;
 }
 
-/* Puts on the device what is about to be shown. */
+/* Puts on the device what is about to be shown. A sync that fails is noted, as when writing. */
 static int make_durable(struct px_wal *wal, const struct px_path *path,
-                        const struct content *content, uint64_t log_end,
+                        const struct content *content, const struct px_wal_reader *reader,
                         struct proximadb_error *reterr)
 {
     struct px_path marker;
+    /* What follows damage is kept, too: somebody may want to look at it. */
+    size_t kept_bytes =
+        reader->end == PX_WAL_END_DAMAGED ? content->bytes.size_bytes : (size_t)reader->log_end;
     int rc = px_wal__failed_path(path->text, &marker, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     if (px_file_exists(wal->options.fs, marker.text)) {
-        rc = rewrite(wal, path, px_slice_of(content->bytes.data, (size_t)log_end), reterr);
+        rc = rewrite(wal, path, px_slice_of(content->bytes.data, kept_bytes), reterr);
         if (rc == PROXIMADB_OK)
             (void)wal->options.fs->unlink(wal->options.fs, marker.text);
         return rc;
     }
-    if (wal->options.fs->sync_data(wal->options.fs, content->fd) < 0)
-        return px_fail(reterr, PROXIMADB_IO, "cannot sync the log '%s'", path->text);
-    return PROXIMADB_OK;
+    if (wal->options.fs->sync_data(wal->options.fs, content->fd) < 0) {
+        rc = px_fail_file(reterr, "cannot sync the log '%s'; check the device, then restart",
+                          path->text);
+        px_wal__mark_failed(wal, path->text);
+    }
+    return rc;
 }
 
 static void walk(struct px_wal_reader *reader)
@@ -320,7 +345,7 @@ static int recover_sound(struct recovery *recovery, size_t index, const struct p
 {
     struct px_wal *wal = recovery->wal;
     const struct found *file = &recovery->files[index];
-    int rc = make_durable(wal, path, content, reader->log_end, reterr);
+    int rc = make_durable(wal, path, content, reader, reterr);
     if (rc == PROXIMADB_OK)
         rc = replay_file(recovery, content->bytes, reader->log_end, reterr);
     bool newest = index + 1 == recovery->file_count;

@@ -92,15 +92,14 @@ struct wal_fixture {
     struct proximadb_error error;
 };
 
-static inline void wal_fixture_init(struct wal_fixture *fixture, struct px_fs *fs,
-                                    const char *folder)
+/* Forgets everything, and says where the log is to be. */
+static inline void wal_fixture_set(struct wal_fixture *fixture, struct px_fs *fs,
+                                   const char *folder)
 {
     *fixture = (struct wal_fixture){.clock = wal_clock_new()};
     fixture->log = (struct px_log){.write = wal_log_line, .context = &fixture->lines};
     snprintf(fixture->folder, sizeof fixture->folder, "%s/wal", folder);
     snprintf(fixture->trash, sizeof fixture->trash, "%s/trash", folder);
-    assert_int_equal(px_folder_make(fs, fixture->folder, NULL), PROXIMADB_OK);
-    assert_int_equal(px_folder_make(fs, fixture->trash, NULL), PROXIMADB_OK);
     fixture->options = (struct px_wal_options){
         .fs = fs,
         .clock = &fixture->clock.base,
@@ -113,6 +112,15 @@ static inline void wal_fixture_init(struct wal_fixture *fixture, struct px_fs *f
         .rotate_ms = 30 * 60 * 1000,
         .idle_ms = 60 * 1000,
     };
+}
+
+/* The same, and makes its folders. */
+static inline void wal_fixture_init(struct wal_fixture *fixture, struct px_fs *fs,
+                                    const char *folder)
+{
+    wal_fixture_set(fixture, fs, folder);
+    assert_int_equal(px_folder_make(fs, fixture->folder, NULL), PROXIMADB_OK);
+    assert_int_equal(px_folder_make(fs, fixture->trash, NULL), PROXIMADB_OK);
 }
 
 /* Opens the log and replays it into fixture->seen. */
