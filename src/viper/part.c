@@ -187,6 +187,11 @@ const struct px_manifest_file *px_part_file(const struct px_part *part)
     return &part->file;
 }
 
+struct px_parquet_reader *px_part_parquet(struct px_part *part)
+{
+    return part->parquet;
+}
+
 uint32_t px_part_row_count(const struct px_part *part)
 {
     return (uint32_t)part->file.row_count;

@@ -23,6 +23,7 @@
 #include "viper/manifest.h"
 
 struct px_part;
+struct px_parquet_reader;
 
 /*
  * Opens the part that `file` (borrowed) describes, below store_folder (borrowed).
@@ -43,6 +44,10 @@ void px_part_close(struct px_part *part);
 void px_part_set_obsolete(struct px_part *part);
 
 const struct px_manifest_file *px_part_file(const struct px_part *part);
+
+/* The file itself, for looking at it: valid until the part is closed. */
+struct px_parquet_reader *px_part_parquet(struct px_part *part);
+
 uint32_t px_part_row_count(const struct px_part *part);
 
 /* Size of its texts and numbers, that is, of everything but the vectors, before compression. */

@@ -136,6 +136,9 @@ PX_MUST_CHECK int px_viper_sync_name(struct px_viper *viper, const char *path,
  * opening. */
 void px_viper_remove_file(struct px_viper *viper, const char *path);
 
+/* Whether a name is one that a flush or a compaction gives: KIND_NUMBER.parquet. */
+bool px_viper_is_file_name(const char *name);
+
 struct px_viper_numbers {
     uint64_t part_count;
     uint64_t disk_bytes;

@@ -96,8 +96,7 @@ static int mark_deletes(struct px_viper *viper, struct px_viper_parts *parts,
 
 /* ---- sweeping ------------------------------------------------------------------------------ */
 
-/* Whether a name is one that a flush or a compaction gives: KIND_NUMBER.parquet. */
-static bool is_name_of_ours(const char *name)
+bool px_viper_is_file_name(const char *name)
 {
     static const char *const kinds[] = {"part_", "deletes_", "centroids_"};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -147,7 +146,7 @@ static void sweep_file(struct px_viper *viper, const char *folder, const char *n
     if ((fits && is_listed(&viper->manifest, path)) ||
         px_path_format(&full, NULL, "%s/%s/%s", viper->folder.text, folder, name) != PROXIMADB_OK)
         return;
-    if (!fits || !is_name_of_ours(name) || is_of_another(viper, full.text))
+    if (!fits || !px_viper_is_file_name(name) || is_of_another(viper, full.text))
         px_log_write(viper->log, PROXIMADB_LOG_WARNING,
                      "'%s' is no file of this collection; it is left alone", full.text);
     else
