@@ -53,7 +53,8 @@ struct px_commit_handler {
     /* Asked before a round: false parks the lane until px_commit_lane_resume(). */
     bool (*is_ready)(void *context);
     /* The log cannot grow because the disk is full. Operations that free space in the end are tried
-     * again, without the others of the round, and once more if make_space() says that it made some. */
+     * again, without the others of the round, and once more if make_space() says that it made some.
+     */
     bool (*frees_space)(void *context, const struct px_commit_op *op);
     bool (*make_space)(void *context);
     /* Between rounds, about once a second. */

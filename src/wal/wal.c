@@ -58,6 +58,22 @@ int px_wal__add_closed(struct px_wal *wal, const struct px_wal_closed *closed,
     return grown != NULL ? PROXIMADB_OK : px_fail_no_memory(reterr);
 }
 
+/* "X.wal" comes before "X-001.wal". */
+static int compare_names(const char *a, const char *b)
+{
+    return px_slice_compare(px_slice_of(a, strlen(a) - strlen(".wal")),
+                            px_slice_of(b, strlen(b) - strlen(".wal")));
+}
+
+int px_wal__compare_places(const struct px_wal_place *a, const struct px_wal_place *b)
+{
+    if (a->first_lsn != b->first_lsn)
+        return a->first_lsn < b->first_lsn ? -1 : 1;
+    if (a->has_entries != b->has_entries)
+        return a->has_entries ? 1 : -1;
+    return compare_names(a->name, b->name);
+}
+
 void px_wal__set_read_only(struct px_wal *wal, const struct proximadb_error *error)
 {
     px_log_write(wal->options.log, PROXIMADB_LOG_ERROR, "collection '%s' is read-only: %s",

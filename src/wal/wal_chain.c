@@ -3,6 +3,8 @@
 #include "os/file.h"
 #include "os/path.h"
 
+#include "wal/wal_internal.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +17,14 @@ enum {
 
 /* A file of the chain, before it is read. */
 struct link {
+    struct px_wal_place place;
     char name[PX_WAL_FILE_NAME_BYTES];
     struct px_wal_header header;
 };
 
 struct chain {
     const struct px_wal_chain_options *options;
-    struct link *links; /* by first_lsn */
+    struct link *links; /* by place, as recovery sorts them */
     size_t count;
 };
 
@@ -31,8 +34,8 @@ static int path_of(const struct chain *chain, const char *name, struct px_path *
     return px_path_format(ret_path, reterr, "%s/%s", chain->options->folder, name);
 }
 
-/* Log files are read, not mapped: one that a server closes meanwhile gets shorter, and what is behind the
- * end of a mapped file must not be touched. */
+/* Log files are read, not mapped: one that a server closes meanwhile gets shorter, and what is
+ * behind the end of a mapped file must not be touched. */
 static int read_file(const struct chain *chain, const struct px_path *path,
                      struct px_buffer *content, struct proximadb_error *reterr)
 {
@@ -48,20 +51,15 @@ static bool has_suffix(const char *name, const char *suffix)
     return length >= suffix_length && strcmp(name + length - suffix_length, suffix) == 0;
 }
 
-/* Whether the file holds no entry, and is sound. */
-static bool is_empty(struct px_wal_reader *reader)
-{
-    struct px_wal_entry entry;
-    return !px_wal_reader_next(reader, &entry) && reader->end == PX_WAL_END_CLEAN;
-}
-
 /* Takes a file into the chain, or says why not. */
 static void add_link(struct chain *chain, const struct px_path *path, struct px_slice content)
 {
     const struct px_wal_chain_options *options = chain->options;
     struct px_wal_reader reader;
+    struct px_wal_entry entry;
     struct proximadb_error error;
     int rc = px_wal_reader_init(&reader, content, &error);
+    bool has_entries = rc == PROXIMADB_OK && px_wal_reader_next(&reader, &entry);
     if (rc != PROXIMADB_OK) {
         px_finding_report(options->findings, PX_DAMAGE, path->text,
                           "the header of the log file cannot be used: %s", error.message);
@@ -69,13 +67,16 @@ static void add_link(struct chain *chain, const struct px_path *path, struct px_
         px_finding_report(options->findings, PX_WARNING, path->text,
                           "it belongs to another collection (%s) and is left alone",
                           reader.header.collection);
-    } else if (is_empty(&reader)) {
+    } else if (!has_entries && reader.end == PX_WAL_END_CLEAN) {
         px_finding_report(options->findings, PX_NOTE, path->text,
                           "it holds no entry; a start of the server removes it");
     } else {
         struct link *link = &chain->links[chain->count++];
         snprintf(link->name, sizeof link->name, "%s", px_path_name(path->text));
         link->header = reader.header;
+        link->place =
+            (struct px_wal_place){.first_lsn = reader.header.first_lsn, .has_entries = has_entries};
+        memcpy(link->place.name, link->name, sizeof link->place.name);
     }
 }
 
@@ -119,14 +120,10 @@ static int look_at(struct chain *chain, const struct px_name *name, struct px_bu
     return PROXIMADB_OK;
 }
 
-/* The order of recovery: by first_lsn; "X.wal" comes before "X-001.wal". */
 static int compare_links(const void *a, const void *b)
 {
     const struct link *left = a, *right = b;
-    if (left->header.first_lsn != right->header.first_lsn)
-        return left->header.first_lsn < right->header.first_lsn ? -1 : 1;
-    return px_slice_compare(px_slice_of(left->name, strlen(left->name) - strlen(".wal")),
-                            px_slice_of(right->name, strlen(right->name) - strlen(".wal")));
+    return px_wal__compare_places(&left->place, &right->place);
 }
 
 static int find_links(struct chain *chain, struct px_buffer *content,

@@ -46,6 +46,20 @@ PX_MUST_CHECK int px_wal__add_closed(struct px_wal *wal, const struct px_wal_clo
 /* Refuses writes from now on, with the error's message as the reason, and logs it. */
 void px_wal__set_read_only(struct px_wal *wal, const struct proximadb_error *error);
 
+/*
+ * Where a file stands in the log: files are sorted by it. Of those that begin at one LSN only the
+ * last was written to: what others have was torn, and was cut off when the next was made. Names
+ * tell least, for the wall clock may have been set back.
+ */
+struct px_wal_place {
+    int64_t first_lsn;
+    bool has_entries;
+    char name[PX_WAL_FILE_NAME_BYTES];
+};
+
+/* Less than, equal to or more than 0, as for qsort(). */
+int px_wal__compare_places(const struct px_wal_place *a, const struct px_wal_place *b);
+
 /* Finds the chain, replays it, and fills in closed files and next_lsn. */
 PX_MUST_CHECK int px_wal__recover(struct px_wal *wal, px_wal_replay *replay, void *context,
                                   struct proximadb_error *reterr);

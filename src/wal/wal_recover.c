@@ -11,6 +11,7 @@
 struct found {
     char name[PX_WAL_FILE_NAME_BYTES];
     struct px_wal_header header;
+    struct px_wal_place place;
 };
 
 struct recovery {
@@ -84,13 +85,17 @@ static void add_found(struct recovery *recovery, const struct px_path *path,
                      reader->header.collection);
         return;
     }
-    if (!px_wal_reader_next(reader, &entry) && reader->end == PX_WAL_END_CLEAN) {
+    bool has_entries = px_wal_reader_next(reader, &entry);
+    if (!has_entries && reader->end == PX_WAL_END_CLEAN) {
         (void)wal->options.fs->unlink(wal->options.fs, path->text);
         return;
     }
     struct found *found = &recovery->files[recovery->file_count++];
     snprintf(found->name, sizeof found->name, "%s", px_path_name(path->text));
     found->header = reader->header;
+    found->place =
+        (struct px_wal_place){.first_lsn = reader->header.first_lsn, .has_entries = has_entries};
+    memcpy(found->place.name, found->name, sizeof found->place.name);
 }
 
 static int inspect_file(struct recovery *recovery, const char *name, struct proximadb_error *reterr)
@@ -119,32 +124,13 @@ static int inspect_file(struct recovery *recovery, const char *name, struct prox
     return rc;
 }
 
-/* Order of creation for two names: "X.wal" before "X-001.wal". */
-static int compare_names(const char *a, const char *b)
-{
-    size_t a_length = strlen(a) - strlen(".wal"), b_length = strlen(b) - strlen(".wal");
-    return px_slice_compare(px_slice_of(a, a_length), px_slice_of(b, b_length));
-}
-
-/* Names tell least: the wall clock may have been set back. */
-static bool comes_behind(const struct found *a, const struct found *b)
-{
-    if (a->header.first_lsn != b->header.first_lsn)
-        return a->header.first_lsn > b->header.first_lsn;
-    if (strcmp(a->header.previous_file, b->name) == 0)
-        return true;
-    if (strcmp(b->header.previous_file, a->name) == 0)
-        return false;
-    return compare_names(a->name, b->name) > 0;
-}
-
-/* By first_lsn; where one file begins where another does, the earlier one is empty. */
+/* By place in the log. */
 static void sort_chain(struct found *files, size_t count)
 {
     for (size_t i = 1; i < count; i++) {
         struct found file = files[i];
         size_t at = i;
-        for (; at > 0 && comes_behind(&files[at - 1], &file); at--)
+        for (; at > 0 && px_wal__compare_places(&files[at - 1].place, &file.place) > 0; at--)
             files[at] = files[at - 1];
         files[at] = file;
     }
