@@ -11,23 +11,23 @@
 
 enum { EVENTS_PER_TURN = 64 };
 
-static void drain_wake(struct px_source *source, uint32_t events)
+/* Having been woken is all there is to it: the eventfd is watched for edges, so that its count need
+ * never be read back, and 2^64 posts would be needed to fill it. */
+static void on_wake(struct px_source *source, uint32_t events)
 {
+    (void)source;
     (void)events;
-    uint64_t count;
-    ssize_t got = read(source->fd, &count, sizeof count);
-    (void)got; /* a spurious wake-up is harmless */
 }
 
 int px_loop_init(struct px_loop *loop, struct proximadb_error *reterr)
 {
-    *loop = (struct px_loop){.wake = {.on_ready = drain_wake, .fd = -1}};
+    *loop = (struct px_loop){.wake = {.on_ready = on_wake, .fd = -1}};
     loop->now_ms = px_clock_system.monotonic_ms(&px_clock_system);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll_fd < 0)
         return px_fail(reterr, PROXIMADB_IO, "cannot make an epoll descriptor");
     loop->wake.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    int rc = loop->wake.fd >= 0 ? px_loop_watch(loop, &loop->wake, EPOLLIN, reterr)
+    int rc = loop->wake.fd >= 0 ? px_loop_watch(loop, &loop->wake, EPOLLIN | EPOLLET, reterr)
                                 : px_fail(reterr, PROXIMADB_IO, "cannot make an eventfd");
     if (rc != PROXIMADB_OK)
         px_loop_release(loop);

@@ -33,61 +33,58 @@ static struct guest guest_of(size_t size_bytes)
 static void test_budget__reserves_up_to_its_limit(void **state)
 {
     (void)state;
-    struct px_budget budget;
-    px_budget_init(&budget, 100);
-    assert_true(px_budget_reserve(&budget, 60));
-    assert_false(px_budget_reserve(&budget, 41));
-    assert_true(px_budget_reserve(&budget, 40));
-    px_budget_charge(&budget, 10); /* over the limit, since the bytes are there already */
-    assert_false(px_budget_reserve(&budget, 0));
-    px_budget_return(&budget, 110);
-    px_budget_release(&budget);
+    struct px_budget *budget = px_budget_new(100);
+    assert_true(px_budget_reserve(budget, 60));
+    assert_false(px_budget_reserve(budget, 41));
+    assert_true(px_budget_reserve(budget, 40));
+    px_budget_charge(budget, 10); /* over the limit, since the bytes are there already */
+    assert_false(px_budget_reserve(budget, 0));
+    px_budget_return(budget, 110);
+    px_budget_unref(budget);
 }
 
 static void test_budget__serves_waiters_in_order(void **state)
 {
     (void)state;
-    struct px_budget budget;
     struct guest large = guest_of(90);
     struct guest small = guest_of(5);
-    px_budget_init(&budget, 100);
-    assert_true(px_budget_reserve(&budget, 50));
-    assert_false(px_budget_wait(&budget, &large.waiter));
-    assert_false(px_budget_wait(&budget, &small.waiter));
-    assert_false(px_budget_reserve(&budget, 1)); /* would fit, but others wait */
-    px_budget_return(&budget, 10);
+    struct px_budget *budget = px_budget_new(100);
+    assert_true(px_budget_reserve(budget, 50));
+    assert_false(px_budget_wait(budget, &large.waiter));
+    assert_false(px_budget_wait(budget, &small.waiter));
+    assert_false(px_budget_reserve(budget, 1)); /* would fit, but others wait */
+    px_budget_return(budget, 10);
     assert_int_equal(large.granted + small.granted, 0);
-    px_budget_return(&budget, 40);
+    px_budget_return(budget, 40);
     assert_int_equal(large.granted, 1);
     assert_int_equal(small.granted, 1);
-    px_budget_return(&budget, 95);
-    assert_true(px_budget_wait(&budget, &small.waiter)); /* free: at once, without a call */
+    px_budget_return(budget, 95);
+    assert_true(px_budget_wait(budget, &small.waiter)); /* free: at once, without a call */
     assert_int_equal(small.granted, 1);
-    px_budget_return(&budget, 5);
-    px_budget_release(&budget);
+    px_budget_return(budget, 5);
+    px_budget_unref(budget);
 }
 
 static void test_budget__serves_the_next_when_one_withdraws(void **state)
 {
     (void)state;
-    struct px_budget budget;
     struct guest large = guest_of(90);
     struct guest small = guest_of(5);
-    px_budget_init(&budget, 100);
-    assert_true(px_budget_reserve(&budget, 50));
-    assert_false(px_budget_wait(&budget, &large.waiter));
-    assert_false(px_budget_wait(&budget, &small.waiter));
-    assert_true(px_budget_withdraw(&budget, &large.waiter));
+    struct px_budget *budget = px_budget_new(100);
+    assert_true(px_budget_reserve(budget, 50));
+    assert_false(px_budget_wait(budget, &large.waiter));
+    assert_false(px_budget_wait(budget, &small.waiter));
+    assert_true(px_budget_withdraw(budget, &large.waiter));
     assert_int_equal(large.granted, 0);
     assert_int_equal(small.granted, 1);
-    assert_false(px_budget_withdraw(&budget, &small.waiter)); /* too late */
-    px_budget_return(&budget, 55);
-    px_budget_release(&budget);
+    assert_false(px_budget_withdraw(budget, &small.waiter)); /* too late */
+    px_budget_return(budget, 55);
+    px_budget_unref(budget);
 }
 
 enum { THREADS = 4, ROUNDS = 5000, LIMIT = 100 };
 
-static struct px_budget shared;
+static struct px_budget *shared;
 static atomic_size_t in_use;
 
 static void *reserve_and_return(void *context)
@@ -96,14 +93,14 @@ static void *reserve_and_return(void *context)
     struct px_test_random random = {.state = seed};
     for (int i = 0; i < ROUNDS; i++) {
         struct guest guest = guest_of(1 + px_test_below(&random, LIMIT));
-        if (!px_budget_reserve(&shared, guest.waiter.size_bytes) &&
-            !px_budget_wait(&shared, &guest.waiter))
+        if (!px_budget_reserve(shared, guest.waiter.size_bytes) &&
+            !px_budget_wait(shared, &guest.waiter))
             sem_wait(&guest.wake);
         size_t before = atomic_fetch_add(&in_use, guest.waiter.size_bytes);
         if (before + guest.waiter.size_bytes > LIMIT)
             abort();
         atomic_fetch_sub(&in_use, guest.waiter.size_bytes);
-        px_budget_return(&shared, guest.waiter.size_bytes);
+        px_budget_return(shared, guest.waiter.size_bytes);
         sem_destroy(&guest.wake);
     }
     return NULL;
@@ -113,13 +110,13 @@ static void test_budget__forgets_nobody_under_load(void **state)
 {
     (void)state;
     pthread_t threads[THREADS];
-    px_budget_init(&shared, LIMIT);
+    shared = px_budget_new(LIMIT);
     for (uintptr_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, reserve_and_return, (void *)(i + 1)), 0);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    assert_int_equal(atomic_load(&shared.used_bytes), 0);
-    px_budget_release(&shared);
+    assert_int_equal(atomic_load(&shared->used_bytes), 0);
+    px_budget_unref(shared);
 }
 
 int main(void)

@@ -49,14 +49,14 @@ static void test_exchange__holds_what_was_not_asked_for(void **state)
     rig_set_up();
     rig_connect();
     rig_send_text("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0123456789");
-    assert_int_equal(atomic_load(&rig.budget.used_bytes), 10);
+    assert_int_equal(atomic_load(&rig.budget->used_bytes), 10);
     px_exchange_read(rig.last, memory, 0, PX_IMPATIENT);
     px_exchange_read(rig.last, memory, 7, PX_IMPATIENT);
     assert_memory_equal(memory, "0123456", 7);
-    assert_int_equal(atomic_load(&rig.budget.used_bytes), 3);
+    assert_int_equal(atomic_load(&rig.budget->used_bytes), 3);
     px_exchange_read(rig.last, memory, 7, PX_IMPATIENT);
     rig_expect_record("request POST / | read 0 | read 7 | read 3");
-    assert_int_equal(atomic_load(&rig.budget.used_bytes), 0);
+    assert_int_equal(atomic_load(&rig.budget->used_bytes), 0);
     rig_tear_down();
 }
 
@@ -69,7 +69,7 @@ static void test_exchange__leaves_unwanted_bytes_with_the_peer(void **state)
     rig_send_text("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n");
     while (send(rig.peer, body, sizeof body, MSG_NOSIGNAL) > 0)
         rig_turn();
-    assert_true(atomic_load(&rig.budget.used_bytes) <= PX_IO_WORKER_SCRATCH_BYTES);
+    assert_true(atomic_load(&rig.budget->used_bytes) <= PX_IO_WORKER_SCRATCH_BYTES);
     assert_false(rig.connection->protocol->wants_input(rig.connection));
     rig_expect_record("request POST /");
     rig_tear_down();
@@ -167,20 +167,20 @@ static void test_exchange__waits_for_the_budget(void **state)
     rig.on_request = receive_8;
     rig.on_body = rig_echo;
     rig_connect();
-    assert_true(px_budget_reserve(&rig.budget, 1 << 20));
+    assert_true(px_budget_reserve(rig.budget, 1 << 20));
     rig_send_text("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n01234567");
     rig_expect_record("request POST /");
-    px_budget_return(&rig.budget, 1 << 20);
+    px_budget_return(rig.budget, 1 << 20);
     rig_turn();
     rig_expect_record("request POST / | body complete 8 | close done");
 
     px_buffer_clear(&rig.record); /* in vain */
-    assert_true(px_budget_reserve(&rig.budget, 1 << 20));
+    assert_true(px_budget_reserve(rig.budget, 1 << 20));
     rig_send_text("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n01234567");
     rig_wait(6000);
     rig_expect_record("request POST / | body no room | close done");
     assert_true(rig_was_received("the server holds requests of 1048576 bytes already"));
-    px_budget_return(&rig.budget, 1 << 20);
+    px_budget_return(rig.budget, 1 << 20);
     rig_tear_down();
 }
 
@@ -191,13 +191,13 @@ static void test_exchange__may_die_while_it_waits_for_the_budget(void **state)
         rig_set_up();
         rig.on_request = receive_8;
         rig_connect();
-        assert_true(px_budget_reserve(&rig.budget, 1 << 20));
+        assert_true(px_budget_reserve(rig.budget, 1 << 20));
         rig_send_text("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n");
         if (granted_first)
-            px_budget_return(&rig.budget, 1 << 20); /* the grant is posted, and not taken yet */
+            px_budget_return(rig.budget, 1 << 20); /* the grant is posted, and not taken yet */
         px_connection__close(rig.connection, PX_CLOSE_PEER_GONE);
         if (!granted_first)
-            px_budget_return(&rig.budget, 1 << 20);
+            px_budget_return(rig.budget, 1 << 20);
         rig_turn();
         rig_expect_record("request POST / | close peer gone");
         rig_tear_down();

@@ -95,7 +95,7 @@ static void client_set_up(void)
 static void set_up(void)
 {
     rig_set_up();
-    rig.budget.limit_bytes = 64 << 20;
+    rig.budget->limit_bytes = 64 << 20;
     client_set_up();
 }
 
@@ -383,7 +383,7 @@ static void test_h2__gives_no_window_for_what_nobody_asked_for(void **state)
     client_run();
     /* All three together have used up the connection's first window, and no more. */
     assert_int_equal(rig.worker.stats.body_bytes, 65535);
-    assert_int_equal(atomic_load(&rig.budget.used_bytes), 65535);
+    assert_int_equal(atomic_load(&rig.budget->used_bytes), 65535);
     px_exchange_collect(rig.last, large_bytes);
     client_run();
     px_exchange_reset(rig.last);
@@ -399,7 +399,7 @@ static void test_h2__wants_only_what_the_budget_has(void **state)
     struct px_slice a = px_slice_of(data, large_bytes);
     struct px_slice b = px_slice_of(data, large_bytes);
     set_up();
-    rig.budget.limit_bytes = 1536 << 10; /* one at a time */
+    rig.budget->limit_bytes = 1536 << 10; /* one at a time */
     rig.on_request = receive_large;
     rig.on_body = rig_echo;
     rig_connect();
