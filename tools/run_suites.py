@@ -52,6 +52,7 @@ SUITES = [
     Suite("build", build("dev"), "one"),
     Suite("unit", [ctest("dev")], "ctest"),
     Suite("sdk", [pytest("sdk/python/tests")], "pytest"),
+    Suite("bench", [pytest("bench/tests")], "pytest"),
     Suite("interop", [pytest("tests/interop")], "pytest"),
     Suite("server", [pytest("tests/server")], "pytest"),
     Suite("crash", [pytest("tests/crash")], "pytest"),

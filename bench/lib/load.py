@@ -1,0 +1,139 @@
+"""Rows into a collection through the SDK, from this process or from a second one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.synchronize
+import queue
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import proximadb
+
+from lib.rows import DIM_COUNT, FILTERABLE, Batch, Rows, load_rows
+from lib.workspace import BenchError
+
+COLLECTION = "rows"
+BATCH_ROWS = 1_000
+LOADER_TIMEOUT_S = 300.0
+
+
+def create(client: proximadb.ProximaDBClient) -> None:
+    """Makes the collection that measurements use."""
+    client.create_collection(
+        COLLECTION, DIM_COUNT, metric="cosine", storage="exact", filterable=FILTERABLE
+    )
+
+
+def insert(client: proximadb.ProximaDBClient, batch: Batch) -> float:
+    """Inserts a batch as one call; the seconds until it was acknowledged."""
+    began = time.perf_counter()
+    client.insert(
+        COLLECTION,
+        batch.vectors,
+        ids=batch.ids,
+        metadata=batch.metadata,
+        documents=batch.documents,
+    )
+    return time.perf_counter() - began
+
+
+def insert_all(
+    client: proximadb.ProximaDBClient, rows: Rows, batch_rows: int = BATCH_ROWS
+) -> list[float]:
+    """Inserts all rows, a batch at a time; the seconds of each."""
+    return [insert(client, batch) for batch in rows.batches(batch_rows)]
+
+
+class BackgroundLoader:
+    """A second client in a process of its own that inserts batches without pause.
+
+    It goes through its rows again and again under new ids. As a context manager it is ready when
+    the block begins, loads between begin() and end(), and is gone behind it.
+    """
+
+    def __init__(self, address: str, datasets: Path, row_count: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._answers: Any = context.Queue()
+        self._begin = context.Event()
+        self._end = context.Event()
+        self._process = context.Process(
+            target=_load_until_told,
+            args=(address, datasets, row_count, self._answers, self._begin, self._end),
+            daemon=True,
+        )
+
+    def __enter__(self) -> BackgroundLoader:
+        self._process.start()
+        self._answer()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end.set()
+        self._begin.set()
+        self._process.join(LOADER_TIMEOUT_S)
+        if self._process.is_alive():
+            self._process.kill()
+
+    def begin(self) -> None:
+        """Lets it load."""
+        self._begin.set()
+
+    def end(self) -> tuple[int, float]:
+        """Lets it finish its batch; rows that it loaded, and seconds."""
+        self._end.set()
+        row_count, seconds = self._answer()
+        return row_count, seconds
+
+    def _answer(self) -> tuple[int, float]:
+        try:
+            answer = self._answers.get(timeout=LOADER_TIMEOUT_S)
+        except queue.Empty:
+            raise BenchError("the second client does not answer") from None
+        if isinstance(answer, str):
+            raise BenchError(f"the second client failed: {answer}")
+        return answer[0], answer[1]
+
+
+def _load_until_told(
+    address: str,
+    datasets: Path,
+    row_count: int,
+    answers: Any,
+    begin: multiprocessing.synchronize.Event,
+    end: multiprocessing.synchronize.Event,
+) -> None:
+    """The second process. Answers (0, 0) when it is ready, and at the end what it has loaded."""
+    try:
+        rows = load_rows(datasets, row_count)
+        with proximadb.ProximaDBClient(address, timeout=300) as client:
+            client.health()
+            answers.put((0, 0.0))
+            begin.wait()
+            began = time.perf_counter()
+            loaded = _load(client, rows, end)
+            answers.put((loaded, time.perf_counter() - began))
+    except (BenchError, proximadb.ProximaDBError) as error:
+        answers.put(str(error))
+
+
+def _load(
+    client: proximadb.ProximaDBClient, rows: Rows, end: multiprocessing.synchronize.Event
+) -> int:
+    loaded = turn = 0
+    while not end.is_set():
+        for batch in rows.batches(BATCH_ROWS):
+            if end.is_set():
+                break
+            insert(client, replace(batch, ids=[f"bulk-{turn}-{id_}" for id_ in batch.ids]))
+            loaded += len(batch.ids)
+        turn += 1
+    return loaded

@@ -1,0 +1,136 @@
+"""The rows that are inserted: real texts as documents, their embeddings, three keys of metadata.
+
+All is made ready before a measurement begins, as Python objects that a client would have at hand:
+`vectors` float32 [rows, 384] in memory, `ids`, `documents` and `metadata` as lists.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lib.workspace import BenchError
+
+Vectors = npt.NDArray[np.float32]
+
+DIM_COUNT = 384
+SEED = 7
+RANDOM_QUERIES = 1_000
+FILTERABLE = {"source": "string", "category": "string", "words": "long"}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one call."""
+
+    ids: list[str]
+    vectors: Vectors
+    metadata: list[dict[str, str | int]]
+    documents: list[str]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All rows of a measurement, and vectors to search for."""
+
+    vectors: Vectors
+    ids: list[str]
+    metadata: list[dict[str, str | int]]
+    documents: list[str]
+    queries: Vectors
+    origin: str  # for the report: what the vectors are
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def part(self, first: int, end: int) -> Batch:
+        """Rows first to end - 1."""
+        return Batch(
+            self.ids[first:end],
+            self.vectors[first:end],
+            self.metadata[first:end],
+            self.documents[first:end],
+        )
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """All rows in batches of `size`, in order."""
+        for first in range(0, len(self), size):
+            yield self.part(first, min(first + size, len(self)))
+
+    def head(self, count: int) -> Rows:
+        """The first rows, with all queries."""
+        batch = self.part(0, count)
+        return replace(self, **{each.name: getattr(batch, each.name) for each in fields(batch)})
+
+    def with_queries(self, count: int) -> Rows:
+        """All rows, with the first queries."""
+        return replace(self, queries=self.queries[:count])
+
+
+def row_id(row: int, prefix: str = "row") -> str:
+    """The id of a row: of one length, in the order of the rows."""
+    return f"{prefix}-{row:08d}"
+
+
+def load_rows(folder: Path, count: int) -> Rows:
+    """`count` rows of the data sets in `folder`: of text1m, or with random vectors without it."""
+    texts = _texts(folder)
+    found = _text_set(folder, count)
+    if found is not None:
+        vectors = np.array(np.load(found.with_suffix(".base.npy"), mmap_mode="r")[:count])
+        text_rows = np.load(found.with_suffix(".base.rows.npy"))[:count]
+        queries = np.load(found.with_suffix(".query.npy"))
+        origin = f"{found.name}: static embeddings of the documents"
+    else:
+        vectors, queries = _random_units(count), _random_units(RANDOM_QUERIES, SEED + 1)
+        text_rows = np.arange(count)
+        origin = "random unit vectors, because there is no text1m of that size"
+    if len(texts) <= text_rows.max():
+        raise BenchError(
+            f"{folder}/texts.parquet has {len(texts)} rows, too few. "
+            f"Run: bench/data/make texts --rows {text_rows.max() + 1}"
+        )
+    chosen = texts.take(pa.array(text_rows))
+    documents = chosen["text"].to_pylist()
+    ids = [row_id(row) for row in range(count)]
+    return Rows(vectors, ids, _metadata(chosen, documents), documents, queries, origin)
+
+
+def _texts(folder: Path) -> pa.Table:
+    path = folder / "texts.parquet"
+    if not path.exists():
+        raise BenchError(f"{path} is missing. Run: bench/data/make texts")
+    return pq.read_table(path)
+
+
+def _text_set(folder: Path, count: int) -> Path | None:
+    """The smallest text1m in the folder that has enough rows, as a path without its ending."""
+    sizes: dict[int, Path] = {}
+    for path in folder.glob("text1m*.base.npy"):
+        name = path.name.removesuffix(".base.npy")
+        number = re.fullmatch(r"text1m(?:-(\d+))?", name)
+        if number is not None:
+            sizes[int(number[1] or 1_000_000)] = folder / name
+    enough = [size for size in sizes if size >= count]
+    return sizes[min(enough)] if enough else None
+
+
+def _random_units(count: int, seed: int = SEED) -> Vectors:
+    vectors = np.random.default_rng(seed).standard_normal((count, DIM_COUNT), np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
+
+
+def _metadata(texts: pa.Table, documents: list[str]) -> list[dict[str, str | int]]:
+    sources, categories = texts["source"].to_pylist(), texts["category"].to_pylist()
+    return [
+        {"source": source, "category": category, "words": document.count(" ") + 1}
+        for source, category, document in zip(sources, categories, documents, strict=True)
+    ]

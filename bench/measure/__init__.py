@@ -1,0 +1,1 @@
+"""The measurements, one program each; bench/NAME starts them."""
