@@ -501,16 +501,34 @@ enum proximadb_inspect_kind {
     PROXIMADB_INSPECT_SQL = 4         /* likewise: a SELECT of the live rows, for DuckDB */
 };
 
-/* Describes a file or a collection as JSON lines (one object a line; for SQL: the statement).
- * Read-only; beside a running server too. PROXIMADB_INVALID, PROXIMADB_CORRUPT, PROXIMADB_IO,
- * PROXIMADB_COLLECTION_NOT_FOUND */
+/*
+ * Describes a file or a collection as JSON lines (one object a line, each with its "kind"; for SQL:
+ * the statement). Read-only; beside a running server too: a collection is described as of its last
+ * flush, plus what its log holds.
+ *
+ * PROXIMADB_CORRUPT      damage; what could be read was given to the sink all the same.
+ * PROXIMADB_CANCELLED    the sink stopped it.
+ * PROXIMADB_UNAVAILABLE  a running server changes the collection faster than it can be read.
+ * PROXIMADB_INVALID, PROXIMADB_UNIMPLEMENTED (a newer format), PROXIMADB_IO, PROXIMADB_NO_MEMORY,
+ * PROXIMADB_COLLECTION_NOT_FOUND
+ */
 PROXIMADB_API PROXIMADB_MUST_CHECK int proximadb_inspect(int kind, const char *path,
                                                          const char *collection,
                                                          proximadb_sink *sink, void *context,
                                                          struct proximadb_error *reterr);
 
-/* Verifies every checksum of every file below `data_dir`, which no server may hold. Findings go to
- * the sink as JSON lines. PROXIMADB_OK: sound. PROXIMADB_CORRUPT: the sink has what is damaged. */
+/*
+ * Verifies every checksum of every file below `data_dir`, which no server may hold, and changes
+ * nothing. Each finding goes to the sink as a JSON line with severity ("note", "warning" or
+ * "damage"), file and what; the last line is a summary with the counts of each. What a crash leaves
+ * is a note.
+ *
+ * PROXIMADB_OK           there is no damage.
+ * PROXIMADB_CORRUPT      there is; the sink has where.
+ * PROXIMADB_UNAVAILABLE  a process holds the folder; the message names it.
+ * PROXIMADB_CANCELLED    the sink stopped it.
+ * PROXIMADB_INVALID (no data folder), PROXIMADB_IO, PROXIMADB_NO_MEMORY
+ */
 PROXIMADB_API PROXIMADB_MUST_CHECK int proximadb_check(const char *data_dir, proximadb_sink *sink,
                                                        void *context,
                                                        struct proximadb_error *reterr);

@@ -1,8 +1,8 @@
 /*
  * finding: what a check has to say about a file.
  *
- * A check goes on after it has found something, so what it finds is no error that is returned but a line
- * that is reported, to whoever prints or counts them.
+ * A check goes on after it has found something, so what it finds is no error that is returned but a
+ * line that is reported, to whoever prints or counts them.
  *
  * Threads: the function that is given says for itself.
  */
@@ -23,8 +23,8 @@ struct px_findings {
     void *context;
 };
 
-/* Reports one finding about the file or folder at `path`; a sentence, cut at 1,000 bytes. findings may
- * be NULL. */
+/* Reports one finding about the file or folder at `path`; a sentence, cut at 1,000 bytes. findings
+ * may be NULL. */
 void px_finding_report(const struct px_findings *findings, enum px_severity severity,
                        const char *path, const char *format, ...) PX_PRINTF(4, 5);
 

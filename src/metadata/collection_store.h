@@ -34,8 +34,8 @@ PX_MUST_CHECK int px_collection_store_load(struct px_data_folder *folder,
                                            px_collection_visit *visit, void *context,
                                            struct proximadb_error *reterr);
 
-/* Reads the collection of metadata/collections/file_name, "NAME.json". PROXIMADB_IO (os_errno ENOENT
- * where there is none), PROXIMADB_NO_MEMORY; and as px_collection_from_json(). */
+/* Reads the collection of metadata/collections/file_name, "NAME.json". PROXIMADB_IO (os_errno
+ * ENOENT where there is none), PROXIMADB_NO_MEMORY; and as px_collection_from_json(). */
 PX_MUST_CHECK int px_collection_store_read(struct px_data_folder *folder, const char *file_name,
                                            struct px_collection *ret_collection,
                                            struct proximadb_error *reterr);

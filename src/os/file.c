@@ -88,6 +88,33 @@ int px_file_read(struct px_fs *fs, const char *path, size_t limit_bytes, struct 
     return rc;
 }
 
+int px_file_map(struct px_fs *fs, const char *path, struct px_slice *ret_content,
+                struct proximadb_error *reterr)
+{
+    struct px_fs_info info;
+    const void *data = NULL;
+    int rc = PROXIMADB_OK;
+    if (fs->info(fs, path, &info) < 0)
+        return px_fail_file(reterr, "cannot read '%s'", path);
+    if (info.kind != PX_FS_FILE)
+        return px_fail(reterr, PROXIMADB_CORRUPT, "'%s' is not a file", path);
+    int fd = fs->open(fs, path, PX_FS_READ);
+    if (fd < 0)
+        return px_fail_file(reterr, "cannot open '%s'", path);
+    if (info.size_bytes > 0 && fs->map(fs, fd, (size_t)info.size_bytes, &data) < 0)
+        rc = px_fail_file(reterr, "cannot map '%s'", path);
+    (void)fs->close(fs, fd);
+    if (rc == PROXIMADB_OK)
+        *ret_content = px_slice_of(data, (size_t)info.size_bytes);
+    return rc;
+}
+
+void px_file_unmap(struct px_fs *fs, struct px_slice content)
+{
+    if (content.size_bytes > 0)
+        (void)fs->unmap(fs, content.data, content.size_bytes);
+}
+
 bool px_file_exists(struct px_fs *fs, const char *path)
 {
     struct px_fs_info info;

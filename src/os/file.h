@@ -20,6 +20,15 @@ int px_fail_file(struct proximadb_error *reterr, const char *format, ...) PX_PRI
 PX_MUST_CHECK int px_file_read(struct px_fs *fs, const char *path, size_t limit_bytes,
                                struct px_buffer *buffer, struct proximadb_error *reterr);
 
+/* Maps a whole file that changes no more. *ret_content: release with px_file_unmap(); that of an
+ * empty file is empty. PROXIMADB_IO (os_errno ENOENT where there is none); PROXIMADB_CORRUPT: it is
+ * no file. */
+PX_MUST_CHECK int px_file_map(struct px_fs *fs, const char *path, struct px_slice *ret_content,
+                              struct proximadb_error *reterr);
+
+/* Accepts an empty one. */
+void px_file_unmap(struct px_fs *fs, struct px_slice content);
+
 /* Whether there is anything at `path`. False is certain; true, too, when the system does not say,
  * so that a failing device makes no file look missing. */
 bool px_file_exists(struct px_fs *fs, const char *path);

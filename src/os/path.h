@@ -20,8 +20,8 @@ struct px_path {
 PX_MUST_CHECK int px_path_format(struct px_path *ret_path, struct proximadb_error *reterr,
                                  const char *format, ...) PX_PRINTF(3, 4);
 
-/* The absolute path of what is at `path`, without symbolic links. PROXIMADB_IO: there is nothing, or
- * the system does not say. */
+/* The absolute path of what is at `path`, without symbolic links. PROXIMADB_IO: there is nothing,
+ * or the system does not say. */
 PX_MUST_CHECK int px_path_resolve(const char *path, struct px_path *ret_path,
                                   struct proximadb_error *reterr);
 

@@ -1,6 +1,5 @@
 #include "viper/sql.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -41,10 +40,26 @@ static struct px_sql_field *find(struct px_sql_fields *fields, struct px_slice n
     return NULL;
 }
 
+/* Names of columns come from files: nothing else may get into a statement. */
+static bool is_name(struct px_slice name)
+{
+    for (size_t i = 0; i < name.size_bytes; i++) {
+        uint8_t byte = name.data[i];
+        if (!(byte >= '0' && byte <= '9') && !(byte >= 'a' && byte <= 'z') &&
+            !(byte >= 'A' && byte <= 'Z') && byte != '_')
+            return false;
+    }
+    return name.size_bytes > 0 && name.size_bytes < PX_FIELD_NAME_BYTES;
+}
+
 int px_sql_fields_add(struct px_sql_fields *fields, struct px_slice name,
                       enum proximadb_field_type type, bool is_in_parts,
                       struct proximadb_error *reterr)
 {
+    if (!is_name(name))
+        return px_fail(
+            reterr, PROXIMADB_CORRUPT, "a part has a column that is none of ours: m_%.*s",
+            (int)(name.size_bytes < 100 ? name.size_bytes : 100), (const char *)name.data);
     struct px_sql_field *field = find(fields, name);
     if (field != NULL) {
         field->is_in_parts |= is_in_parts;
@@ -60,7 +75,6 @@ int px_sql_fields_add(struct px_sql_fields *fields, struct px_slice name,
     }
     field = &fields->items[fields->count++];
     *field = (struct px_sql_field){.type = type, .is_in_parts = is_in_parts};
-    assert(name.size_bytes < sizeof field->name);
     memcpy(field->name, name.data, name.size_bytes);
     return PROXIMADB_OK;
 }
@@ -72,7 +86,8 @@ static void put(struct px_buffer *sql, const char *text)
     px_buffer_append(sql, text, strlen(text));
 }
 
-/* The inside of a string literal. As a pattern, what would match other names is made to match itself. */
+/* The inside of a string literal. As a pattern, what would match other names is made to match
+ * itself. */
 static void put_escaped(struct px_buffer *sql, const char *text, bool is_pattern)
 {
     for (; *text != '\0'; text++) {

@@ -1,6 +1,6 @@
 /*
- * sql: one SELECT for DuckDB that gives the live rows of a store: what `proximadb inspect collection
- * NAME --sql` prints.
+ * sql: one SELECT for DuckDB that gives the live rows of a store: what `proximadb inspect
+ * collection NAME --sql` prints.
  *
  * A row of a part is live unless a delete file names it (viper/delete_file.h) or it has expired:
  *
@@ -43,13 +43,13 @@ struct px_sql_fields {
 void px_sql_fields_release(struct px_sql_fields *fields);
 
 /* Adds a field of the collection or, with is_in_parts, of a part; one that is there is kept, and is
- * in the parts if either is. PROXIMADB_NO_MEMORY */
+ * in the parts if either is. PROXIMADB_CORRUPT: a name that no field has; PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_sql_fields_add(struct px_sql_fields *fields, struct px_slice name,
                                     enum proximadb_field_type type, bool is_in_parts,
                                     struct proximadb_error *reterr);
 
-/* Appends the statement, with a semicolon and a newline. store_folder is absolute. Failures mark the
- * buffer. */
+/* Appends the statement, with a semicolon and a newline. store_folder is absolute. Failures mark
+ * the buffer. */
 void px_sql_live_rows(const char *store_folder, const struct px_manifest *manifest,
                       const struct px_sql_fields *fields, struct px_buffer *sql);
 

@@ -5,8 +5,8 @@
  * server that writes, nor where somebody only wants to know. Here the same rules (wal/wal.h) are
  * applied to the same files, and what they say is reported:
  *
- *      note     an unfinished write at the end of the newest file; files without entries, or that an
- *               interrupted creation left
+ *      note     an unfinished write at the end of the newest file; files without entries, or that
+ *               an interrupted creation left
  *      warning  files that are not this collection's; the mark of a sync that failed
  *      damage   a header or block that is not as it was written; entries that are missing
  *

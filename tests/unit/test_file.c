@@ -281,6 +281,30 @@ static void test_file__folder_removal_reports_every_failing_call(void **state)
     assert_false(px_file_exists(posix, ROOT "/b"));
 }
 
+static void test_file__is_mapped_whole(void **state)
+{
+    (void)state;
+    enum { CALLS = 3 }; /* info, open, map */
+    struct proximadb_error error = {0};
+    struct px_slice content;
+    write_file(ROOT "/a", "content");
+    write_file(ROOT "/empty", "");
+    assert_int_equal(px_file_map(posix, ROOT "/a", &content, NULL), PROXIMADB_OK);
+    assert_true(px_slice_equal(content, px_slice_of_string("content")));
+    px_file_unmap(posix, content);
+    assert_int_equal(px_file_map(posix, ROOT "/empty", &content, NULL), PROXIMADB_OK);
+    assert_int_equal(content.size_bytes, 0);
+    px_file_unmap(posix, content);
+    assert_int_equal(px_file_map(posix, ROOT, &content, NULL), PROXIMADB_CORRUPT);
+    assert_int_equal(px_file_map(posix, ROOT "/none", &content, &error), PROXIMADB_IO);
+    assert_int_equal(error.os_errno, ENOENT);
+    for (uint64_t n = 1; n <= CALLS; n++) {
+        px_fault_fs_set(&faults, &(struct px_fault_rule){.kinds = PX_FAULT_EVERY, .fail_at = n});
+        assert_int_equal(px_file_map(&faults.base, ROOT "/a", &content, &error), PROXIMADB_IO);
+        assert_int_equal(content.size_bytes, 0);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -289,6 +313,7 @@ int main(void)
         TEST(test_file__is_refused_if_too_large_or_missing_or_no_file),
         TEST(test_file__is_read_to_its_end_when_replaced_meanwhile),
         TEST(test_file__leaves_the_buffer_alone_at_every_failing_call),
+        TEST(test_file__is_mapped_whole),
         TEST(test_file__is_missing_only_for_certain),
         TEST(test_file__folder_is_made_or_found_and_synced),
         TEST(test_file__folder_reports_a_failed_sync_and_a_full_disk),

@@ -123,6 +123,29 @@ static void test_sql__needs_no_join_without_deletes(void **state)
     px_manifest_release(&manifest);
 }
 
+static void test_sql__refuses_names_that_are_none(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"", "a\"b", "a b", "\xc3\xa9", "a;"};
+    struct px_sql_fields fields = {0};
+    struct proximadb_error error;
+    char longest[PX_FIELD_NAME_BYTES + 1] = "";
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_int_equal(px_sql_fields_add(&fields, px_slice_of_string(names[i]),
+                                           PROXIMADB_FIELD_LONG, true, &error),
+                         PROXIMADB_CORRUPT);
+    memset(longest, 'x', PX_FIELD_NAME_BYTES);
+    assert_int_equal(
+        px_sql_fields_add(&fields, px_slice_of_string(longest), PROXIMADB_FIELD_LONG, true, &error),
+        PROXIMADB_CORRUPT);
+    longest[PX_FIELD_NAME_BYTES - 1] = '\0';
+    assert_int_equal(
+        px_sql_fields_add(&fields, px_slice_of_string(longest), PROXIMADB_FIELD_LONG, true, &error),
+        PROXIMADB_OK);
+    assert_int_equal(fields.count, 1);
+    px_sql_fields_release(&fields);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +153,7 @@ int main(void)
         cmocka_unit_test(test_sql__has_the_columns_without_parts),
         cmocka_unit_test(test_sql__escapes_names_of_folders),
         cmocka_unit_test(test_sql__needs_no_join_without_deletes),
+        cmocka_unit_test(test_sql__refuses_names_that_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
