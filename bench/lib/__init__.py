@@ -1,7 +1,7 @@
 """What the measurements of bench/ share.
 
 In reading order: `options`, `workspace` (paths, folders), `rows` (what is inserted), `server` (the
-process that is measured), `procfs` (its memory and writes), `stats` (percentiles, medians),
-`checks` (right answers), `calibration` (what the machine can do), `report` (table and JSON),
-`loader` (a second client), `postgres` and `copy_format` (the peer).
+process that is measured), `load` (rows into it, from here or from a second process), `procfs` (its
+memory and writes), `stats` (percentiles, medians), `checks` (right answers), `calibration` (what the
+machine can do), `report` (table and JSON), `postgres` and `copy_format` (the peer).
 """
