@@ -35,6 +35,13 @@ PX_MUST_CHECK int px_json_parse_exact(struct px_slice text, void *memory, size_t
 PX_MUST_CHECK int px_json_parse_limited(struct px_slice text, size_t memory_limit_bytes,
                                         yyjson_doc **ret_doc, struct proximadb_error *reterr);
 
+/* For code that looks for the end of a value without parsing it; the text need not be valid. The
+ * place of the first of " [ ] { } from `from` on, or the text's size. */
+size_t px_json_find_structural(struct px_slice text, size_t from);
+
+/* The place behind the string that begins with the quote at `from`, or the text's size. */
+size_t px_json_skip_string(struct px_slice text, size_t from);
+
 /* Appends a document as text; pretty: indented by two blanks, with a newline at the end. Marks the
  * buffer where memory or its ceiling does not suffice. */
 void px_json_write(const yyjson_mut_doc *doc, bool pretty, struct px_buffer *buffer);

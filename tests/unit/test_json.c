@@ -139,6 +139,38 @@ static void test_json__keeps_numbers_that_do_not_fit(void **state)
         PROXIMADB_INVALID);
 }
 
+/* Compared with a search byte by byte, of random texts that are full of what looks alike. */
+static void test_json__finds_structure(void **state)
+{
+    static const char alphabet[] = "\"[]{}Yy\x7f\xfb\xdd\\ 019,:.eaz\x02";
+    (void)state;
+    struct px_test_random random = px_test_random_new("structure");
+    for (int round = 0; round < 20000; round++) {
+        uint8_t text[70];
+        size_t size = px_test_below(&random, sizeof text + 1);
+        size_t plain = px_test_below(&random, 6) + 6; /* often none of the five for long */
+        for (size_t i = 0; i < size; i++)
+            text[i] = (uint8_t)alphabet[px_test_below(&random, 20) == 0
+                                            ? px_test_below(&random, sizeof alphabet - 1)
+                                            : plain];
+        for (size_t from = 0; from <= size; from++) {
+            size_t expected = from;
+            while (expected < size && strchr("\"[]{}", text[expected]) == NULL)
+                expected++;
+            assert_int_equal(px_json_find_structural(px_slice_of(text, size), from), expected);
+        }
+    }
+}
+
+static void test_json__skips_strings(void **state)
+{
+    (void)state;
+    struct px_slice text = px_slice_of_string("x\"a\\\"b\\\\\"]\"\\");
+    assert_int_equal(px_json_skip_string(text, 1), 9);
+    assert_int_equal(px_json_skip_string(text, 10), text.size_bytes); /* never closed */
+    assert_int_equal(px_json_skip_string(px_slice_of_string("\""), 0), 1);
+}
+
 static void test_json__keeps_to_a_memory_limit(void **state)
 {
     (void)state;
@@ -220,6 +252,8 @@ int main(void)
         cmocka_unit_test(test_json__escapes_strings),
         cmocka_unit_test(test_json__doubles_read_back_the_same),
         cmocka_unit_test(test_json__writes_documents),
+        cmocka_unit_test(test_json__finds_structure),
+        cmocka_unit_test(test_json__skips_strings),
         cmocka_unit_test(test_json__keeps_to_a_memory_limit),
         cmocka_unit_test(test_json__floats_are_short),
         cmocka_unit_test(test_json__floats_read_back_the_same),
