@@ -60,6 +60,10 @@ add_custom_command(OUTPUT ${generated}/descriptors.bin
 px_embed(px_proto_descriptors ${generated}/descriptors.bin ${generated}/px_proto_descriptors.c)
 set(PX_GENERATED_rpc ${generated}/px_proto_descriptors.c)
 
+# The description of the REST interface, which the server gives out.
+px_embed(px_rest_openapi ${CMAKE_SOURCE_DIR}/docs/openapi.json ${generated}/px_rest_openapi.c)
+set(PX_GENERATED_rest ${generated}/px_rest_openapi.c)
+
 # px_closure(VARIABLE LAYERS...): the folders and all below them.
 function(px_closure variable)
     set(result "")

@@ -18,6 +18,9 @@ enum {
     LINGER_MS = 1000, /* for the peer to read our last words */
     DRAIN_MS = 5000,  /* for an idle peer to confirm that it saw GOAWAY */
     TLS_HANDSHAKE = 0x16,
+    KEEPALIVE_IDLE_S = 60, /* then a probe each ... */
+    KEEPALIVE_PROBE_S = 10,
+    KEEPALIVE_PROBES = 6, /* ... so often before a silent peer is given up */
 };
 
 static void on_ready(struct px_source *source, uint32_t events);
@@ -52,11 +55,20 @@ static void unlink_connection(struct px_connection *c)
         c->next->link = c->link;
 }
 
+static void set_option(int fd, int level, int option, int value)
+{
+    (void)setsockopt(fd, level, option, &value, sizeof value); /* other than TCP has none of them */
+}
+
+/* Keepalive probes notice a peer whose machine has gone: a stream may wait for its next message for
+ * hours, and no timer of ours ends it. */
 static bool set_up_socket(struct px_connection *c)
 {
-    int on = 1;
-    (void)setsockopt(c->source.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(c->source.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    set_option(c->source.fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(c->source.fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(c->source.fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    set_option(c->source.fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_PROBE_S);
+    set_option(c->source.fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
     c->events = EPOLLIN;
     struct proximadb_error error;
     if (px_loop_watch(&c->worker->loop, &c->source, c->events, &error) == PROXIMADB_OK)

@@ -236,6 +236,9 @@ static int start_acceptor(struct px_http_server *server, struct proximadb_error 
 int px_http_server_start(const struct px_http_server_options *options,
                          struct px_http_server **ret_server, struct proximadb_error *reterr)
 {
+    int rc = px_http_limits_check(&options->config.limits, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
     struct px_http_server *server = calloc(1, sizeof *server);
     if (server == NULL)
         return px_fail_no_memory(reterr);
@@ -248,8 +251,8 @@ int px_http_server_start(const struct px_http_server_options *options,
     pthread_condattr_destroy(&monotonic);
 
     server->budget = px_budget_new(options->config.limits.budget_bytes);
-    int rc = server->budget != NULL ? open_listeners(server, options, reterr)
-                                    : px_fail_no_memory(reterr);
+    rc = server->budget != NULL ? open_listeners(server, options, reterr)
+                                : px_fail_no_memory(reterr);
     if (rc == PROXIMADB_OK)
         rc = start_workers(server, choose_worker_count(options->worker_count), reterr);
     if (rc == PROXIMADB_OK)

@@ -20,6 +20,32 @@ const struct px_http_limits px_http_limits_default = {
     .budget_wait_ms = 5 * 1000,
 };
 
+int px_http_limits_check(const struct px_http_limits *limits, struct proximadb_error *reterr)
+{
+    const int64_t day_ms = 24 * 3600 * 1000;
+    const struct {
+        const char *name;
+        uint64_t value, least, most;
+    } ranges[] = {
+        {"budget_bytes", limits->budget_bytes, 1 << 20, UINT64_C(1) << 40},
+        {"header_bytes", limits->header_bytes, 1 << 10, 1 << 20},
+        {"connection_count", limits->connection_count, 1, 1 << 20},
+        {"stream_count", limits->stream_count, 1, 1 << 16},
+        {"window_bytes", limits->window_bytes, 65535, 1 << 30}, /* less cannot be taken back */
+        {"header_timeout_ms", (uint64_t)limits->header_timeout_ms, 1, (uint64_t)day_ms},
+        {"idle_timeout_ms", (uint64_t)limits->idle_timeout_ms, 1, (uint64_t)day_ms},
+        {"body_timeout_ms", (uint64_t)limits->body_timeout_ms, 1, (uint64_t)day_ms},
+        {"send_timeout_ms", (uint64_t)limits->send_timeout_ms, 1, (uint64_t)day_ms},
+        {"budget_wait_ms", (uint64_t)limits->budget_wait_ms, 0, (uint64_t)day_ms},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+        if (ranges[i].value < ranges[i].least || ranges[i].value > ranges[i].most)
+            return px_fail(reterr, PROXIMADB_INVALID, "the limit %s is %llu, not %llu to %llu",
+                           ranges[i].name, (unsigned long long)ranges[i].value,
+                           (unsigned long long)ranges[i].least, (unsigned long long)ranges[i].most);
+    return PROXIMADB_OK;
+}
+
 static uint64_t value_of(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);

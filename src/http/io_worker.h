@@ -35,6 +35,11 @@ struct px_http_limits {
 /* The defaults of docs/HTTP2.md. */
 extern const struct px_http_limits px_http_limits_default;
 
+/* PROXIMADB_INVALID: a limit that the server cannot keep or that would keep everybody out; the
+ * message names it and the range. */
+PX_MUST_CHECK int px_http_limits_check(const struct px_http_limits *limits,
+                                       struct proximadb_error *reterr);
+
 /* What all workers of a server share, read-only while it runs. Everything is kept. */
 struct px_http_config {
     struct px_http_limits limits;

@@ -95,6 +95,8 @@ static void on_engine_metrics(struct px_exchange *x, struct px_engine_call *call
         put_http(probes, http, &text);
     if (probes->rpc != NULL)
         px_rpc_write_metrics(probes->rpc, &text);
+    if (probes->rest != NULL)
+        px_rest_write_metrics(probes->rest, &text);
     struct proximadb_error error;
     if (px_buffer_take(&text, &body, &error) != PROXIMADB_OK) {
         respond(x, 503, error.message);

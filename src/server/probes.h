@@ -8,6 +8,7 @@
 #define PX_SERVER_PROBES_H
 
 #include "http/http_server.h"
+#include "rest/rest.h"
 #include "rpc/rpc.h"
 
 #include <proximadb.h>
@@ -16,8 +17,9 @@
 enum { PX_PROBES_ROUTES = 3 };
 
 struct px_probes {
-    proximadb *db;      /* kept */
-    struct px_rpc *rpc; /* kept; NULL: without its counters */
+    proximadb *db;        /* kept */
+    struct px_rpc *rpc;   /* kept; NULL: without its counters */
+    struct px_rest *rest; /* likewise */
     struct px_http_limits limits;
     _Atomic(struct px_http_server *) http; /* whose counters are shown; NULL until it runs */
 };

@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "base/clock.h"
+#include "rest/rest.h"
 #include "rpc/rpc.h"
 #include "server/probes.h"
 
@@ -8,11 +9,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { OWN_ROUTES = PX_RPC_ROUTES + PX_PROBES_ROUTES, STOP_POLL_MS = 20 };
+enum { OWN_ROUTES = PX_RPC_ROUTES + PX_PROBES_ROUTES + PX_REST_ROUTES, STOP_POLL_MS = 20 };
 
 struct px_server {
     struct px_http_server *http;
     struct px_rpc *rpc;
+    struct px_rest *rest;
     struct px_probes probes;
     struct px_route *routes; /* owned */
     size_t route_count;
@@ -38,7 +40,7 @@ static int check(const struct px_server_options *options, const struct px_http_l
     return PROXIMADB_OK;
 }
 
-/* gRPC, the caller's, then the probes. */
+/* gRPC, the caller's, the probes, then REST. */
 static int make_routes(struct px_server *server, const struct px_server_options *options,
                        struct proximadb_error *reterr)
 {
@@ -52,6 +54,7 @@ static int make_routes(struct px_server *server, const struct px_server_options 
     for (size_t i = 0; i < options->route_count; i++)
         *next++ = options->routes[i];
     px_probes_routes(&server->probes, next);
+    px_rest_routes(server->rest, next + PX_PROBES_ROUTES);
     return PROXIMADB_OK;
 }
 
@@ -72,11 +75,14 @@ static int start(struct px_server *server, proximadb *db, const struct px_server
     if (rc == PROXIMADB_OK)
         rc = px_rpc_new(db, options->message_limit_bytes, &server->rpc, reterr);
     if (rc == PROXIMADB_OK)
+        rc = px_rest_new(db, options->message_limit_bytes, &server->rest, reterr);
+    if (rc == PROXIMADB_OK)
         rc = make_routes(server, options, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     server->log = options->log;
-    server->probes = (struct px_probes){.db = db, .rpc = server->rpc, .limits = *limits};
+    server->probes =
+        (struct px_probes){.db = db, .rpc = server->rpc, .rest = server->rest, .limits = *limits};
     const struct px_http_server_options http = {
         .config =
             {
@@ -126,6 +132,7 @@ void px_server_stop(struct px_server *server, int64_t grace_ms)
         return;
     px_http_server_stop(server->http, grace_ms);
     px_rpc_free(server->rpc);
+    px_rest_free(server->rest);
     free(server->routes);
     free(server);
 }

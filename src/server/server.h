@@ -10,6 +10,7 @@
  *
  *      PATH                      WHAT
  *      /proximadb.v1.ProximaDB/  gRPC, with health checking and reflection beside it
+ *      /v1/                      REST, described by /openapi.json
  *      /healthz                  200 as long as the process answers
  *      /readyz                   200 while requests are welcome, 503 once the server is to stop
  *      /metrics                  counters of engine and server in Prometheus' text format
@@ -37,7 +38,7 @@ struct px_server_options {
     size_t address_count;
     unsigned io_thread_count;            /* default: the number of cores, at most 16 */
     const struct px_http_limits *limits; /* NULL: px_http_limits_default */
-    size_t message_limit_bytes;          /* of one gRPC message; default 64 MiB */
+    size_t message_limit_bytes;          /* of a gRPC message or a REST body; default 64 MiB */
     struct px_log log;                   /* one line per error; default: silent */
     bool access_log;                     /* and one per request */
     struct px_server_keys api_keys;

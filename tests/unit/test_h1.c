@@ -145,6 +145,47 @@ static void test_h1__lets_the_client_continue_when_the_body_is_wanted(void **sta
     rig_tear_down();
 }
 
+static char memory[10];
+
+static void answer_then_read(struct px_exchange *x)
+{
+    px_exchange_start(x, 200, NULL, 0, false);
+    px_exchange_read(x, memory, 2, PX_IMPATIENT);
+}
+
+static void finish_answer(struct px_exchange *x, size_t size_bytes)
+{
+    (void)size_bytes;
+    px_exchange_finish(x, NULL, 0);
+}
+
+/* Behind the status line of the answer "100 Continue" would be a part of its body. */
+static void test_h1__says_nothing_of_continuing_once_the_answer_has_begun(void **state)
+{
+    (void)state;
+    rig_set_up();
+    rig.on_request = answer_then_read;
+    rig.on_read = finish_answer;
+    rig_connect();
+    rig_send_text("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+                  "Content-Length: 2\r\n\r\n");
+    assert_true(rig_was_received("200 OK"));
+    rig_send_text("hi");
+    assert_false(rig_was_received("100 Continue"));
+    rig_expect_record("request POST / | read 2 | close done");
+    rig_tear_down();
+}
+
+static void test_h1__leaves_offers_of_an_upgrade_alone(void **state)
+{
+    (void)state;
+    set_up_ok();
+    rig_send_text("GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+                  "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    rig_expect_record("request GET / | close done | request GET / | close done");
+    rig_tear_down();
+}
+
 static void test_h1__ends_the_connection_when_a_body_was_left_unread(void **state)
 {
     (void)state;
@@ -373,6 +414,8 @@ int main(void)
         cmocka_unit_test(test_h1__answers_pipelined_requests_in_order),
         cmocka_unit_test(test_h1__stops_reading_behind_an_unanswered_request),
         cmocka_unit_test(test_h1__lets_the_client_continue_when_the_body_is_wanted),
+        cmocka_unit_test(test_h1__says_nothing_of_continuing_once_the_answer_has_begun),
+        cmocka_unit_test(test_h1__leaves_offers_of_an_upgrade_alone),
         cmocka_unit_test(test_h1__ends_the_connection_when_a_body_was_left_unread),
         cmocka_unit_test(test_h1__keeps_or_ends_connections_as_the_client_wants),
         cmocka_unit_test(test_h1__sends_chunks_where_the_length_is_not_known),

@@ -506,6 +506,62 @@ static void expect_goaway_by_hand(uint8_t code)
     assert_true(rig.connection->is_ending);
 }
 
+static uint8_t next_prefix[5];
+
+static void read_next(struct px_exchange *x, enum px_body_result result, struct px_message *message,
+                      const struct proximadb_error *error)
+{
+    (void)result;
+    (void)error;
+    px_message_free(message);
+    px_exchange_read(x, next_prefix, sizeof next_prefix, PX_PATIENT);
+}
+
+/* Whoever waits for a stream's next message opens its window in time, not when it is used up. */
+static void test_h2__opens_the_window_for_the_next_message(void **state)
+{
+    (void)state;
+    struct px_buffer bytes = {0};
+    struct px_slice update;
+    uint8_t data[16000] = {0};
+    large_bytes = 4 * sizeof data;
+    set_up();
+    rig.on_request = receive_large;
+    rig.on_body = read_next;
+    rig_connect();
+    put_greeting(&bytes);
+    put_post(&bytes, 1);
+    send_and_clear(&bytes);
+    assert_false(find_frame(NGHTTP2_WINDOW_UPDATE, &update));
+    for (int i = 0; i < 4; i++)
+        put_frame(&bytes, NGHTTP2_DATA, 0, 1, px_slice_of(data, sizeof data));
+    send_and_clear(&bytes);
+    assert_true(find_frame(NGHTTP2_WINDOW_UPDATE, &update));
+    px_buffer_release(&bytes);
+    tear_down();
+}
+
+/* The answer waits for the client's window, and what the client goes on sending is dropped. */
+static void test_h2__drops_what_comes_behind_an_answer(void **state)
+{
+    (void)state;
+    struct px_buffer bytes = {0};
+    uint8_t data[10000] = {0};
+    set_up();
+    rig.on_request = rig_answer_ok;
+    rig_connect();
+    put_greeting(&bytes);
+    put_frame(&bytes, NGHTTP2_SETTINGS, 0, 0, px_slice_of("\0\4\0\0\0\0", 6));
+    put_post(&bytes, 1);
+    put_frame(&bytes, NGHTTP2_DATA, 0, 1, px_slice_of(data, sizeof data));
+    send_and_clear(&bytes);
+    rig_expect_record("request POST /");
+    assert_int_equal(rig.worker.stats.body_bytes, sizeof data);
+    assert_int_equal(atomic_load(&rig.budget->used_bytes), 0);
+    px_buffer_release(&bytes);
+    tear_down();
+}
+
 /* A body in frames of odd sizes, padded and not, with other frames between them. */
 static void put_body(struct px_buffer *bytes, const uint8_t *body, size_t size_bytes, bool padded)
 {
@@ -888,6 +944,8 @@ int main(void)
         cmocka_unit_test(test_h2__gives_no_window_for_what_nobody_asked_for),
         cmocka_unit_test(test_h2__wants_only_what_the_budget_has),
         cmocka_unit_test(test_h2__tells_the_client_to_stop_what_was_answered),
+        cmocka_unit_test(test_h2__opens_the_window_for_the_next_message),
+        cmocka_unit_test(test_h2__drops_what_comes_behind_an_answer),
         cmocka_unit_test(test_h2__receives_frames_of_all_sorts),
         cmocka_unit_test(test_h2__copies_next_to_nothing_of_large_frames),
         cmocka_unit_test(test_h2__ends_a_flood_of_control_frames),

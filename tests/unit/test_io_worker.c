@@ -90,6 +90,23 @@ static void test_io_worker__knows_the_date(void **state)
     rig_tear_down();
 }
 
+static void test_io_worker__checks_limits(void **state)
+{
+    (void)state;
+    struct proximadb_error error;
+    struct px_http_limits limits = px_http_limits_default;
+    assert_int_equal(px_http_limits_check(&limits, &error), PROXIMADB_OK);
+    limits.window_bytes = 65534;
+    assert_int_equal(px_http_limits_check(&limits, &error), PROXIMADB_INVALID);
+    assert_string_equal(error.message, "the limit window_bytes is 65534, not 65535 to 1073741824");
+    limits = px_http_limits_default;
+    limits.idle_timeout_ms = -1;
+    assert_int_equal(px_http_limits_check(&limits, &error), PROXIMADB_INVALID);
+    limits = px_http_limits_default;
+    limits.connection_count = 0;
+    assert_int_equal(px_http_limits_check(&limits, &error), PROXIMADB_INVALID);
+}
+
 static void test_io_worker__sums_counters(void **state)
 {
     (void)state;
@@ -111,6 +128,7 @@ int main(void)
         cmocka_unit_test(test_io_worker__turns_newcomers_away_while_draining),
         cmocka_unit_test(test_io_worker__drains_though_handlers_close_exchanges),
         cmocka_unit_test(test_io_worker__knows_the_date),
+        cmocka_unit_test(test_io_worker__checks_limits),
         cmocka_unit_test(test_io_worker__sums_counters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
