@@ -17,19 +17,24 @@ PX_MUST_CHECK int px_collection_store_put(struct px_data_folder *folder,
                                           const struct px_collection *collection,
                                           struct proximadb_error *reterr);
 
-/* Takes a collection away, for good once it returns. A missing one is fine. PROXIMADB_IO: not
- * known. */
+/* Takes a collection away, for good once it returns. A missing one is fine. PROXIMADB_IO: it is
+ * still there; or, with *ret_unsure (may be NULL), gone, but a power cut may bring it back. */
 PX_MUST_CHECK int px_collection_store_remove(struct px_data_folder *folder, const char *name,
-                                             struct proximadb_error *reterr);
+                                             bool *ret_unsure, struct proximadb_error *reterr);
+
+/* A file NAME.json. */
+struct px_found_collection {
+    const char *name;
+    const struct px_collection *collection; /* NULL: the file cannot be used, */
+    const struct proximadb_error *damage;   /*   and why: a sentence that names it */
+};
 
 /* Receives a collection; a failure ends the walk with it. */
-typedef int px_collection_visit(void *context, const struct px_collection *collection,
+typedef int px_collection_visit(void *context, const struct px_found_collection *found,
                                 struct proximadb_error *reterr);
 
-/*
- * Reads all collections, by name. A file that does not make sense is logged and left alone, and its
- * folders with it: the others must still be served.
- */
+/* Reads all collections, by name. A file that cannot be used is left alone, and no failure: the
+ * others must still be served. */
 PX_MUST_CHECK int px_collection_store_load(struct px_data_folder *folder,
                                            px_collection_visit *visit, void *context,
                                            struct proximadb_error *reterr);

@@ -146,6 +146,17 @@ static int make_places(struct px_data_folder *folder, struct proximadb_error *re
     return rc;
 }
 
+/* What collections there are must not change any more by a power cut, once it has been shown: the
+ * process that created or dropped the last one may have died before it made sure. */
+static int settle_collections(struct px_data_folder *folder, struct proximadb_error *reterr)
+{
+    struct px_path path;
+    int rc = px_data_folder_path(folder, PX_DATA_METADATA, NULL, &path, reterr);
+    if (rc == PROXIMADB_OK && folder->fs->sync_folder(folder->fs, path.text) < 0)
+        rc = px_fail_file(reterr, "cannot sync the folder '%s'", path.text);
+    return rc;
+}
+
 int px_data_folder_open(struct px_data_folder *folder, struct px_fs *fs,
                         const struct px_clock *clock, const struct px_log *log, const char *path,
                         struct proximadb_error *reterr)
@@ -164,6 +175,8 @@ int px_data_folder_open(struct px_data_folder *folder, struct px_fs *fs,
         rc = check_format(folder, reterr);
     if (rc == PROXIMADB_OK)
         rc = make_places(folder, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = settle_collections(folder, reterr);
     if (rc != PROXIMADB_OK)
         px_data_folder_close(folder);
     else

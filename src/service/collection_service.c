@@ -120,17 +120,20 @@ void px_collection_service_visit(struct px_collection_service *service,
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static int open_one(void *context, const struct px_collection *collection,
+static int open_one(void *context, const struct px_found_collection *found,
                     struct proximadb_error *reterr)
 {
     struct px_collection_service *service = context;
     struct px_shard *shard;
-    int rc = px_shard_open(service->context, collection, &shard, reterr);
+    int rc =
+        found->collection != NULL
+            ? px_shard_open(service->context, found->collection, &shard, reterr)
+            : px_shard_new_failed(service->context, found->name, found->damage, &shard, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     rc = insert(service, shard, reterr);
     if (rc != PROXIMADB_OK) {
-        px_shard_close(shard, false);
+        px_shard_close(shard);
         px_shard_unref(shard);
     }
     return rc;
@@ -182,8 +185,10 @@ int px_collection_service_open(struct px_collection_service *service,
 void px_collection_service_close(struct px_collection_service *service)
 {
     px_workers_close(service->catalogue);
+    for (size_t i = 0; i < service->shard_count; i++)
+        px_shard_begin_close(service->shards[i]); /* all at once, so that none waits for another */
     for (size_t i = 0; i < service->shard_count; i++) {
-        px_shard_close(service->shards[i], false);
+        px_shard_close(service->shards[i]);
         px_shard_unref(service->shards[i]);
     }
     free(service->shards);
@@ -222,9 +227,12 @@ static int get(struct px_collection_service *service, const char *name, struct p
     int rc = px_collection_service_find(service, name, &shard, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    put_info(shard, answer, false);
+    if (px_shard_is_described(shard))
+        put_info(shard, answer, false);
+    else
+        rc = px_shard_check(shard, reterr);
     px_shard_unref(shard);
-    return PROXIMADB_OK;
+    return rc;
 }
 
 static int list(struct px_collection_service *service, struct px_buffer *answer,
@@ -275,25 +283,36 @@ static int check_existing(struct px_collection_service *service,
         spec->name, spec->exist_ok ? ", and it is not what was asked for" : "");
 }
 
-static int create_new(struct px_collection_service *service, const struct px_collection *collection,
-                      struct proximadb_error *reterr)
+/* Opens a collection that is on the device, and lets others find it. */
+static int show_new(struct px_collection_service *service, const struct px_collection *collection,
+                    struct proximadb_error *reterr)
 {
-    const struct px_engine_context *context = service->context;
     struct px_shard *shard;
-    int rc = px_shard_create(context, collection, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_collection_store_put(context->data_folder, collection, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_shard_open(context, collection, &shard, reterr);
+    int rc = px_shard_open(service->context, collection, &shard, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     pthread_mutex_lock(&service->lock);
     rc = insert(service, shard, reterr);
     pthread_mutex_unlock(&service->lock);
     if (rc != PROXIMADB_OK) {
-        px_shard_close(shard, false);
+        px_shard_close(shard);
         px_shard_unref(shard);
     }
+    return rc;
+}
+
+static int create_new(struct px_collection_service *service, const struct px_collection *collection,
+                      struct proximadb_error *reterr)
+{
+    const struct px_engine_context *context = service->context;
+    int rc = px_shard_create(context, collection, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_collection_store_put(context->data_folder, collection, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = show_new(service, collection, reterr);
+    /* What was not created must not be there, or come back with the next start. */
+    if (rc != PROXIMADB_OK)
+        (void)!px_collection_store_remove(context->data_folder, collection->name, NULL, NULL);
     return rc;
 }
 
@@ -329,19 +348,36 @@ static void remove_folder(struct px_collection_service *service, enum px_data_pl
                      error.message);
 }
 
+/* Ends a collection whose JSON is gone. */
+static void forget(struct px_collection_service *service, const char *name)
+{
+    struct px_shard *shard = take(service, name);
+    px_shard_close(shard);
+    px_scan_table_sweep(service->scans, shard);
+    px_shard_unref(shard);
+}
+
 static int drop(struct px_collection_service *service, const char *name,
                 struct proximadb_error *reterr)
 {
-    struct px_shard *shard = take(service, name);
-    if (shard == NULL)
-        return px_fail(reterr, PROXIMADB_COLLECTION_NOT_FOUND,
-                       "there is no collection '%.64s' to delete", name);
-    px_shard_close(shard, true);
-    px_scan_table_sweep(service->scans, shard);
-    px_shard_unref(shard);
-    int rc = px_collection_store_remove(service->context->data_folder, name, reterr);
+    struct px_shard *shard;
+    bool unsure;
+    int rc = px_collection_service_find(service, name, &shard, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
+    px_shard_set_dropped(shard, true);
+    rc = px_collection_store_remove(service->context->data_folder, name, &unsure, reterr);
+    if (rc != PROXIMADB_OK && !unsure)
+        px_shard_set_dropped(shard, false);
+    px_shard_unref(shard);
+    if (rc != PROXIMADB_OK && !unsure)
+        return rc;
+    forget(service, name);
+    if (unsure) /* the JSON may come back, and then needs what it describes */
+        return px_fail(reterr, PROXIMADB_OUTCOME_UNKNOWN,
+                       "the collection '%s' is deleted, but the device failed while that was made "
+                       "sure: after a power cut it may be back; then delete it again",
+                       name);
     remove_folder(service, PX_DATA_WAL, name);
     remove_folder(service, PX_DATA_STORE, name);
     return PROXIMADB_OK;
@@ -372,49 +408,28 @@ static void updated(struct px_write_op *op, const struct proximadb_error *error)
     struct px_call *call = updating->call;
     struct px_shard *shard = updating->shard;
     struct px_buffer answer = {0};
-    if (error != NULL)
-        px_description_unref(op->as.description);
-    else
+    if (error == NULL)
         put_info(shard, &answer, false);
     px_shard_unref(shard);
     finish_read(call, error != NULL ? error->status : PROXIMADB_OK, &answer, error);
-}
-
-static int change_fields(struct px_shard *shard, struct px_slice datum, struct px_call *call,
-                         struct px_description **ret_description, struct proximadb_error *reterr)
-{
-    struct px_collection_change change;
-    struct px_description *old = px_shard_describe(shard);
-    struct px_collection collection = old->collection;
-    px_description_unref(old);
-    int rc = px_shard_check(shard, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_collection_change_decode(datum, &call->arena, &change, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_collection_set_fields(&collection, change.filterable, change.filterable_count,
-                                      reterr);
-    return rc == PROXIMADB_OK ? px_description_new(&collection, ret_description, reterr) : rc;
 }
 
 static int update(struct px_collection_service *service, struct px_call *call,
                   struct px_slice datum, struct proximadb_error *reterr)
 {
     struct px_shard *shard;
-    struct px_description *description;
+    struct px_collection_change change;
     struct updating *updating = px_arena_calloc(&call->arena, 1, sizeof *updating);
     if (updating == NULL)
         return px_fail_no_memory(reterr);
-    int rc = px_collection_service_find(service, call->collection, &shard, reterr);
+    int rc = px_collection_change_decode(datum, &call->arena, &change, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_collection_service_find(service, call->collection, &shard, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    rc = change_fields(shard, datum, call, &description, reterr);
-    if (rc != PROXIMADB_OK) {
-        px_shard_unref(shard);
-        return rc;
-    }
     *updating = (struct updating){.service = service, .call = call, .shard = shard};
     updating->op = (struct px_write_op){.kind = PX_WRITE_ALTER,
-                                        .as.description = description,
+                                        .as.alter = change,
                                         .arena = &call->arena,
                                         .deadline_ms = call->deadline_ms,
                                         .cancel = call->cancel,

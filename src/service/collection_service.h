@@ -2,9 +2,13 @@
  * collection_service: the catalogue: creates, finds, lists, changes and drops collections.
  *
  * A collection is created in the order: log and store folders with a first manifest, then its JSON,
- * then it is found by others. It is dropped in the opposite order: it is not found any more, its
- * JSON goes, and only then what it had. So whatever the moment of a crash, a collection is whole or
- * gone; what is left without a JSON is moved to the trash at the next start.
+ * then it is found by others. It is dropped in the order: writes are refused, its JSON goes, it is
+ * not found any more, and only then goes what it had. So whatever the moment of a crash, a
+ * collection is whole or gone; what is left without a JSON is moved to the trash at the next start.
+ * A collection whose JSON cannot be removed stays and is written to again.
+ *
+ * One whose JSON cannot be read is there all the same: it answers what is wrong, and it can be
+ * dropped.
  *
  * Creating and dropping run one at a time on a thread of their own, because they wait for the
  * device and for each other; finding takes a lock for a moment.

@@ -28,6 +28,7 @@ static void written(struct px_write_op *op, const struct proximadb_error *error)
     struct writing *writing = op->done_context;
     struct px_call *call = writing->call;
     struct proximadb_write_result result = op->result;
+    px_description_unref(op->description);
     px_shard_unref(writing->shard);
     if (error != NULL)
         px_call_fail(call, error);
@@ -90,6 +91,7 @@ void px_coordinator__write(struct px_shard *shard, struct px_call *call,
     switch (op->kind) {
     case PX_WRITE_UPDATE:
         op->as.update = operation->as.update;
+        op->description = px_description_ref(operation->description);
         request_id = operation->as.update.request_id;
         break;
     case PX_WRITE_DELETE:
@@ -98,6 +100,7 @@ void px_coordinator__write(struct px_shard *shard, struct px_call *call,
         break;
     default:
         op->as.batch = operation->as.batch;
+        op->description = px_description_ref(operation->description);
         break;
     }
     memcpy(op->request_id, request_id, sizeof op->request_id);
@@ -225,9 +228,7 @@ static int choose(struct px_shard *shard, struct px_call *call, const struct px_
     struct px_reading reading;
     struct px_snapshot snapshot;
     const struct px_filter *filter;
-    int rc = px_shard_check(shard, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_coordinator__parse_filter(shard, call, &batch->filter, &filter, reterr);
+    int rc = px_coordinator__parse_filter(shard, call, &batch->filter, &filter, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     px_shard_snapshot(shard, &snapshot);
@@ -242,6 +243,7 @@ void px_coordinator__delete_by_filter(struct px_shard *shard, struct px_call *ca
                                       const struct px_delete_batch *batch)
 {
     struct proximadb_error error;
+    struct proximadb_write_result result = {0};
     struct choosing *choosing = px_arena_calloc(&call->arena, 1, sizeof *choosing);
     struct writing *writing = make_writing(shard, call, PX_WRITE_DELETE);
     if (choosing == NULL || writing == NULL) {
@@ -250,18 +252,20 @@ void px_coordinator__delete_by_filter(struct px_shard *shard, struct px_call *ca
     }
     choosing->writing = writing;
     memcpy(choosing->request_id, batch->request_id, sizeof choosing->request_id);
-    int rc = choose(shard, call, batch, choosing, &error);
+    /* Rows that were deleted once must not be chosen anew, by a filter that others fit by now. */
+    int rc = px_shard_recall(shard, batch->request_id, &result)
+                 ? PROXIMADB_OK
+                 : choose(shard, call, batch, choosing, &error);
     if (rc == PROXIMADB_OK && choosing->count > 0) {
         submit_next(choosing);
         return;
     }
-    struct proximadb_write_result nothing = {0};
     choosing_free(choosing);
     px_shard_unref(shard);
     if (rc != PROXIMADB_OK)
         px_call_fail(call, &error);
     else
-        finish_write(call, &nothing);
+        finish_write(call, &result);
 }
 
 /* ---- flush and compact --------------------------------------------------------------------- */

@@ -8,6 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+struct px_description *px_description_ref(struct px_description *description)
+{
+    atomic_fetch_add_explicit(&description->reference_count, 1, memory_order_relaxed);
+    return description;
+}
+
 void px_description_unref(struct px_description *description)
 {
     if (description != NULL &&
@@ -96,6 +102,7 @@ static int open_store(struct px_shard *shard, struct proximadb_error *reterr)
     atomic_store(&shard->is_index_ready, parts.count == 0);
     shard->live_count = shard->viper.manifest.live_row_count;
     shard->visible_lsn = shard->viper.manifest.flushed_lsn;
+    atomic_store(&shard->clock_ms, shard->viper.manifest.clock_ms);
     rc = px_request_memory_decode(shard->requests,
                                   px_buffer_slice(&shard->viper.manifest.request_ids), reterr);
     if (rc == PROXIMADB_OK)
@@ -183,6 +190,13 @@ static void resume_flushing(struct px_shard *shard)
     pthread_mutex_unlock(&shard->lock);
 }
 
+static void set_failure(struct px_shard *shard, const struct proximadb_error *failure)
+{
+    shard->failure = *failure;
+    px_error_context(&shard->failure, "the collection '%s' cannot be used", shard->name);
+    px_log_write(&shard->context->log, PROXIMADB_LOG_ERROR, "%s", shard->failure.message);
+}
+
 int px_shard_open(const struct px_engine_context *context, const struct px_collection *collection,
                   struct px_shard **ret_shard, struct proximadb_error *reterr)
 {
@@ -197,12 +211,25 @@ int px_shard_open(const struct px_engine_context *context, const struct px_colle
         return px_fail_no_memory(reterr);
     }
     if (rc != PROXIMADB_OK) {
-        shard->failure = error;
-        px_error_context(&shard->failure, "the collection '%s' cannot be used", shard->name);
-        px_log_write(&context->log, PROXIMADB_LOG_ERROR, "%s", shard->failure.message);
+        set_failure(shard, &error);
     } else if (!px_memtable_is_empty(shard->active->memtable)) {
         resume_flushing(shard);
     }
+    *ret_shard = shard;
+    return PROXIMADB_OK;
+}
+
+int px_shard_new_failed(const struct px_engine_context *context, const char *name,
+                        const struct proximadb_error *failure, struct px_shard **ret_shard,
+                        struct proximadb_error *reterr)
+{
+    struct px_collection unknown = {0};
+    struct px_shard *shard;
+    (void)snprintf(unknown.name, sizeof unknown.name, "%s", name);
+    int rc = shard_new(context, &unknown, &shard, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    set_failure(shard, failure);
     *ret_shard = shard;
     return PROXIMADB_OK;
 }
@@ -245,14 +272,25 @@ void px_shard_unref(struct px_shard *shard)
         shard_free(shard);
 }
 
-void px_shard_close(struct px_shard *shard, bool is_dropped)
+void px_shard_set_dropped(struct px_shard *shard, bool is_dropped)
 {
     pthread_mutex_lock(&shard->json_lock); /* a write of the JSON that has begun ends before */
     atomic_store(&shard->is_dropped, is_dropped);
     pthread_mutex_unlock(&shard->json_lock);
+}
+
+void px_shard_begin_close(struct px_shard *shard)
+{
     pthread_mutex_lock(&shard->lock);
     shard->is_closing = true;
     pthread_mutex_unlock(&shard->lock);
+}
+
+void px_shard_close(struct px_shard *shard)
+{
+    px_shard_begin_close(shard);
+    if (shard->has_viper && atomic_load(&shard->is_dropped))
+        px_removal_gate_close(shard->viper.gate);
     if (shard->lane == NULL)
         return; /* it could not be opened */
 
@@ -276,6 +314,11 @@ int px_shard_check(const struct px_shard *shard, struct proximadb_error *reterr)
     return shard->failure.status;
 }
 
+bool px_shard_is_described(const struct px_shard *shard)
+{
+    return shard->dim_count > 0;
+}
+
 const char *px_shard_name(const struct px_shard *shard)
 {
     return shard->name;
@@ -284,8 +327,7 @@ const char *px_shard_name(const struct px_shard *shard)
 struct px_description *px_shard_describe(struct px_shard *shard)
 {
     pthread_mutex_lock(&shard->lock);
-    struct px_description *description = shard->description;
-    atomic_fetch_add_explicit(&description->reference_count, 1, memory_order_relaxed);
+    struct px_description *description = px_description_ref(shard->description);
     pthread_mutex_unlock(&shard->lock);
     return description;
 }
@@ -293,7 +335,7 @@ struct px_description *px_shard_describe(struct px_shard *shard)
 void px_shard__take_snapshot(struct px_shard *shard, struct px_snapshot *ret_snapshot)
 {
     const struct px_clock *clock = shard->context->clock;
-    int64_t now_ms = clock->wall_ms(clock), clock_ms = shard->clock_ms;
+    int64_t now_ms = clock->wall_ms(clock), clock_ms = atomic_load(&shard->clock_ms);
     *ret_snapshot = (struct px_snapshot){
         .view = px_view_ref(shard->view),
         .lsn = shard->visible_lsn,

@@ -40,6 +40,7 @@ struct px_description {
 PX_MUST_CHECK int px_description_new(const struct px_collection *collection,
                                      struct px_description **ret_description,
                                      struct proximadb_error *reterr);
+struct px_description *px_description_ref(struct px_description *description);
 void px_description_unref(struct px_description *description); /* accepts NULL */
 
 /* Makes the folders of a new collection, without its JSON. Errors as px_viper_create(). */
@@ -53,17 +54,32 @@ PX_MUST_CHECK int px_shard_open(const struct px_engine_context *context,
                                 const struct px_collection *collection, struct px_shard **ret_shard,
                                 struct proximadb_error *reterr);
 
+/* A shard for a collection of which nothing but the name is known: it answers everything with
+ * `failure` (borrowed). Likewise. */
+PX_MUST_CHECK int px_shard_new_failed(const struct px_engine_context *context, const char *name,
+                                      const struct proximadb_error *failure,
+                                      struct px_shard **ret_shard, struct proximadb_error *reterr);
+
 struct px_shard *px_shard_ref(struct px_shard *shard);
 void px_shard_unref(struct px_shard *shard); /* accepts NULL */
 
-/* Finishes what was submitted, stops background work, and closes the log. Nothing may be submitted
- * any more; snapshots stay valid. With is_dropped, operations that are still to be decided fail
- * with PROXIMADB_COLLECTION_NOT_FOUND. Must not be called on an engine thread that the shard may
- * need. */
-void px_shard_close(struct px_shard *shard, bool is_dropped);
+/* Says that the collection is being dropped: operations that are still to be decided fail with
+ * PROXIMADB_COLLECTION_NOT_FOUND, and its JSON is not written any more. False takes it back. */
+void px_shard_set_dropped(struct px_shard *shard, bool is_dropped);
+
+/* Begins to close: nothing is accepted any more, and long work in the background ends soon. */
+void px_shard_begin_close(struct px_shard *shard);
+
+/* Finishes what was submitted, waits for background work, and ends the commits. Snapshots stay
+ * valid; of a dropped shard no file is removed any more, whoever lets go of it last. Must not be
+ * called on an engine thread that the shard may need. */
+void px_shard_close(struct px_shard *shard);
 
 /* PROXIMADB_OK, or why nothing of the shard can be used. */
 PX_MUST_CHECK int px_shard_check(const struct px_shard *shard, struct proximadb_error *reterr);
+
+/* Whether its collection's description is known. It is zeroed where the JSON could not be read. */
+bool px_shard_is_described(const struct px_shard *shard);
 
 /* Its collection's name, which lives as long as the shard. */
 const char *px_shard_name(const struct px_shard *shard);
@@ -84,6 +100,10 @@ struct px_located_row {
 PX_MUST_CHECK int px_shard_locate(struct px_shard *shard, const struct px_id_list *ids,
                                   struct px_located_row *ret_rows, struct px_snapshot *ret_snapshot,
                                   struct proximadb_error *reterr);
+
+/* Whether a write of that request id was carried out before, and its outcome. */
+bool px_shard_recall(struct px_shard *shard, const uint8_t *request_id,
+                     struct proximadb_write_result *ret_result);
 
 /* Hands an operation to the committer. Its `done` is called, whatever happens. Never blocks. */
 void px_shard_submit(struct px_shard *shard, struct px_write_op *op);

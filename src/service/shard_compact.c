@@ -123,7 +123,7 @@ static int list_deletes(struct compaction *compaction, struct px_delete **ret_de
     return PROXIMADB_OK;
 }
 
-static int store(struct compaction *compaction, struct proximadb_error *reterr)
+static int store(struct compaction *compaction, bool *ret_unsure, struct proximadb_error *reterr)
 {
     const struct px_compaction_output *output = &compaction->output;
     struct px_viper_replacement replacement = {
@@ -135,7 +135,7 @@ static int store(struct compaction *compaction, struct proximadb_error *reterr)
     };
     int rc = list_deletes(compaction, &replacement.deletes, &replacement.delete_count, reterr);
     if (rc == PROXIMADB_OK)
-        rc = px_viper_replace_parts(&compaction->shard->viper, &replacement, reterr);
+        rc = px_viper_replace_parts(&compaction->shard->viper, &replacement, ret_unsure, reterr);
     free(replacement.deletes);
     return rc;
 }
@@ -208,7 +208,7 @@ static bool try_publish(struct compaction *compaction)
         px_source_set_moved(compaction->old[i], compaction->output.moved[i], targets[i],
                             compaction->fresh_count);
         compaction->output.moved[i] = NULL; /* taken */
-        px_part_set_obsolete(compaction->old_parts[i]);
+        px_part_set_obsolete(compaction->old_parts[i], shard->viper.gate);
     }
     if (rc == PROXIMADB_OK) {
         move_noted_kills(shard);
@@ -221,11 +221,11 @@ static bool try_publish(struct compaction *compaction)
 }
 
 /* From the new manifest to the new view nothing may be flushed: what it stores names parts. */
-static int commit(struct compaction *compaction, struct proximadb_error *reterr)
+static int commit(struct compaction *compaction, bool *ret_unsure, struct proximadb_error *reterr)
 {
     struct px_viper *viper = &compaction->shard->viper;
     pthread_mutex_lock(&viper->commit_lock);
-    int rc = store(compaction, reterr);
+    int rc = store(compaction, ret_unsure, reterr);
     while (rc == PROXIMADB_OK && !try_publish(compaction))
         px_shard__wait_for_memory();
     pthread_mutex_unlock(&viper->commit_lock);
@@ -249,16 +249,20 @@ static int run(struct compaction *compaction, struct proximadb_error *reterr)
         px_shard__ensure_index(shard, reterr); /* which is built from the parts of the opening */
     if (rc == PROXIMADB_OK)
         rc = list_old_parts(compaction, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_viper_settle(&shard->viper, reterr);
     if (rc != PROXIMADB_OK || compaction->old_count == 0)
         return rc;
     rc = write_parts(compaction, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
+    bool unsure = false;
     rc = open_parts(compaction, reterr);
     if (rc == PROXIMADB_OK)
-        rc = commit(compaction, reterr);
+        rc = commit(compaction, &unsure, reterr);
     if (rc != PROXIMADB_OK) {
-        px_compaction_discard(&shard->viper, &compaction->output);
+        if (!unsure)
+            px_compaction_discard(&shard->viper, &compaction->output);
         return rc;
     }
     for (uint32_t i = 0; i < compaction->old_count; i++)

@@ -114,7 +114,9 @@ int px_shard__freeze(struct px_shard *shard, struct proximadb_error *reterr)
     px_shard__add_source(shard, fresh);
     shard->active = fresh;
     shard->frozen[shard->frozen_count++] =
-        (struct px_frozen){.source = px_source_ref(active), .live_row_count = shard->live_count};
+        (struct px_frozen){.source = px_source_ref(active),
+                           .live_row_count = shard->live_count,
+                           .clock_ms = atomic_load(&shard->clock_ms)};
     px_shard__start_flush(shard);
     return PROXIMADB_OK;
 }
@@ -138,6 +140,7 @@ struct flush {
     struct px_source *source;
     struct px_description *description;
     uint64_t live_row_count;
+    int64_t clock_ms;
     struct px_buffer request_ids;
 };
 
@@ -308,20 +311,37 @@ static void finish_waiting(struct px_write_op *op, const struct proximadb_error 
     }
 }
 
-/* Brings the number of rows in the collection's JSON up to date; only for people. */
-static void checkpoint(struct px_shard *shard, const struct px_description *description,
-                       uint64_t live_row_count)
+/* Writes the collection's JSON with the number of rows that are stored, unless it is being
+ * dropped. is_new: the description is not the present one yet. */
+static int put_json(struct px_shard *shard, const struct px_description *description, bool is_new,
+                    struct proximadb_error *reterr)
 {
     struct px_collection collection = description->collection;
-    struct proximadb_error error;
-    collection.vector_count = live_row_count;
+    struct px_viper_numbers numbers;
+    px_viper_get_numbers(&shard->viper, &numbers);
+    collection.vector_count = numbers.live_row_count;
     pthread_mutex_lock(&shard->json_lock);
-    if (!shard->is_dropped &&
-        px_collection_store_put(shard->context->data_folder, &collection, &error) != PROXIMADB_OK)
+    int rc = atomic_load(&shard->is_dropped)
+                 ? px_fail(reterr, PROXIMADB_COLLECTION_NOT_FOUND,
+                           "the collection '%s' was deleted", shard->name)
+                 : px_collection_store_put(shard->context->data_folder, &collection, reterr);
+    if (rc == PROXIMADB_OK)
+        atomic_store(&shard->is_json_unsure, false);
+    else if (is_new)
+        atomic_store(&shard->is_json_unsure, true);
+    pthread_mutex_unlock(&shard->json_lock);
+    return rc;
+}
+
+/* Brings the number of rows in the collection's JSON up to date; only for people. */
+static void checkpoint(struct px_shard *shard, const struct px_description *description)
+{
+    struct proximadb_error error;
+    int rc = put_json(shard, description, false, &error);
+    if (rc != PROXIMADB_OK && rc != PROXIMADB_COLLECTION_NOT_FOUND)
         px_log_write(&shard->context->log, PROXIMADB_LOG_WARNING,
                      "the JSON of collection '%s' could not be brought up to date: %s", shard->name,
                      error.message);
-    pthread_mutex_unlock(&shard->json_lock);
 }
 
 /* Takes the oldest frozen memtable; false if there is none. */
@@ -332,10 +352,11 @@ static bool begin_flush(struct px_shard *shard, struct flush *flush)
     found = shard->frozen_count > 0;
     if (found) {
         const struct px_frozen *oldest = &shard->frozen[0];
-        *flush = (struct flush){
-            .shard = shard, .source = oldest->source, .live_row_count = oldest->live_row_count};
-        flush->description = shard->description;
-        atomic_fetch_add(&flush->description->reference_count, 1);
+        *flush = (struct flush){.shard = shard,
+                                .source = oldest->source,
+                                .description = px_description_ref(shard->description),
+                                .live_row_count = oldest->live_row_count,
+                                .clock_ms = oldest->clock_ms};
         px_request_memory_encode(shard->requests, px_memtable_last_lsn(oldest->source->memtable),
                                  &flush->request_ids);
     }
@@ -358,6 +379,7 @@ static int store(struct flush *flush, struct px_part **ret_part, struct px_moved
     struct px_viper_flush what = {.collection = &flush->description->collection,
                                   .memtable = flush->source->memtable,
                                   .live_row_count = flush->live_row_count,
+                                  .clock_ms = flush->clock_ms,
                                   .request_ids = px_buffer_slice(&flush->request_ids),
                                   .deletes = collect_deletes,
                                   .context = flush};
@@ -380,30 +402,61 @@ static int flush_one(struct flush *flush, struct proximadb_error *reterr)
     px_shard__move_index(shard, source);
     px_source_unref(source);
     px_wal_trim(shard->wal, last_lsn);
-    checkpoint(shard, flush->description, flush->live_row_count);
+    checkpoint(shard, flush->description);
     return PROXIMADB_OK;
 }
 
 /* ---- altering ------------------------------------------------------------------------------ */
 
+int px_shard__settle_json(struct px_shard *shard, struct proximadb_error *reterr)
+{
+    if (!atomic_load(&shard->is_json_unsure))
+        return PROXIMADB_OK;
+    struct px_description *present = px_shard_describe(shard);
+    int rc = put_json(shard, present, false, reterr);
+    px_description_unref(present);
+    return rc;
+}
+
+/* The present description with the fields that are asked for. */
+static int describe_anew(struct px_shard *shard, const struct px_write_op *op,
+                         struct px_description **ret_description, struct proximadb_error *reterr)
+{
+    struct px_description *present = px_shard_describe(shard);
+    struct px_collection collection = present->collection;
+    px_description_unref(present);
+    int rc = px_collection_set_fields(&collection, op->as.alter.filterable,
+                                      op->as.alter.filterable_count, reterr);
+    return rc == PROXIMADB_OK ? px_description_new(&collection, ret_description, reterr) : rc;
+}
+
+/* Puts a description in the place of the present one, on the device and here. */
+static int replace_description(struct px_shard *shard, struct px_description *description,
+                               struct proximadb_error *reterr)
+{
+    int rc = put_json(shard, description, true, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    pthread_mutex_lock(&shard->lock);
+    struct px_description *old = shard->description;
+    shard->description = px_description_ref(description);
+    pthread_mutex_unlock(&shard->lock);
+    px_description_unref(old);
+    return PROXIMADB_OK;
+}
+
 /* Everything that was logged under the old description is stored. */
 static void alter(struct px_shard *shard, struct px_write_op *op)
 {
-    struct px_description *old = shard->description;
+    struct px_description *description = NULL;
     struct proximadb_error error;
-    pthread_mutex_lock(&shard->json_lock);
-    int rc = shard->is_dropped ? px_fail(&error, PROXIMADB_COLLECTION_NOT_FOUND,
-                                         "the collection '%s' was deleted", shard->name)
-                               : px_collection_store_put(shard->context->data_folder,
-                                                         &op->as.description->collection, &error);
-    pthread_mutex_unlock(&shard->json_lock);
-    pthread_mutex_lock(&shard->lock);
+    int rc = describe_anew(shard, op, &description, &error);
     if (rc == PROXIMADB_OK)
-        shard->description = op->as.description;
+        rc = replace_description(shard, description, &error);
+    px_description_unref(description);
+    pthread_mutex_lock(&shard->lock);
     shard->altering = NULL;
     pthread_mutex_unlock(&shard->lock);
-    if (rc == PROXIMADB_OK)
-        px_description_unref(old);
     px_commit_lane_resume(shard->lane);
     op->done(op, rc == PROXIMADB_OK ? NULL : &error);
 }
@@ -431,6 +484,7 @@ static void fail_flush(struct px_shard *shard, const struct proximadb_error *err
         (void)px_data_folder_release_reserve(shard->context->data_folder);
     pthread_mutex_lock(&shard->lock);
     shard->flush_retry_ms = clock->monotonic_ms(clock) + RETRY_MS;
+    shard->flush_failure = *error;
     uint32_t count = shard->frozen_count;
     for (uint32_t i = 0; i < count; i++) {
         waiting[i] = shard->frozen[i].waiting;
@@ -439,12 +493,11 @@ static void fail_flush(struct px_shard *shard, const struct proximadb_error *err
     struct px_write_op *altering = shard->altering;
     shard->altering = NULL;
     pthread_mutex_unlock(&shard->lock);
+    px_commit_lane_resume(shard->lane); /* who waits for room is told that there is none */
     for (uint32_t i = 0; i < count; i++)
         finish_waiting(waiting[i], error);
-    if (altering != NULL) {
-        px_commit_lane_resume(shard->lane);
+    if (altering != NULL)
         altering->done(altering, error);
-    }
 }
 
 /* Whether the flusher is done: nobody has given it more meanwhile. */

@@ -15,6 +15,7 @@ enum {
 struct px_frozen {
     struct px_source *source;    /* a reference */
     uint64_t live_row_count;     /* of the collection when it was frozen */
+    int64_t clock_ms;            /* likewise */
     struct px_write_op *waiting; /* barriers that are done when it is flushed */
 };
 
@@ -64,9 +65,10 @@ struct px_shard {
     struct px_frozen frozen[PX_MOST_FROZEN]; /* oldest first */
     uint32_t frozen_count;
     bool is_flushing;
-    int64_t flush_retry_ms;       /* monotonic; 0: the last flush went well */
-    struct px_write_op *altering; /* waits until nothing is frozen */
-    uint32_t job_count;           /* in the background, queued or running */
+    int64_t flush_retry_ms;               /* monotonic; 0: the last flush went well */
+    struct proximadb_error flush_failure; /* what was wrong with it otherwise */
+    struct px_write_op *altering;         /* waits until nothing is frozen */
+    uint32_t job_count;                   /* in the background, queued or running */
     bool is_sweeping;
     bool is_closing; /* nothing is submitted any more */
     bool is_stopped; /* nothing begins in the background any more */
@@ -74,15 +76,14 @@ struct px_shard {
     pthread_mutex_t index_build_lock; /* guards: building the index; above `lock` */
     atomic_bool is_index_ready;
 
-    pthread_mutex_t
-        json_lock; /* guards: writing the collection's JSON, which a drop ends; a leaf */
+    pthread_mutex_t json_lock;  /* guards: writing the JSON, and changing the two below; a leaf */
+    atomic_bool is_json_unsure; /* a crash may find another description than the present one */
     atomic_bool is_dropped;
 
     struct px_job flush_job;
     struct px_round round;
-    int64_t clock_ms; /* the committer's: never goes back */
-    int64_t
-        active_since_ms; /* monotonic: first write into the active memtable; 0: none. Likewise */
+    _Atomic int64_t clock_ms; /* written by the committer: never goes back */
+    int64_t active_since_ms;  /* the committer's, monotonic: the active memtable's first write */
 };
 
 /* Takes a snapshot. Under the lock. */
@@ -143,6 +144,10 @@ PX_MUST_CHECK int px_shard__freeze(struct px_shard *shard, struct proximadb_erro
 
 /* Starts the flusher if there is work for it. Under the lock. */
 void px_shard__start_flush(struct px_shard *shard);
+
+/* Makes sure that the collection's JSON is of the present description, if that was left open: else
+ * a crash may show rows to a description that they were never checked by. */
+PX_MUST_CHECK int px_shard__settle_json(struct px_shard *shard, struct proximadb_error *reterr);
 
 /* The flusher: shard->flush_job's function. */
 void px_shard__flush(struct px_job *job);

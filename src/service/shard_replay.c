@@ -81,8 +81,8 @@ int px_shard__replay(void *context, const struct px_wal_entry *entry,
         pthread_mutex_unlock(&shard->lock);
         px_write_op_release_found(op);
     }
-    if (entry->time_ms > shard->clock_ms)
-        shard->clock_ms = entry->time_ms;
+    if (entry->time_ms > atomic_load(&shard->clock_ms))
+        atomic_store(&shard->clock_ms, entry->time_ms);
     px_arena_release(&replayed.arena);
     return rc;
 }

@@ -141,34 +141,82 @@ static int check_still_wanted(const struct px_shard *shard, const struct px_writ
     return PROXIMADB_OK;
 }
 
-static int check_open(struct px_shard *shard, struct proximadb_error *reterr)
+static int fail_gone(const struct px_shard *shard, struct proximadb_error *reterr)
 {
-    if (atomic_load_explicit(&shard->is_dropped, memory_order_relaxed))
+    if (atomic_load(&shard->is_dropped))
         return px_fail(reterr, PROXIMADB_COLLECTION_NOT_FOUND,
                        "the collection '%s' was deleted; nothing was written", shard->name);
-    return PROXIMADB_OK;
+    return px_fail(reterr, PROXIMADB_UNAVAILABLE,
+                   "the database is closing; nothing was written; try again later");
 }
 
-/* The first outcome of a request that was carried out before. */
-static bool is_repeat(struct px_shard *shard, struct px_write_op *op)
+/* When the lane goes on although it is not ready, since the shard is closing or nothing can be
+ * flushed, there is no room for what needs some. Deletes are let through: they help. */
+static int check_room(struct px_shard *shard, const struct px_write_op *op,
+                      struct proximadb_error *reterr)
+{
+    int rc = PROXIMADB_OK;
+    pthread_mutex_lock(&shard->lock);
+    if (shard->altering != NULL)
+        rc = fail_gone(shard, reterr);
+    else if (shard->frozen_count == PX_MOST_FROZEN && shard->flush_retry_ms != 0 &&
+             px_write_op_has_rows(op))
+        rc = px_fail(reterr, PROXIMADB_RESOURCE_EXHAUSTED,
+                     "the memory for writes is full because the collection '%s' cannot be flushed; "
+                     "nothing was written; try again later: %s",
+                     shard->name, shard->flush_failure.message);
+    pthread_mutex_unlock(&shard->lock);
+    return rc;
+}
+
+static int check_open(struct px_shard *shard, const struct px_write_op *op,
+                      struct proximadb_error *reterr)
+{
+    if (atomic_load_explicit(&shard->is_dropped, memory_order_relaxed))
+        return fail_gone(shard, reterr);
+    return check_room(shard, op, reterr);
+}
+
+bool px_shard_recall(struct px_shard *shard, const uint8_t *request_id,
+                     struct proximadb_write_result *ret_result)
 {
     pthread_mutex_lock(&shard->lock);
-    const struct px_request_outcome *outcome =
-        px_request_memory_find(shard->requests, op->request_id);
+    const struct px_request_outcome *outcome = px_request_memory_find(shard->requests, request_id);
     if (outcome != NULL)
-        op->result = (struct proximadb_write_result){.row_count = outcome->row_count,
-                                                     .first_version = outcome->first_version,
-                                                     .affected = outcome->affected,
-                                                     .repeated = true};
+        *ret_result = (struct proximadb_write_result){.row_count = outcome->row_count,
+                                                      .first_version = outcome->first_version,
+                                                      .affected = outcome->affected,
+                                                      .repeated = true};
     pthread_mutex_unlock(&shard->lock);
     return outcome != NULL;
 }
 
-static void advance_clock(struct px_shard *shard)
+/* Rows that were checked by a description which was replaced meanwhile are checked by the present
+ * one, which the log will be replayed with. */
+static int check_again(struct px_shard *shard, struct px_write_op *op,
+                       struct proximadb_error *reterr)
+{
+    struct px_description *present;
+    int rc = PROXIMADB_OK;
+    if (op->description == NULL)
+        return rc;
+    present = px_shard_describe(shard);
+    if (present != op->description)
+        rc = op->kind == PX_WRITE_UPDATE ? px_update_decode(op->datum, &present->collection,
+                                                            op->arena, &op->as.update, reterr)
+                                         : px_batch_decode(op->datum, &present->collection,
+                                                           op->arena, &op->as.batch, reterr);
+    px_description_unref(op->description);
+    op->description = present;
+    return rc;
+}
+
+static int64_t advance_clock(struct px_shard *shard)
 {
     int64_t now_ms = shard->context->clock->wall_ms(shard->context->clock);
-    if (now_ms > shard->clock_ms)
-        shard->clock_ms = now_ms;
+    if (now_ms > atomic_load(&shard->clock_ms))
+        atomic_store(&shard->clock_ms, now_ms);
+    return atomic_load(&shard->clock_ms);
 }
 
 struct entry_form {
@@ -198,7 +246,8 @@ static void fill_entry(const struct px_write_op *op, uint64_t schema_fingerprint
     memcpy(entry->request_id, op->request_id, sizeof entry->request_id);
 }
 
-/* A barrier: everything submitted before it is applied, and nothing behind it is decided yet. */
+/* A barrier: everything submitted before it is applied, and nothing behind it is decided yet, nor
+ * will be before the lane has asked whether there is room and no alteration under way. */
 static enum px_commit_decision decide_barrier(struct px_shard *shard, struct px_write_op *op)
 {
     struct proximadb_error error;
@@ -218,25 +267,34 @@ static enum px_commit_decision decide_barrier(struct px_shard *shard, struct px_
         shard->active_since_ms = 0;
     if (!waits)
         op->done(op, rc == PROXIMADB_OK ? NULL : &error);
-    return PX_COMMIT_DONE;
+    return PX_COMMIT_STOP;
+}
+
+/* Finds out what the operation will do, and stages it. */
+static int prepare(struct px_shard *shard, struct px_write_op *op, uint64_t *ret_fingerprint,
+                   struct proximadb_error *reterr)
+{
+    int rc = px_shard__settle_json(shard, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = check_again(shard, op, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_schema_fingerprint(entry_forms[op->kind].schema, ret_fingerprint, reterr);
+    return rc == PROXIMADB_OK ? px_shard__prepare(shard, op, true, reterr) : rc;
 }
 
 static enum px_commit_decision decide_write(struct px_shard *shard, struct px_write_op *op,
                                             struct px_wal_entry *entry)
 {
     struct proximadb_error error;
-    if (is_repeat(shard, op)) {
+    if (px_shard_recall(shard, op->request_id, &op->result)) {
         op->done(op, NULL);
         return PX_COMMIT_DONE;
     }
     if (shard->round.first == NULL)
         shard->round.mark = px_memtable_mark(shard->active->memtable);
-    advance_clock(shard);
-    op->time_ms = shard->clock_ms;
+    op->time_ms = advance_clock(shard);
     uint64_t fingerprint;
-    int rc = px_schema_fingerprint(entry_forms[op->kind].schema, &fingerprint, &error);
-    if (rc == PROXIMADB_OK)
-        rc = px_shard__prepare(shard, op, true, &error);
+    int rc = prepare(shard, op, &fingerprint, &error);
     if (rc == PROXIMADB_OK && op->row_count > 0) {
         fill_entry(op, fingerprint, entry);
         round_add(shard, op);
@@ -253,7 +311,7 @@ static enum px_commit_decision decide(void *context, struct px_commit_op *base,
     struct px_shard *shard = context;
     struct px_write_op *op = (struct px_write_op *)base;
     struct proximadb_error error;
-    int rc = check_open(shard, &error);
+    int rc = check_open(shard, op, &error);
     if (rc == PROXIMADB_OK)
         rc = check_still_wanted(shard, op, &error);
     if (rc != PROXIMADB_OK) {
@@ -379,7 +437,8 @@ static bool is_ready(void *context)
 {
     struct px_shard *shard = context;
     pthread_mutex_lock(&shard->lock);
-    bool ready = shard->frozen_count < PX_MOST_FROZEN && shard->altering == NULL;
+    bool has_room = shard->frozen_count < PX_MOST_FROZEN || shard->flush_retry_ms != 0;
+    bool ready = has_room && shard->altering == NULL;
     pthread_mutex_unlock(&shard->lock);
     return ready;
 }
@@ -433,8 +492,7 @@ void px_shard_submit(struct px_shard *shard, struct px_write_op *op)
     if (rc == PROXIMADB_OK) {
         pthread_mutex_lock(&shard->lock);
         if (shard->is_closing)
-            rc = px_fail(&error, PROXIMADB_COLLECTION_NOT_FOUND,
-                         "the collection '%s' was deleted; nothing was written", shard->name);
+            rc = fail_gone(shard, &error);
         else
             px_commit_lane_submit(shard->lane, &op->base);
         pthread_mutex_unlock(&shard->lock);

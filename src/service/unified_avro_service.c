@@ -84,14 +84,18 @@ static void execute(struct px_unified_avro_service *service, struct px_call *cal
     struct px_operation operation = {.kind = (enum proximadb_operation)call->operation,
                                      .datum = datum};
     struct px_description *description = px_shard_describe(shard);
-    int rc = decode_rows(call, &description->collection, &operation, &error);
-    px_description_unref(description);
-    if (rc != PROXIMADB_OK) {
+    operation.description = description;
+    int rc = px_shard_check(shard, &error);
+    if (rc == PROXIMADB_OK)
+        rc = decode_rows(call, &description->collection, &operation, &error);
+    if (rc == PROXIMADB_OK) {
+        px_vector_storage_coordinator_execute_operation(service->coordinator, shard, &operation,
+                                                        call);
+    } else {
         px_shard_unref(shard);
         px_call_fail(call, &error);
-        return;
     }
-    px_vector_storage_coordinator_execute_operation(service->coordinator, shard, &operation, call);
+    px_description_unref(description);
 }
 
 static void finish_metrics(struct px_unified_avro_service *service, struct px_call *call)

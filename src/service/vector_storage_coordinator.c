@@ -81,9 +81,7 @@ static void read_and_finish(struct px_vector_storage_coordinator *coordinator,
     struct px_buffer answer;
     struct proximadb_error error;
     px_buffer_init(&answer, PX_ANSWER_LIMIT_BYTES);
-    int rc = px_shard_check(shard, &error);
-    if (rc == PROXIMADB_OK)
-        rc = read_into(coordinator, shard, operation, call, &answer, &error);
+    int rc = read_into(coordinator, shard, operation, call, &answer, &error);
     px_shard_unref(shard);
     if (rc == PROXIMADB_OK)
         px_call_finish(call, &answer);

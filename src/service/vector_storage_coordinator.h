@@ -32,7 +32,8 @@ struct px_vector_storage_coordinator {
 /* An operation, decoded. What it points to lies in the call's payload and arena. */
 struct px_operation {
     enum proximadb_operation kind;
-    struct px_slice datum; /* of a write: what is logged */
+    struct px_slice datum;              /* of a write: what is logged */
+    struct px_description *description; /* what it was decoded and checked by; kept */
     union {
         struct px_batch batch;   /* INSERT, UPSERT */
         struct px_update update; /* UPDATE */

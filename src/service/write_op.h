@@ -16,6 +16,7 @@
 #define PX_SERVICE_WRITE_OP_H
 
 #include "base/arena.h"
+#include "payload/collection_request.h"
 #include "payload/request.h"
 #include "payload/update.h"
 #include "service/view.h"
@@ -49,9 +50,12 @@ struct px_write_op {
     union {
         struct px_batch batch; /* insert, upsert */
         struct px_update update;
-        struct px_id_list ids;              /* delete, expire */
-        struct px_description *description; /* alter: a reference, taken on success */
+        struct px_id_list ids;             /* delete, expire */
+        struct px_collection_change alter; /* the new fields */
     } as;
+    /* Of rows: what they were decoded and checked by. If it was replaced meanwhile, they are
+     * decoded again when they are decided. A reference, the submitter's to give back; NULL: none. */
+    struct px_description *description;
     /* Of a delete of rows that were chosen by a filter or by their expiry: the versions they had. A
      * row that has another one by now is left alone. NULL: any version. */
     const int64_t *chosen_versions;

@@ -1,5 +1,6 @@
 #include "viper/delete_file.h"
 
+#include "base/crc32c.h"
 #include "os/file.h"
 #include "os/path.h"
 #include "parquet/parquet_cursor.h"
@@ -161,6 +162,9 @@ static int read_content(struct px_slice content, const struct px_manifest_file *
     if (content.size_bytes != file->size_bytes)
         return px_fail(reterr, PROXIMADB_CORRUPT, "it has %zu bytes, the manifest says %llu",
                        content.size_bytes, (unsigned long long)file->size_bytes);
+    /* All of it is read anyway, so all of it is checked, the footer too. */
+    if (px_crc32c(0, content.data, content.size_bytes) != file->crc32c)
+        return px_fail(reterr, PROXIMADB_CORRUPT, "its checksum is not the manifest's");
     int rc = px_parquet_reader_open(content, &reader, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
@@ -180,13 +184,16 @@ int px_delete_file_read(struct px_fs *fs, const char *store_folder,
     int rc = px_path_format(&path, reterr, "%s/%s", store_folder, file->path);
     if (rc != PROXIMADB_OK)
         return rc;
-    rc = px_file_read(fs, path.text, (size_t)file->size_bytes, &content, reterr);
-    if (rc == PROXIMADB_IO && errno == ENOENT)
-        rc = px_fail(reterr, PROXIMADB_CORRUPT, "the file is missing");
+    struct proximadb_error error;
+    rc = px_file_read(fs, path.text, (size_t)file->size_bytes, &content, &error);
+    if (rc == PROXIMADB_IO && error.os_errno == ENOENT)
+        rc = px_fail(&error, PROXIMADB_CORRUPT, "the file is missing");
     if (rc == PROXIMADB_OK)
-        rc = read_content(px_buffer_slice(&content), file, visit, context, reterr);
-    if (rc != PROXIMADB_OK)
-        px_error_context(reterr, "the delete file '%s'", path.text);
+        rc = read_content(px_buffer_slice(&content), file, visit, context, &error);
     px_buffer_release(&content);
+    if (rc != PROXIMADB_OK && reterr != NULL) {
+        *reterr = error;
+        px_error_context(reterr, "the delete file '%s'", path.text);
+    }
     return rc;
 }

@@ -8,6 +8,7 @@
 #include "os/path.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,13 +106,14 @@ void px_manifest_encode(const struct px_manifest *manifest, struct px_buffer *bu
     char id[PX_UUID_TEXT_BYTES];
     size_t begin = buffer->size_bytes;
     px_uuid_format(manifest->collection_id, id);
-    px_buffer_append_format(
-        buffer,
-        "{\n  \"format_version\": %d,\n  \"collection_id\": \"%s\",\n"
-        "  \"sequence\": %" PRIu64 ",\n  \"flushed_lsn\": %" PRId64
-        ",\n  \"live_row_count\": %" PRIu64 ",\n  \"next_file_number\": %" PRIu32,
-        PX_MANIFEST_FORMAT_VERSION, id, manifest->sequence, manifest->flushed_lsn,
-        manifest->live_row_count, manifest->next_file_number == 0 ? 1 : manifest->next_file_number);
+    px_buffer_append_format(buffer,
+                            "{\n  \"format_version\": %d,\n  \"collection_id\": \"%s\",\n"
+                            "  \"sequence\": %" PRIu64 ",\n  \"flushed_lsn\": %" PRId64
+                            ",\n  \"live_row_count\": %" PRIu64 ",\n  \"clock_ms\": %" PRId64
+                            ",\n  \"next_file_number\": %" PRIu32,
+                            PX_MANIFEST_FORMAT_VERSION, id, manifest->sequence,
+                            manifest->flushed_lsn, manifest->live_row_count, manifest->clock_ms,
+                            manifest->next_file_number == 0 ? 1 : manifest->next_file_number);
     encode_files("parts", &manifest->parts, buffer);
     encode_files("deletes", &manifest->deletes, buffer);
     px_buffer_append_format(buffer, ",\n  \"centroids\": ");
@@ -229,6 +231,7 @@ static int decode_head(yyjson_val *root, struct px_manifest *manifest,
         !px_json_get_i64(root, "flushed_lsn", &manifest->flushed_lsn) ||
         manifest->flushed_lsn < 0 ||
         !px_json_get_u64(root, "live_row_count", &manifest->live_row_count) ||
+        !px_json_get_i64(root, "clock_ms", &manifest->clock_ms) ||
         !px_json_get_u64(root, "next_file_number", &next_file_number) ||
         next_file_number > UINT32_MAX)
         return px_fail(reterr, PROXIMADB_CORRUPT, "a key is missing or makes no sense");
@@ -266,8 +269,11 @@ int px_manifest_decode(struct px_slice json, struct px_manifest *manifest,
     if (rc == PROXIMADB_OK)
         rc = decode_rest(root, manifest, reterr);
     yyjson_doc_free(doc);
-    if (rc == PROXIMADB_INVALID) /* of the JSON or the base64 in it */
+    if (rc == PROXIMADB_INVALID) { /* of the JSON or the base64 in it */
         rc = PROXIMADB_CORRUPT;
+        if (reterr != NULL)
+            reterr->status = rc;
+    }
     if (rc != PROXIMADB_OK)
         px_manifest_release(manifest);
     return rc;
@@ -305,12 +311,16 @@ int px_manifest_read(struct px_fs *fs, const char *store_folder, struct px_manif
     int rc = manifest_path(store_folder, &path, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    rc = px_file_read(fs, path.text, LARGEST_FILE_BYTES, &json, reterr);
-    if (rc == PROXIMADB_OK) {
-        rc = px_manifest_decode(px_buffer_slice(&json), manifest, reterr);
-        if (rc != PROXIMADB_OK)
-            px_error_context(reterr, "'%s' cannot be used", path.text);
-    }
+    struct proximadb_error error;
+    rc = px_file_read(fs, path.text, LARGEST_FILE_BYTES, &json, &error);
+    if (rc == PROXIMADB_OK)
+        rc = px_manifest_decode(px_buffer_slice(&json), manifest, &error);
+    else if (rc == PROXIMADB_IO && error.os_errno == ENOENT)
+        rc = px_fail(&error, PROXIMADB_CORRUPT, "the file is missing");
     px_buffer_release(&json);
+    if (rc != PROXIMADB_OK && reterr != NULL) {
+        *reterr = error;
+        px_error_context(reterr, "'%s' cannot be used", path.text);
+    }
     return rc;
 }

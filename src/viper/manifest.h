@@ -11,6 +11,7 @@
  *      collection_id       the collection's uuid
  *      sequence            1 for the first manifest, then one more each time
  *      flushed_lsn         every write up to it is in the files below; the log holds the rest
+ *      clock_ms            the collection's clock at flushed_lsn: it never goes back
  *      live_row_count      rows of the parts less the dead ones, at flushed_lsn
  *      next_file_number    of the next part, delete file or centroid file; never used twice
  *      parts               list of files: path, size_bytes, crc32c (of the whole file), row_count,
@@ -59,6 +60,7 @@ struct px_manifest {
     uint64_t sequence;
     int64_t flushed_lsn;
     uint64_t live_row_count;
+    int64_t clock_ms;
     uint32_t next_file_number; /* 0 counts as 1 */
     struct px_manifest_files parts;
     struct px_manifest_files deletes;

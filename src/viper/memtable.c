@@ -51,7 +51,7 @@ struct px_memtable {
     _Atomic uint32_t expiring_count;
     _Atomic int64_t last_lsn;
     struct px_arena text;
-    _Atomic size_t text_bytes;
+    _Atomic size_t size_bytes; /* of all of it, as last published */
 
     struct px_kill *kills;
     size_t kill_count;
@@ -283,7 +283,8 @@ void px_memtable_add_kill(struct px_memtable *memtable, struct px_kill kill)
 void px_memtable_publish(struct px_memtable *memtable, int64_t last_lsn)
 {
     assert(last_lsn > memtable->last_lsn);
-    atomic_store(&memtable->text_bytes, memtable->text.held_bytes + memtable->block_bytes);
+    atomic_store(&memtable->size_bytes, memtable->text.held_bytes + memtable->block_bytes +
+                                            memtable->kill_count * sizeof *memtable->kills);
     atomic_store(&memtable->expiring_count, memtable->staged_expiring_count);
     atomic_store(&memtable->row_count, memtable->staged_count);
     atomic_store(&memtable->last_lsn, last_lsn);
@@ -311,7 +312,7 @@ int64_t px_memtable_last_lsn(const struct px_memtable *memtable)
 
 size_t px_memtable_size_bytes(const struct px_memtable *memtable)
 {
-    return atomic_load(&memtable->text_bytes);
+    return atomic_load(&memtable->size_bytes);
 }
 
 uint32_t px_memtable_expiring_count(const struct px_memtable *memtable)

@@ -30,7 +30,7 @@ struct px_part {
     uint32_t field_count;
     struct part_field fields[PX_MOST_FIELDS];
     struct px_dead_rows dead;
-    atomic_bool is_obsolete;
+    struct px_removal_gate *_Atomic gate; /* a reference, once the part is obsolete */
 };
 
 /* ---- opening ------------------------------------------------------------------------------- */
@@ -172,14 +172,17 @@ void px_part_close(struct px_part *part)
     px_dead_rows_release(&part->dead);
     if (part->mapping.size_bytes > 0)
         (void)part->fs->unmap(part->fs, part->mapping.data, part->mapping.size_bytes);
-    if (atomic_load(&part->is_obsolete))
-        (void)part->fs->unlink(part->fs, part->path.text); /* opening sweeps what is left */
+    struct px_removal_gate *gate = atomic_load(&part->gate);
+    if (gate != NULL)
+        px_removal_gate_remove(gate, part->fs, part->path.text);
+    px_removal_gate_unref(gate);
     free(part);
 }
 
-void px_part_set_obsolete(struct px_part *part)
+void px_part_set_obsolete(struct px_part *part, struct px_removal_gate *gate)
 {
-    atomic_store(&part->is_obsolete, true);
+    assert(atomic_load(&part->gate) == NULL);
+    atomic_store(&part->gate, px_removal_gate_ref(gate));
 }
 
 const struct px_manifest_file *px_part_file(const struct px_part *part)
@@ -220,11 +223,18 @@ bool px_part_has_expiry(const struct px_part *part)
 
 /* ---- vectors ------------------------------------------------------------------------------- */
 
+/* The outcome of a read, with the file's name. What we wrote has nothing in it that we cannot
+ * read. */
 static int in_file(int rc, const struct px_part *part, struct proximadb_error *reterr)
 {
-    if (rc != PROXIMADB_OK && rc != PROXIMADB_NO_MEMORY)
-        px_error_context(reterr, "the part '%s'", part->path.text);
-    return rc;
+    if (rc == PROXIMADB_OK || rc == PROXIMADB_NO_MEMORY)
+        return rc;
+    px_error_context(reterr, "the part '%s'", part->path.text);
+    if (rc != PROXIMADB_UNIMPLEMENTED)
+        return rc;
+    if (reterr != NULL)
+        reterr->status = PROXIMADB_CORRUPT;
+    return PROXIMADB_CORRUPT;
 }
 
 int px_part_get_block(const struct px_part *part, uint32_t row, struct px_part_block *ret_block,
@@ -394,31 +404,39 @@ static int read_json(struct px_part_reader *reader, uint32_t row, struct px_slic
         return rc;
     px_buffer_clear(&reader->from_json);
     rc = px_metadata_from_json(json, &reader->from_json, reterr);
-    if (rc == PROXIMADB_INVALID)
-        return PROXIMADB_CORRUPT; /* we wrote it */
+    if (rc == PROXIMADB_INVALID) /* we wrote it */
+        return px_fail(reterr, PROXIMADB_CORRUPT, "the metadata of row %u is no JSON object", row);
+    if (rc != PROXIMADB_OK)
+        return rc;
     *ret_metadata = px_buffer_slice(&reader->from_json);
     return rc;
 }
 
-static size_t count_columns_present(struct px_part_reader *reader, uint32_t row)
+static int count_columns_present(struct px_part_reader *reader, uint32_t row, size_t *ret_count,
+                                 struct proximadb_error *reterr)
 {
     size_t count = 0;
     for (uint32_t i = 0; i < reader->part->field_count; i++) {
         struct px_parquet_cursor *cursor = &reader->fields[i];
-        if (px_parquet_cursor_seek(cursor, row, NULL) == PROXIMADB_OK)
-            count += cursor->rows.is_present[row - cursor->rows.first_row];
+        int rc = px_parquet_cursor_seek(cursor, row, reterr);
+        if (rc != PROXIMADB_OK)
+            return rc;
+        count += cursor->rows.is_present[row - cursor->rows.first_row];
     }
-    return count;
+    *ret_count = count;
+    return PROXIMADB_OK;
 }
 
 int px_part_read_metadata(struct px_part_reader *reader, uint32_t row,
                           struct px_slice *ret_metadata, struct proximadb_error *reterr)
 {
     struct px_slice rest;
+    size_t in_columns;
     int rc = read_json(reader, row, &rest, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = count_columns_present(reader, row, &in_columns, reterr);
     if (rc != PROXIMADB_OK)
         return in_file(rc, reader->part, reterr);
-    size_t in_columns = count_columns_present(reader, row);
     if (in_columns == 0) {
         *ret_metadata = rest;
         return PROXIMADB_OK;

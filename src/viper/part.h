@@ -21,6 +21,7 @@
 #include "os/fs.h"
 #include "viper/dead_rows.h"
 #include "viper/manifest.h"
+#include "viper/removal_gate.h"
 
 struct px_part;
 struct px_parquet_reader;
@@ -40,8 +41,8 @@ PX_MUST_CHECK int px_part_open(struct px_fs *fs, const char *store_folder,
 /* Unmaps the file, and removes it if the part is obsolete. Accepts NULL. */
 void px_part_close(struct px_part *part);
 
-/* Its file goes when the part is closed. */
-void px_part_set_obsolete(struct px_part *part);
+/* Its file goes when the part is closed, through the gate, of which a reference is taken. Once. */
+void px_part_set_obsolete(struct px_part *part, struct px_removal_gate *gate);
 
 const struct px_manifest_file *px_part_file(const struct px_part *part);
 

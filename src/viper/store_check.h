@@ -12,8 +12,9 @@
  *
  * Nothing is changed. What is found is reported; see base/finding.h for what the severities mean.
  *
- * Files are read before they are mapped, so that a sector which cannot be read is a finding and not a
- * signal. Threads: one. Memory: the marks of dead rows, 8 bytes for each of 4,096 rows around them.
+ * Files are read before they are mapped, so that a sector which cannot be read is a finding and not
+ * a signal. Threads: one. Memory: the marks of dead rows, 8 bytes for each of 4,096 rows around
+ * them.
  */
 #ifndef PX_VIPER_STORE_CHECK_H
 #define PX_VIPER_STORE_CHECK_H

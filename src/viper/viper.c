@@ -36,6 +36,8 @@ void px_viper_close(struct px_viper *viper)
 {
     pthread_mutex_destroy(&viper->commit_lock);
     px_manifest_release(&viper->manifest);
+    free(viper->unsure_files.items);
+    px_removal_gate_unref(viper->gate);
 }
 
 uint32_t px_viper_take_file_number(struct px_viper *viper)
@@ -63,6 +65,7 @@ void px_viper_get_numbers(struct px_viper *viper, struct px_viper_numbers *ret_n
     const struct px_manifest *manifest = &viper->manifest;
     numbers.part_count = manifest->parts.count;
     numbers.flushed_lsn = manifest->flushed_lsn;
+    numbers.live_row_count = manifest->live_row_count;
     numbers.disk_bytes = manifest->centroids.size_bytes;
     for (size_t i = 0; i < manifest->parts.count; i++)
         numbers.disk_bytes += manifest->parts.items[i].size_bytes;
@@ -94,6 +97,51 @@ void px_viper_remove_file(struct px_viper *viper, const char *path)
         (void)viper->fs->unlink(viper->fs, full.text);
 }
 
+/* Without memory to remember a file it stays until the next opening sweeps it. */
+static void note_unsure_files(struct px_viper *viper, const struct px_manifest_files *files,
+                              const struct px_manifest_files *present)
+{
+    for (size_t i = 0; i < files->count; i++)
+        if (px_manifest_find(present, files->items[i].path) == NULL &&
+            px_manifest_add(&viper->unsure_files, &files->items[i], NULL) != PROXIMADB_OK)
+            return;
+}
+
+/* The manifest that may be out there uses up its sequence. */
+static void set_unsure(struct px_viper *viper, const struct px_manifest *next)
+{
+    struct px_manifest *present = &viper->manifest;
+    struct px_manifest_file centroids = next->centroids;
+    viper->is_unsure = true;
+    present->sequence = next->sequence;
+    note_unsure_files(viper, &next->parts, &present->parts);
+    note_unsure_files(viper, &next->deletes, &present->deletes);
+    if (centroids.path[0] != '\0' && strcmp(centroids.path, present->centroids.path) != 0)
+        (void)!px_manifest_add(&viper->unsure_files, &centroids, NULL);
+}
+
+static void set_sure(struct px_viper *viper)
+{
+    for (size_t i = 0; i < viper->unsure_files.count; i++)
+        px_viper_remove_file(viper, viper->unsure_files.items[i].path);
+    viper->unsure_files.count = 0;
+    viper->is_unsure = false;
+}
+
+int px_viper_settle(struct px_viper *viper, struct proximadb_error *reterr)
+{
+    bool unsure;
+    int rc = PROXIMADB_OK;
+    pthread_mutex_lock(&viper->commit_lock);
+    if (viper->is_unsure) {
+        rc = px_manifest_write(viper->fs, viper->folder.text, &viper->manifest, &unsure, reterr);
+        if (rc == PROXIMADB_OK)
+            set_sure(viper);
+    }
+    pthread_mutex_unlock(&viper->commit_lock);
+    return rc;
+}
+
 /* Replaces the manifest by `next`, which is taken. Under commit_lock. *ret_unsure: a crash may find
  * either; then the files of both must stay. */
 static int commit(struct px_viper *viper, struct px_manifest *next, bool *ret_unsure,
@@ -103,14 +151,14 @@ static int commit(struct px_viper *viper, struct px_manifest *next, bool *ret_un
     next->next_file_number = viper->manifest.next_file_number;
     int rc = px_manifest_write(viper->fs, viper->folder.text, next, ret_unsure, reterr);
     if (rc != PROXIMADB_OK) {
-        /* The sequence that may be out there is used up. */
         if (*ret_unsure)
-            viper->manifest.sequence = next->sequence;
+            set_unsure(viper, next);
         px_manifest_release(next);
         return rc;
     }
     px_manifest_release(&viper->manifest);
     viper->manifest = *next;
+    set_sure(viper);
     return PROXIMADB_OK;
 }
 
@@ -189,6 +237,7 @@ static int commit_flush(struct px_viper *viper, const struct px_viper_flush *flu
     free(deletes);
     next.flushed_lsn = px_memtable_last_lsn(flush->memtable);
     next.live_row_count = flush->live_row_count;
+    next.clock_ms = flush->clock_ms;
     px_buffer_clear(&next.request_ids);
     px_buffer_append_slice(&next.request_ids, flush->request_ids);
     if (rc == PROXIMADB_OK)
@@ -210,10 +259,13 @@ int px_viper_store_vectors(struct px_viper *viper, const struct px_viper_flush *
     struct px_part *part = NULL;
     bool unsure = false;
     size_t row_count = px_memtable_row_count(flush->memtable);
+    int rc = px_viper_settle(viper, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
     struct px_moved *moved = malloc((row_count + 1) * sizeof *moved);
     if (moved == NULL)
         return px_fail_no_memory(reterr);
-    int rc = write_rows(viper, flush, moved, &file, reterr);
+    rc = write_rows(viper, flush, moved, &file, reterr);
     if (rc == PROXIMADB_OK && file.path[0] != '\0') {
         rc = px_viper_sync_name(viper, file.path, reterr);
         /* Reading it back before it counts finds a fault while the log still has the rows. */
@@ -314,11 +366,11 @@ static void remove_replaced(struct px_viper *viper, const struct px_manifest *ol
 }
 
 int px_viper_replace_parts(struct px_viper *viper, const struct px_viper_replacement *replacement,
-                           struct proximadb_error *reterr)
+                           bool *ret_unsure, struct proximadb_error *reterr)
 {
     struct px_manifest next = {0}, old = {0};
     char delete_path[PX_MANIFEST_PATH_BYTES] = "";
-    bool unsure = false;
+    *ret_unsure = false;
     int rc = px_manifest_copy(&viper->manifest, &old, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_manifest_copy(&viper->manifest, &next, reterr);
@@ -332,10 +384,10 @@ int px_viper_replace_parts(struct px_viper *viper, const struct px_viper_replace
     if (rc != PROXIMADB_OK)
         px_manifest_release(&next);
     else
-        rc = commit(viper, &next, &unsure, reterr);
+        rc = commit(viper, &next, ret_unsure, reterr);
     if (rc == PROXIMADB_OK)
         remove_replaced(viper, &old);
-    else if (!unsure)
+    else if (!*ret_unsure)
         px_viper_remove_file(viper, delete_path);
     px_manifest_release(&old);
     return rc;

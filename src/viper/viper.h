@@ -44,8 +44,12 @@ struct px_viper {
     const struct px_log *log; /* kept */
     struct px_path folder;
     struct px_uuid collection_id;
-    pthread_mutex_t commit_lock; /* guards: manifest, and the order of commits */
+    struct px_removal_gate *gate; /* of replaced parts; a drop closes it */
+
+    pthread_mutex_t commit_lock; /* guards: all below, and the order of commits */
     struct px_manifest manifest;
+    bool is_unsure;                        /* a crash may find another manifest, too */
+    struct px_manifest_files unsure_files; /* which only that one lists */
 };
 
 /* Makes the folders and the first manifest of a new collection and puts them on the device.
@@ -61,8 +65,9 @@ struct px_viper_parts {
 };
 
 /*
- * Reads the manifest, opens its parts, marks their dead rows, and removes files of ours that it
- * does not list; files that are not ours are left alone and logged.
+ * Reads the manifest and makes sure of its name on the device, since its writer may have died
+ * before that; opens its parts, marks their dead rows, and removes files of ours that it does not
+ * list; files that are not ours are left alone and logged.
  *
  * ret_parts: the parts are the caller's to close. PROXIMADB_CORRUPT: manifest, part or delete file
  * missing or damaged; nothing is removed then. PROXIMADB_IO, PROXIMADB_NO_MEMORY,
@@ -73,11 +78,19 @@ PX_MUST_CHECK int px_viper_open(struct px_viper *viper, struct px_fs *fs, const 
                                 struct px_viper_parts *ret_parts, struct proximadb_error *reterr);
 void px_viper_close(struct px_viper *viper);
 
+/*
+ * Makes sure again which manifest a crash finds, if the last replacement left it open: the present
+ * one is written anew, and files that only the other lists are removed. To be called before new
+ * files are written: else each try on a failing device would leave some. As px_file_replace().
+ */
+PX_MUST_CHECK int px_viper_settle(struct px_viper *viper, struct proximadb_error *reterr);
+
 /* What a flush stores. Everything is borrowed. */
 struct px_viper_flush {
     const struct px_collection *collection;
     const struct px_memtable *memtable; /* frozen */
     uint64_t live_row_count;            /* of the collection, at the memtable's last LSN */
+    int64_t clock_ms;                   /* likewise: its clock */
     struct px_slice request_ids;        /* service/request_memory.h's encoding */
 
     /* Gives the rows of parts that the memtable's writes killed: an array to be freed with free().
@@ -115,10 +128,11 @@ struct px_viper_replacement {
 };
 
 /* Puts new parts into the manifest in place of old ones; the caller holds commit_lock. Delete files
- * whose parts are all gone leave the manifest. Errors as px_viper_store_vectors(). */
+ * whose parts are all gone leave the manifest. Errors as px_viper_store_vectors(); *ret_unsure: a
+ * crash may find the new parts in place all the same, so they must not be removed. */
 PX_MUST_CHECK int px_viper_replace_parts(struct px_viper *viper,
                                          const struct px_viper_replacement *replacement,
-                                         struct proximadb_error *reterr);
+                                         bool *ret_unsure, struct proximadb_error *reterr);
 
 /* The number for a new file, each given out once; the caller need not hold commit_lock. */
 uint32_t px_viper_take_file_number(struct px_viper *viper);
@@ -143,6 +157,7 @@ struct px_viper_numbers {
     uint64_t part_count;
     uint64_t disk_bytes;
     int64_t flushed_lsn;
+    uint64_t live_row_count; /* at flushed_lsn */
 };
 void px_viper_get_numbers(struct px_viper *viper, struct px_viper_numbers *ret_numbers);
 

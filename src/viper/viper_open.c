@@ -120,19 +120,28 @@ static bool is_listed(const struct px_manifest *manifest, const char *path)
  * file of ours is not whole. */
 static bool is_of_another(struct px_viper *viper, const char *path)
 {
-    struct px_buffer content = {0};
+    struct px_slice content = {0};
     struct px_parquet_reader *reader = NULL;
     struct px_slice value;
     char id[PX_UUID_TEXT_BYTES];
     bool other = false;
     px_uuid_format(viper->collection_id, id);
-    if (px_file_read(viper->fs, path, SIZE_MAX / 2, &content, NULL) == PROXIMADB_OK &&
-        px_parquet_reader_open(px_buffer_slice(&content), &reader, NULL) == PROXIMADB_OK)
+    if (px_file_map(viper->fs, path, &content, NULL) == PROXIMADB_OK &&
+        px_parquet_reader_open(content, &reader, NULL) == PROXIMADB_OK)
         other = !px_parquet_reader_find_value(reader, px_part_key_collection_id, &value) ||
                 !px_slice_equal(value, px_slice_of_string(id));
     px_parquet_reader_close(reader);
-    px_buffer_release(&content);
+    px_file_unmap(viper->fs, content);
     return other;
+}
+
+/* A number that a file has had is not given out again, listed or not: what is left alone would be
+ * in the way for ever. */
+static void skip_number(struct px_viper *viper, const char *name)
+{
+    unsigned long number = strtoul(strchr(name, '_') + 1, NULL, 10);
+    if (number >= viper->manifest.next_file_number && number < UINT32_MAX - 1)
+        viper->manifest.next_file_number = (uint32_t)number + 1;
 }
 
 /* A file that the manifest does not list: what a crash left between writing and committing, or what
@@ -146,6 +155,8 @@ static void sweep_file(struct px_viper *viper, const char *folder, const char *n
     if ((fits && is_listed(&viper->manifest, path)) ||
         px_path_format(&full, NULL, "%s/%s/%s", viper->folder.text, folder, name) != PROXIMADB_OK)
         return;
+    if (px_viper_is_file_name(name))
+        skip_number(viper, name);
     if (!fits || !px_viper_is_file_name(name) || is_of_another(viper, full.text))
         px_log_write(viper->log, PROXIMADB_LOG_WARNING,
                      "'%s' is no file of this collection; it is left alone", full.text);
@@ -190,6 +201,9 @@ static int sweep_clusters(struct px_viper *viper, struct proximadb_error *reterr
 
 static int sweep(struct px_viper *viper, struct proximadb_error *reterr)
 {
+    struct px_path leftover;
+    if (px_path_format(&leftover, NULL, "%s/MANIFEST.json.tmp", viper->folder.text) == PROXIMADB_OK)
+        (void)viper->fs->unlink(viper->fs, leftover.text);
     int rc = sweep_folder(viper, "vectors", reterr);
     if (rc == PROXIMADB_OK)
         rc = sweep_clusters(viper, reterr);
@@ -211,6 +225,9 @@ static int open_store(struct px_viper *viper, const struct px_collection *collec
         rc = open_parts(viper, collection, parts, reterr);
     if (rc == PROXIMADB_OK)
         rc = mark_deletes(viper, parts, reterr);
+    /* Before anything is removed that only an older manifest lists, or shown that it lacks. */
+    if (rc == PROXIMADB_OK && viper->fs->sync_folder(viper->fs, viper->folder.text) < 0)
+        rc = px_fail_file(reterr, "cannot sync the folder '%s'", viper->folder.text);
     if (rc == PROXIMADB_OK)
         rc = sweep(viper, reterr);
     return rc;
@@ -224,6 +241,8 @@ int px_viper_open(struct px_viper *viper, struct px_fs *fs, const struct px_log 
     *viper = (struct px_viper){.fs = fs, .log = log, .collection_id = collection->id};
     pthread_mutex_init(&viper->commit_lock, NULL);
     int rc = px_path_format(&viper->folder, reterr, "%s", folder);
+    if (rc == PROXIMADB_OK)
+        rc = px_removal_gate_new(&viper->gate, reterr);
     if (rc == PROXIMADB_OK)
         rc = open_store(viper, collection, &parts, reterr);
     if (rc != PROXIMADB_OK) {

@@ -114,7 +114,7 @@ static void test_manifest__a_missing_one_is_an_error(void **state)
     (void)state;
     struct px_manifest manifest = {0};
     assert_int_equal(px_manifest_read(&px_fs_posix, px_test_folder("manifest"), &manifest, NULL),
-                     PROXIMADB_IO);
+                     PROXIMADB_CORRUPT);
 }
 
 static void test_manifest__refuses_paths_that_lead_out(void **state)

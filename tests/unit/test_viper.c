@@ -6,6 +6,7 @@
 #include "viper/viper.h"
 
 #include "os/file.h"
+#include "support/fault_fs.h"
 #include "support/records.h"
 #include "viper/part_writer.h"
 
@@ -83,20 +84,28 @@ static int give_deletes(void *context, struct px_delete **ret_deletes, size_t *r
     return PROXIMADB_OK;
 }
 
-static struct px_part *flush(struct px_viper *viper, const struct px_memtable *memtable,
-                             struct px_delete *deletes, size_t delete_count,
-                             struct px_moved **ret_moved)
+static int try_flush(struct px_viper *viper, const struct px_memtable *memtable,
+                     struct px_delete *deletes, size_t delete_count, struct px_part **ret_part,
+                     struct px_moved **ret_moved, struct proximadb_error *reterr)
 {
     struct given_deletes given = {deletes, delete_count};
     struct px_viper_flush what = {.collection = &collection,
                                   .memtable = memtable,
                                   .live_row_count = 77,
+                                  .clock_ms = 1705320000000,
                                   .request_ids = px_slice_of("0123456789", 10),
                                   .deletes = give_deletes,
                                   .context = &given};
+    return px_viper_store_vectors(viper, &what, ret_part, ret_moved, reterr);
+}
+
+static struct px_part *flush(struct px_viper *viper, const struct px_memtable *memtable,
+                             struct px_delete *deletes, size_t delete_count,
+                             struct px_moved **ret_moved)
+{
     struct px_part *part = NULL;
     struct proximadb_error error;
-    if (px_viper_store_vectors(viper, &what, &part, ret_moved, &error) != PROXIMADB_OK)
+    if (try_flush(viper, memtable, deletes, delete_count, &part, ret_moved, &error) != PROXIMADB_OK)
         fail_msg("%s", error.message);
     return part;
 }
@@ -148,6 +157,7 @@ static void test_viper__stores_the_live_rows_of_a_memtable(void **state)
     assert_int_equal(parts.count, 1);
     assert_int_equal(viper.manifest.flushed_lsn, 2000);
     assert_int_equal(viper.manifest.live_row_count, 77);
+    assert_int_equal(viper.manifest.clock_ms, 1705320000000);
     assert_int_equal(viper.manifest.request_ids.size_bytes, 10);
     check_row(parts.items[0], 0, 1);
     struct px_viper_numbers numbers;
@@ -240,6 +250,7 @@ static void test_viper__sweeps_its_own_leftovers_only(void **state)
     assert_true(has_file("vectors/cluster_000/part_902.parquet"));
     assert_non_null(strstr(log_text, "notes.txt"));
     assert_non_null(strstr(log_text, "part_902.parquet"));
+    assert_int_equal(px_viper_take_file_number(&viper), 903); /* 902 would be in the way */
     close_store(&viper, &parts);
     px_memtable_free(memtable);
 }
@@ -308,12 +319,14 @@ static void test_viper__replaces_parts(void **state)
                                                .new_part_count = 1,
                                                .deletes = deletes,
                                                .delete_count = 1};
+    bool unsure;
     pthread_mutex_lock(&viper.commit_lock);
-    assert_int_equal(px_viper_replace_parts(&viper, &replacement, NULL), PROXIMADB_OK);
+    assert_int_equal(px_viper_replace_parts(&viper, &replacement, &unsure, NULL), PROXIMADB_OK);
     pthread_mutex_unlock(&viper.commit_lock);
+    assert_false(unsure);
     assert_false(has_file("deletes/deletes_003.parquet")); /* named only parts that are gone */
     for (int i = 0; i < 2; i++) {
-        px_part_set_obsolete(old[i]);
+        px_part_set_obsolete(old[i], viper.gate);
         assert_true(has_file(px_part_file(old[i])->path));
         px_part_close(old[i]);
     }
@@ -328,6 +341,119 @@ static void test_viper__replaces_parts(void **state)
     close_store(&viper, &parts);
 }
 
+/* Syncs of the store's folder fail: whether a crash finds the old manifest or the new one is open. */
+static struct px_fault_fs faults;
+
+static void fail_folder_syncs(uint64_t fail_count)
+{
+    px_fault_fs_set(&faults, &(struct px_fault_rule){.kinds = PX_FAULT_SYNC_FOLDER,
+                                                     .path_part = "docs",
+                                                     .fail_at = 1,
+                                                     .fail_count = fail_count});
+}
+
+static void open_over_faults(struct px_viper *viper, struct px_viper_parts *parts)
+{
+    struct proximadb_error error;
+    px_fault_fs_init(&faults, &px_fs_posix);
+    if (px_viper_open(viper, &faults.base, &test_log, folder, &collection, parts, &error) !=
+        PROXIMADB_OK)
+        fail_msg("%s", error.message);
+}
+
+static size_t count_files(const char *name)
+{
+    char path[600];
+    struct px_names names;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(px_folder_list(&px_fs_posix, path, &names, NULL), PROXIMADB_OK);
+    size_t count = names.count;
+    px_names_release(&names);
+    return count;
+}
+
+/* Lets the sync behind the manifest's rename fail: the third of the store, behind two of names. */
+static void test_viper__keeps_the_files_of_both_manifests_while_it_is_unsure(void **state)
+{
+    (void)state;
+    struct px_viper viper;
+    struct px_viper_parts parts;
+    struct px_moved *moved;
+    struct px_part *part = NULL;
+    struct proximadb_error error;
+    open_over_faults(&viper, &parts);
+    struct px_memtable *memtable = fill(0, 10);
+    px_fault_fs_set(&faults, &(struct px_fault_rule){.kinds = PX_FAULT_SYNC_FOLDER,
+                                                     .path_part = "docs",
+                                                     .fail_at = 3,
+                                                     .fail_count = PX_FAULT_FOR_EVER});
+    assert_int_equal(try_flush(&viper, memtable, NULL, 0, &part, &moved, &error), PROXIMADB_IO);
+    assert_true(viper.is_unsure);
+    assert_int_equal(count_files("vectors/cluster_000"), 1);
+
+    /* A crash here finds the new manifest: what it lists must be there. */
+    struct px_viper after;
+    struct px_viper_parts parts_after;
+    open_store(&after, &parts_after);
+    assert_int_equal(parts_after.count, 1);
+    close_store(&after, &parts_after);
+
+    /* On a device that goes on failing, tries leave no more files. */
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(try_flush(&viper, memtable, NULL, 0, &part, &moved, &error), PROXIMADB_IO);
+    assert_int_equal(count_files("vectors/cluster_000"), 1);
+
+    px_fault_fs_set(&faults, &(struct px_fault_rule){0});
+    assert_int_equal(px_viper_settle(&viper, &error), PROXIMADB_OK);
+    assert_int_equal(count_files("vectors/cluster_000"), 0);
+    px_part_close(flush(&viper, memtable, NULL, 0, &moved));
+    free(moved);
+    assert_int_equal(count_files("vectors/cluster_000"), 1);
+    close_store(&viper, &parts);
+    px_fault_fs_release(&faults);
+    px_memtable_free(memtable);
+}
+
+static void test_viper__removes_nothing_before_the_manifest_is_on_the_device(void **state)
+{
+    (void)state;
+    struct px_viper viper;
+    struct px_viper_parts parts;
+    struct proximadb_error error;
+    px_fault_fs_init(&faults, &px_fs_posix);
+    write_file("vectors/cluster_000/part_900.parquet", "of an older manifest");
+    fail_folder_syncs(1);
+    assert_int_equal(
+        px_viper_open(&viper, &faults.base, &test_log, folder, &collection, &parts, &error),
+        PROXIMADB_IO);
+    assert_true(has_file("vectors/cluster_000/part_900.parquet"));
+    px_fault_fs_release(&faults);
+}
+
+static void test_viper__a_missing_or_damaged_manifest_is_corruption(void **state)
+{
+    (void)state;
+    struct px_viper viper;
+    struct px_viper_parts parts;
+    struct proximadb_error error;
+    static const char *const texts[] = {"", "{}", "{\n  \"format_version\": 1\n}\n"};
+    for (size_t i = 0; i < 3; i++) {
+        write_file("MANIFEST.json", texts[i]);
+        assert_int_equal(
+            px_viper_open(&viper, &px_fs_posix, &test_log, folder, &collection, &parts, &error),
+            PROXIMADB_CORRUPT);
+        assert_int_equal(error.status, PROXIMADB_CORRUPT);
+        assert_non_null(strstr(error.message, "MANIFEST.json"));
+    }
+    char path[600];
+    snprintf(path, sizeof path, "%s/MANIFEST.json", folder);
+    assert_int_equal(px_fs_posix.unlink(&px_fs_posix, path), 0);
+    assert_int_equal(
+        px_viper_open(&viper, &px_fs_posix, &test_log, folder, &collection, &parts, &error),
+        PROXIMADB_CORRUPT);
+    assert_non_null(strstr(error.message, "missing"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +463,11 @@ int main(void)
         cmocka_unit_test_setup(test_viper__a_missing_part_is_told_and_nothing_is_removed,
                                make_store),
         cmocka_unit_test_setup(test_viper__replaces_parts, make_store),
+        cmocka_unit_test_setup(test_viper__keeps_the_files_of_both_manifests_while_it_is_unsure,
+                               make_store),
+        cmocka_unit_test_setup(test_viper__removes_nothing_before_the_manifest_is_on_the_device,
+                               make_store),
+        cmocka_unit_test_setup(test_viper__a_missing_or_damaged_manifest_is_corruption, make_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
