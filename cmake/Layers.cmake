@@ -15,6 +15,8 @@ foreach(line IN LISTS layer_lines)
         string(REGEX REPLACE "#.*" "" below "${CMAKE_MATCH_2}")
         string(REGEX MATCHALL "[a-z]+" PX_BELOW_${layer} "${below}")
         file(GLOB PX_SOURCES_${layer} CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${layer}/*.c)
+        # A main() is part of the program only, so that tests can link its folder.
+        list(FILTER PX_SOURCES_${layer} EXCLUDE REGEX "/main\\.c$")
         if(PX_SOURCES_${layer})
             list(APPEND PX_LAYERS ${layer})
             if(in_engine)

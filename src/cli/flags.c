@@ -83,9 +83,8 @@ static int add_text(const struct px_flag *flag, const char *source, const char *
     return PROXIMADB_OK;
 }
 
-/* `source` is where the value comes from: "--data" or "PROXIMADB_DATA". */
-static int set_value(const struct px_flag *flag, const char *source, const char *value,
-                     void *options, struct proximadb_error *reterr)
+int px_flag_set(const struct px_flag *flag, const char *source, const char *value, void *options,
+                struct proximadb_error *reterr)
 {
     if (value[0] == '\0')
         return px_fail(reterr, PROXIMADB_INVALID, "%s is empty; it needs a value", source);
@@ -110,6 +109,41 @@ static int set_value(const struct px_flag *flag, const char *source, const char 
     return PROXIMADB_OK;
 }
 
+void px_flag_forget(const struct px_flag *flag, void *options)
+{
+    if (flag->kind == PX_FLAG_LIST)
+        ((struct px_texts *)member_of(flag, options))->count = 0;
+}
+
+void px_flags_set_defaults(const struct px_flag_table *table, void *options)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct px_flag *flag = &table->flags[i];
+        int rc = PROXIMADB_OK;
+        if (flag->fallback != NULL)
+            rc = px_flag_set(flag, flag->name, flag->fallback, options, NULL);
+        assert(rc == PROXIMADB_OK); /* the table is ours */
+    }
+}
+
+/* ---- names --------------------------------------------------------------------------------- */
+
+const struct px_flag *px_flags_find(const struct px_flag_table *table, const char *name)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (strcmp(table->flags[i].name, name) == 0)
+            return &table->flags[i];
+    return NULL;
+}
+
+const char *px_flags_nearest(const struct px_flag_table *table, const char *name)
+{
+    struct px_suggestion near = {0};
+    for (size_t i = 0; i < table->count; i++)
+        px_suggest_consider(&near, name, table->flags[i].name);
+    return near.word;
+}
+
 /* ---- the environment ----------------------------------------------------------------------- */
 
 void px_flag_variable(const struct px_flag *flag, char name[PX_FLAG_VARIABLE_BYTES])
@@ -130,19 +164,20 @@ static int split_list(const struct px_flag *flag, const char *source, const char
         return px_fail(reterr, PROXIMADB_INVALID, "%s is longer than %zu bytes", source,
                        sizeof texts->storage - 1);
     memcpy(texts->storage, value, strlen(value) + 1);
+    px_flag_forget(flag, options);
     for (; at != NULL; at = rest) {
         rest = strchr(at, ',');
         if (rest != NULL)
             *rest++ = '\0';
-        int rc = set_value(flag, source, at, options, reterr);
+        int rc = px_flag_set(flag, source, at, options, reterr);
         if (rc != PROXIMADB_OK)
             return rc;
     }
     return PROXIMADB_OK;
 }
 
-static int read_environment(const struct px_flag_table *table, void *options,
-                            struct proximadb_error *reterr)
+int px_flags_read_environment(const struct px_flag_table *table, void *options,
+                              struct proximadb_error *reterr)
 {
     int rc = PROXIMADB_OK;
     for (size_t i = 0; i < table->count && rc == PROXIMADB_OK; i++) {
@@ -153,7 +188,7 @@ static int read_environment(const struct px_flag_table *table, void *options,
         if (value == NULL)
             continue;
         rc = flag->kind == PX_FLAG_LIST ? split_list(flag, name, value, options, reterr)
-                                        : set_value(flag, name, value, options, reterr);
+                                        : px_flag_set(flag, name, value, options, reterr);
     }
     return rc;
 }
@@ -171,46 +206,39 @@ struct parsing {
     bool given[64]; /* which flags the command line has had */
 };
 
-static int fail_unknown(const struct px_flag_table *table, const char *name, size_t length,
+static int fail_unknown(const struct px_flag_table *table, const char *name,
                         struct proximadb_error *reterr)
 {
-    struct px_suggestion near = {0};
-    char word[64];
-    snprintf(word, sizeof word, "%.*s", (int)length, name);
-    for (size_t i = 0; i < table->count; i++)
-        px_suggest_consider(&near, word, table->flags[i].name);
-    if (near.word != NULL)
+    const char *near = px_flags_nearest(table, name);
+    if (near != NULL)
         return px_fail(reterr, PROXIMADB_INVALID, "there is no flag '--%s'; did you mean '--%s'?",
-                       word, near.word);
+                       name, near);
     return px_fail(reterr, PROXIMADB_INVALID,
-                   "there is no flag '--%s'; 'proximadb %s --help' lists those there are", word,
+                   "there is no flag '--%s'; 'proximadb %s --help' lists those there are", name,
                    table->command);
 }
 
 /* The first value on the command line takes the place of those from elsewhere. */
-static void forget_others(struct parsing *parsing, size_t index)
+static void forget_others(struct parsing *parsing, const struct px_flag *flag)
 {
-    const struct px_flag *flag = &parsing->table->flags[index];
+    size_t index = (size_t)(flag - parsing->table->flags);
     assert(index < sizeof parsing->given / sizeof parsing->given[0]);
-    if (flag->kind == PX_FLAG_LIST && !parsing->given[index])
-        ((struct px_texts *)member_of(flag, parsing->options))->count = 0;
+    if (!parsing->given[index])
+        px_flag_forget(flag, parsing->options);
     parsing->given[index] = true;
 }
 
 /* `word` is behind the two dashes. */
 static int parse_flag(struct parsing *parsing, const char *word, struct proximadb_error *reterr)
 {
-    const struct px_flag_table *table = parsing->table;
-    size_t length = strcspn(word, "="), index = 0;
-    char source[80];
-    while (index < table->count && (strlen(table->flags[index].name) != length ||
-                                    strncmp(table->flags[index].name, word, length) != 0))
-        index++;
-    if (index == table->count)
-        return fail_unknown(table, word, length, reterr);
-    const struct px_flag *flag = &table->flags[index];
+    size_t length = strcspn(word, "=");
+    char name[64], source[80];
+    snprintf(name, sizeof name, "%.*s", (int)length, word);
+    snprintf(source, sizeof source, "--%s", name);
+    const struct px_flag *flag = px_flags_find(parsing->table, name);
+    if (flag == NULL)
+        return fail_unknown(parsing->table, name, reterr);
     const char *value = word[length] == '=' ? word + length + 1 : NULL;
-    snprintf(source, sizeof source, "--%s", flag->name);
     if (value == NULL && flag->kind == PX_FLAG_SWITCH)
         value = "true";
     if (value == NULL && parsing->at < parsing->argc &&
@@ -219,8 +247,8 @@ static int parse_flag(struct parsing *parsing, const char *word, struct proximad
     if (value == NULL)
         return px_fail(reterr, PROXIMADB_INVALID, "--%s needs a value: --%s %s", flag->name,
                        flag->name, flag->argument);
-    forget_others(parsing, index);
-    return set_value(flag, source, value, parsing->options, reterr);
+    forget_others(parsing, flag);
+    return px_flag_set(flag, source, value, parsing->options, reterr);
 }
 
 static int add_argument(struct parsing *parsing, const char *word, struct proximadb_error *reterr)
@@ -257,43 +285,13 @@ static int parse_words(struct parsing *parsing, struct proximadb_error *reterr)
     return rc;
 }
 
-static int set_defaults(const struct px_flag_table *table, void *options,
-                        struct proximadb_error *reterr)
+int px_flags_read_line(const struct px_flag_table *table, int argc, char *const *argv,
+                       void *options, struct px_arguments *ret_arguments,
+                       struct proximadb_error *reterr)
 {
-    int rc = PROXIMADB_OK;
-    for (size_t i = 0; i < table->count && rc == PROXIMADB_OK; i++)
-        if (table->flags[i].fallback != NULL)
-            rc = set_value(&table->flags[i], table->flags[i].name, table->flags[i].fallback,
-                           options, reterr);
-    assert(rc == PROXIMADB_OK); /* the table is ours */
-    return rc;
-}
-
-/* Values from the environment take the place of default lists. */
-static void forget_default_lists(const struct px_flag_table *table, void *options)
-{
-    for (size_t i = 0; i < table->count; i++) {
-        char name[PX_FLAG_VARIABLE_BYTES];
-        px_flag_variable(&table->flags[i], name);
-        if (table->flags[i].kind == PX_FLAG_LIST && getenv(name) != NULL)
-            ((struct px_texts *)member_of(&table->flags[i], options))->count = 0;
-    }
-}
-
-int px_flags_parse(const struct px_flag_table *table, int argc, char *const *argv, void *options,
-                   struct px_arguments *ret_arguments, struct proximadb_error *reterr)
-{
-    struct parsing parsing = {.table = table,
-                              .argc = argc,
-                              .argv = argv,
-                              .options = options,
-                              .arguments = ret_arguments};
+    struct parsing parsing = {
+        .table = table, .argc = argc, .argv = argv, .options = options, .arguments = ret_arguments};
     *ret_arguments = (struct px_arguments){0};
     assert(table->most_arguments <= PX_MOST_ARGUMENTS);
-    int rc = set_defaults(table, options, reterr);
-    if (rc == PROXIMADB_OK && table->reads_environment) {
-        forget_default_lists(table, options);
-        rc = read_environment(table, options, reterr);
-    }
-    return rc == PROXIMADB_OK ? parse_words(&parsing, reterr) : rc;
+    return parse_words(&parsing, reterr);
 }

@@ -12,10 +12,13 @@
  *      COUNT   --read-threads 4                 uint64_t
  *      WORD    --log-level debug                int, the place in `words`
  *
- * The default stands in the table as text and is read like a value, so that what --help says is what
- * is done. Where a command takes them, flags may come from the environment: PROXIMADB_DATA for
- * --data, PROXIMADB_MEMTABLE_LIMIT for --memtable-limit; a LIST is separated by commas. The command
- * line counts more. "--" ends the flags.
+ * The default stands in the table as text and is read like a value, so that what --help says is
+ * what is done. Where a command takes them, flags may come from the environment: PROXIMADB_DATA for
+ * --data, PROXIMADB_MEMTABLE_LIMIT for --memtable-limit; a LIST is separated by commas. "--" ends
+ * the flags.
+ *
+ * Each function here reads one source, and a value takes the place of what came from another one
+ * before; cli/settings.h reads all of them in their order.
  *
  * Threads: any.
  */
@@ -65,6 +68,8 @@ struct px_flag_table {
     size_t count;
     size_t most_arguments; /* that are no flags; at most PX_MOST_ARGUMENTS */
     bool reads_environment;
+    const char
+        *config_flag; /* the TEXT flag that names a configuration file; NULL: there is none */
 };
 
 /* What is no flag. */
@@ -74,15 +79,32 @@ struct px_arguments {
     bool wants_help; /* --help or -h; nothing behind it was looked at */
 };
 
-/*
- * Fills in `options`, which is zeroed, with defaults, environment and command line, in this order.
- * argv[0] is the first word behind the command's name. Texts are views into argv and the environment.
- *
- * PROXIMADB_INVALID, with a sentence that says what to write instead.
- */
-PX_MUST_CHECK int px_flags_parse(const struct px_flag_table *table, int argc, char *const *argv,
-                                 void *options, struct px_arguments *ret_arguments,
-                                 struct proximadb_error *reterr);
+/* Each function fills in `options`, and fails with PROXIMADB_INVALID and a sentence that says what
+ * to write instead. Texts are views into what they were read from. */
+
+/* The defaults, into zeroed options. */
+void px_flags_set_defaults(const struct px_flag_table *table, void *options);
+
+PX_MUST_CHECK int px_flags_read_environment(const struct px_flag_table *table, void *options,
+                                            struct proximadb_error *reterr);
+
+/* argv[0] is the first word behind the command's name. */
+PX_MUST_CHECK int px_flags_read_line(const struct px_flag_table *table, int argc, char *const *argv,
+                                     void *options, struct px_arguments *ret_arguments,
+                                     struct proximadb_error *reterr);
+
+/* The flag of that name, or NULL. */
+const struct px_flag *px_flags_find(const struct px_flag_table *table, const char *name);
+
+/* The name of the flag that is nearest to one that does not exist, or NULL. */
+const char *px_flags_nearest(const struct px_flag_table *table, const char *name);
+
+/* One value; of a LIST, one more. `source` says where it comes from: "--data", "PROXIMADB_DATA". */
+PX_MUST_CHECK int px_flag_set(const struct px_flag *flag, const char *source, const char *value,
+                              void *options, struct proximadb_error *reterr);
+
+/* Empties a LIST; does nothing to others. */
+void px_flag_forget(const struct px_flag *flag, void *options);
 
 /* The name of a flag's variable in the environment. */
 void px_flag_variable(const struct px_flag *flag, char name[PX_FLAG_VARIABLE_BYTES]);

@@ -1,9 +1,9 @@
 /*
  * quantity: sizes, times and counts as people write and read them.
  *
- *      64MiB  1GiB  10kB  4096      bytes: B, KiB, MiB, GiB, TiB are powers of 1,024; kB, MB, GB, TB of
- *                                   1,000; none means bytes
- *      500ms  30s  30m  12h  7d     times: a unit is needed
+ *      64MiB  1GiB  10kB  4096    bytes: KiB, MiB, GiB, TiB are powers of 1,024, and kB, MB, GB, TB
+ *                                 of 1,000; B or none means bytes
+ *      500ms  30s  30m  12h  7d   times: a unit is needed
  *
  * Units are read in any case.
  *

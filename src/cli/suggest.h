@@ -1,8 +1,8 @@
 /*
  * suggest: "did you mean": the known word that is nearest to one that is not known.
  *
- * Near is at most two letters inserted, removed or exchanged (Levenshtein's distance), and fewer than
- * half of the word.
+ * Near is at most two letters inserted, removed or exchanged (Levenshtein's distance), and fewer
+ * than half of the word.
  *
  * Threads: any.
  */

@@ -1,0 +1,6 @@
+#include "cli/commands.h"
+
+int main(int argc, char **argv)
+{
+    return px_command_main(&px_commands, argc, argv);
+}
