@@ -64,7 +64,7 @@ static int report(const char *name, bool as_json, const struct proximadb_error *
 }
 
 /* Also for a command line that cannot be read. */
-static bool wants_json(int argc, char *const *argv)
+static bool wants_json(int argc, const char *const *argv)
 {
     for (int i = 0; i < argc; i++)
         if (strcmp(argv[i], "--") == 0)
@@ -118,7 +118,7 @@ static const struct px_command *find(const struct px_command_list *commands, con
 }
 
 /* `proximadb help [COMMAND] [--json]` */
-static int help(const struct px_command_list *commands, int argc, char *const *argv,
+static int help(const struct px_command_list *commands, int argc, const char *const *argv,
                 struct proximadb_error *reterr)
 {
     struct px_buffer text = {0};
@@ -140,7 +140,7 @@ static int help(const struct px_command_list *commands, int argc, char *const *a
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-static int run(const struct px_command *command, int argc, char *const *argv,
+static int run(const struct px_command *command, int argc, const char *const *argv,
                struct proximadb_error *reterr)
 {
     struct px_settings settings;
@@ -159,11 +159,11 @@ static bool is_help(const char *word)
     return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
-int px_command_main(const struct px_command_list *commands, int argc, char *const *argv)
+int px_command_main(const struct px_command_list *commands, int argc, const char *const *argv)
 {
     struct proximadb_error error = {0};
     int rest = argc > 2 ? argc - 2 : 0;
-    char *const *words = argv + (argc > 2 ? 2 : 0);
+    const char *const *words = argv + (argc > 2 ? 2 : 0);
     const char *name = argc > 1 ? argv[1] : NULL;
     if (name == NULL) {
         struct px_buffer text = {0};

@@ -60,7 +60,7 @@ struct px_command_list {
 
 /* Runs the command that argv[1] names, and returns the exit status. `help`, --help, --version and
  * no command at all are understood, too. */
-int px_command_main(const struct px_command_list *commands, int argc, char *const *argv);
+int px_command_main(const struct px_command_list *commands, int argc, const char *const *argv);
 
 /* The exit status for a failed call. */
 enum px_exit px_exit_of(const struct proximadb_error *error);

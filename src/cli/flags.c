@@ -199,7 +199,7 @@ int px_flags_read_environment(const struct px_flag_table *table, void *options,
 struct parsing {
     const struct px_flag_table *table;
     int argc;
-    char *const *argv;
+    const char *const *argv;
     int at; /* of the next word */
     void *options;
     struct px_arguments *arguments;
@@ -285,7 +285,7 @@ static int parse_words(struct parsing *parsing, struct proximadb_error *reterr)
     return rc;
 }
 
-int px_flags_read_line(const struct px_flag_table *table, int argc, char *const *argv,
+int px_flags_read_line(const struct px_flag_table *table, int argc, const char *const *argv,
                        void *options, struct px_arguments *ret_arguments,
                        struct proximadb_error *reterr)
 {

@@ -89,8 +89,9 @@ PX_MUST_CHECK int px_flags_read_environment(const struct px_flag_table *table, v
                                             struct proximadb_error *reterr);
 
 /* argv[0] is the first word behind the command's name. */
-PX_MUST_CHECK int px_flags_read_line(const struct px_flag_table *table, int argc, char *const *argv,
-                                     void *options, struct px_arguments *ret_arguments,
+PX_MUST_CHECK int px_flags_read_line(const struct px_flag_table *table, int argc,
+                                     const char *const *argv, void *options,
+                                     struct px_arguments *ret_arguments,
                                      struct proximadb_error *reterr);
 
 /* The flag of that name, or NULL. */

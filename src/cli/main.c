@@ -2,5 +2,5 @@
 
 int main(int argc, char **argv)
 {
-    return px_command_main(&px_commands, argc, argv);
+    return px_command_main(&px_commands, argc, (const char *const *)argv);
 }

@@ -8,7 +8,7 @@
 
 /* Environment and command line. */
 static int read_given(struct px_settings *settings, const struct px_flag_table *table, int argc,
-                      char *const *argv, struct proximadb_error *reterr)
+                      const char *const *argv, struct proximadb_error *reterr)
 {
     int rc = PROXIMADB_OK;
     if (table->reads_environment)
@@ -32,7 +32,7 @@ static const char *config_path(const struct px_settings *settings,
 }
 
 int px_settings_read(struct px_settings *settings, const struct px_flag_table *table,
-                     size_t options_bytes, int argc, char *const *argv,
+                     size_t options_bytes, int argc, const char *const *argv,
                      struct proximadb_error *reterr)
 {
     *settings = (struct px_settings){.options = calloc(1, options_bytes)};

@@ -19,7 +19,7 @@ struct px_settings {
  * rest is not looked at. Release in any case; the struct is made by this function.
  * PROXIMADB_INVALID, PROXIMADB_IO (the file), PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_settings_read(struct px_settings *settings, const struct px_flag_table *table,
-                                   size_t options_bytes, int argc, char *const *argv,
+                                   size_t options_bytes, int argc, const char *const *argv,
                                    struct proximadb_error *reterr);
 
 void px_settings_release(struct px_settings *settings);

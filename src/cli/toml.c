@@ -83,7 +83,7 @@ static char *put_code_point(char *out, long c)
         return out;
     }
     int rest = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-    *out++ = (char)((0xf00 >> rest) | (c >> (6 * rest)));
+    *out++ = (char)((0xff00 >> (rest + 1)) | (c >> (6 * rest)));
     for (int i = rest - 1; i >= 0; i--)
         *out++ = (char)(0x80 | ((c >> (6 * i)) & 0x3f));
     return out;
