@@ -314,7 +314,8 @@ void px_wal_trim(struct px_wal *wal, int64_t flushed_lsn)
            remove_closed(wal, &wal->closed[removed]))
         removed++;
     wal->closed_count -= removed;
-    memmove(wal->closed, wal->closed + removed, wal->closed_count * sizeof *wal->closed);
+    if (removed > 0)
+        memmove(wal->closed, wal->closed + removed, wal->closed_count * sizeof *wal->closed);
     pthread_mutex_unlock(&wal->lock);
 }
 
