@@ -7,12 +7,14 @@ and hpack.
 """
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("PX_BUILD", ROOT / "build/dev")) / "tests/fake_server"
@@ -74,18 +76,21 @@ def start_server():
 
 @pytest.fixture(scope="session")
 def proto(tmp_path_factory):
-    """The modules that protoc makes of the contract: proto.messages and proto.services."""
-    protoc = pytest.importorskip("grpc_tools.protoc")
+    """The modules that protoc makes of the contract: proto.messages and proto.services.
+
+    They are made of a copy with a name of its own: the SDK, which may be installed beside the tests' other packages, is
+    the package `proximadb`.
+    """
     folder = tmp_path_factory.mktemp("proto")
-    source = ROOT / "proto"
-    status = protoc.main(["protoc", f"-I{source}", f"--python_out={folder}", f"--grpc_python_out={folder}",
-                          str(source / "proximadb/v1/proximadb.proto")])
+    shutil.copy(ROOT / "proto/proximadb/v1/proximadb.proto", folder / "contract.proto")
+    status = protoc.main(["protoc", f"-I{folder}", f"--python_out={folder}", f"--grpc_python_out={folder}",
+                          str(folder / "contract.proto")])
     assert status == 0
     sys.path.insert(0, str(folder))
 
     class Modules:
-        messages = importlib.import_module("proximadb.v1.proximadb_pb2")
-        services = importlib.import_module("proximadb.v1.proximadb_pb2_grpc")
+        messages = importlib.import_module("contract_pb2")
+        services = importlib.import_module("contract_pb2_grpc")
 
     yield Modules
     sys.path.remove(str(folder))

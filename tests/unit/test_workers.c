@@ -280,11 +280,12 @@ static void test_workers__threads_are_named_and_take_no_signals(void **state)
 static void test_workers__a_background_pool_is_nice(void **state)
 {
     (void)state;
-    struct portrait portrait = portray("a long name of a pool", 7);
+    int mine = getpriority(PRIO_PROCESS, 0); /* whoever runs the tests may have lowered it */
+    struct portrait portrait = portray("a long name of a pool", 19);
     assert_string_equal(portrait.name, "a long name-0");
     assert_int_equal(portrait.policy, SCHED_BATCH);
-    assert_int_equal(portrait.nice_level, 7);
-    assert_int_equal(getpriority(PRIO_PROCESS, 0), 0);
+    assert_int_equal(portrait.nice_level, 19);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), mine);
 }
 
 #ifdef PX_SANITIZED
