@@ -4,6 +4,7 @@
 #include "rest/rest_answer.h"
 #include "rest/rest_head.h"
 #include "rest/rest_problem.h"
+#include "rest/rest_unpack.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -28,7 +29,8 @@ struct px_rest_call {
     struct px_rest_request request;
     struct px_rest_answer answer;
     struct px_engine_call engine;
-    bool is_over; /* answered, or nobody is there to be answered */
+    bool is_packed; /* the body comes as gzip */
+    bool is_over;   /* answered, or nobody is there to be answered */
 };
 static_assert(sizeof(struct px_rest_call) <= PX_EXCHANGE_STATE_BYTES, "a call is an exchange's");
 
@@ -62,9 +64,9 @@ static struct px_header no_store(void)
     return px_header_of("cache-control", "no-store");
 }
 
-/* Ends the call with a problem; allow: of a 405, otherwise "". */
+/* Ends the call with a problem; `more` is a header of its status, or NULL. */
 static void respond_problem(struct px_rest_call *call, int http_status,
-                            const struct proximadb_error *error, const char *allow)
+                            const struct proximadb_error *error, const struct px_header *more)
 {
     struct px_exchange *exchange = call->exchange;
     struct px_header headers[MOST_HEADERS] = {
@@ -74,8 +76,8 @@ static void respond_problem(struct px_rest_call *call, int http_status,
     struct proximadb_buffer body = {0};
     if (px_rest_is_temporary(http_status))
         headers[header_count++] = px_header_of("retry-after", "1");
-    if (allow[0] != '\0')
-        headers[header_count++] = px_header_of("allow", allow);
+    if (more != NULL)
+        headers[header_count++] = *more;
     if (http_status == 500 || error->status == PROXIMADB_NO_MEMORY)
         log_fault(call, error);
     px_rest_problem_write(&text, http_status, error);
@@ -88,21 +90,23 @@ static void respond_problem(struct px_rest_call *call, int http_status,
 
 static void fail(struct px_rest_call *call, const struct proximadb_error *error)
 {
-    respond_problem(call, px_rest_http_status(error->status), error, "");
+    respond_problem(call, px_rest_http_status(error->status), error, NULL);
 }
 
-/* Ends the call for a reason of HTTP's own. */
-PX_PRINTF(4, 5)
-static void refuse(struct px_rest_call *call, int http_status, int status, const char *format, ...)
+/* Ends the call because of what the request is like. */
+PX_PRINTF(3, 4)
+static void refuse(struct px_rest_call *call, int http_status, const char *format, ...)
 {
     struct proximadb_error error;
     char sentence[sizeof error.message];
+    const struct px_header accepted = px_header_of("accept-encoding", "gzip");
     va_list args;
     va_start(args, format);
     vsnprintf(sentence, sizeof sentence, format, args);
     va_end(args);
-    (void)px_fail(&error, status, "%s", sentence);
-    respond_problem(call, http_status, &error, "");
+    (void)px_fail(&error, PROXIMADB_INVALID, "%s", sentence);
+    respond_problem(call, http_status, &error,
+                    http_status == PX_REST_UNSUPPORTED_TYPE ? &accepted : NULL);
 }
 
 static void on_deadline(struct px_exchange *exchange)
@@ -299,8 +303,12 @@ static int decode(struct px_rest_call *call, struct px_message *body,
                   struct proximadb_error *reterr)
 {
     struct px_rest_request *request = &call->request;
+    int rc = PROXIMADB_OK;
+    if (call->is_packed && body != NULL && body->size_bytes > 0)
+        rc = px_rest_unpack(&body, call->rest->body_limit_bytes, reterr);
     request->body = body != NULL ? px_message_slice(body) : (struct px_slice){0};
-    int rc = call->endpoint->decode(request, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = call->endpoint->decode(request, reterr);
     if (rc == PROXIMADB_OK && request->payload.release != NULL)
         rc = count_payload(&request->payload, px_exchange_budget(call->exchange), reterr);
     if (rc != PROXIMADB_OK)
@@ -316,6 +324,8 @@ static void finish_decoding(struct px_rest_call *call, int rc, const struct prox
         proximadb_buffer_release(&call->request.payload);
     else if (rc == PROXIMADB_OK)
         submit(call);
+    else if (rc == PROXIMADB_RESOURCE_EXHAUSTED) /* too much of one request, also later */
+        respond_problem(call, PX_REST_TOO_LARGE, error, NULL);
     else
         fail(call, error);
 }
@@ -367,7 +377,7 @@ static void decode_elsewhere(struct px_rest_call *call, struct px_message *body)
 static void start_decoding(struct px_rest_call *call, struct px_message *body)
 {
     struct proximadb_error error = {.row_index = -1};
-    if (body != NULL && body->size_bytes > DECODED_HERE_BYTES) {
+    if (body != NULL && (call->is_packed || body->size_bytes > DECODED_HERE_BYTES)) {
         decode_elsewhere(call, body);
         return;
     }
@@ -381,6 +391,8 @@ static void start_decoding(struct px_rest_call *call, struct px_message *body)
 static bool is_json(struct px_slice type)
 {
     static const char prefix[] = "application/", suffix[] = "json";
+    if (type.size_bytes == 0)
+        return false;
     const uint8_t *semicolon = memchr(type.data, ';', type.size_bytes);
     if (semicolon != NULL)
         type.size_bytes = (size_t)(semicolon - type.data);
@@ -396,26 +408,38 @@ static bool is_json(struct px_slice type)
            (end_text == text + prefix_bytes || end_text[-1] == '+');
 }
 
+static bool equals_ignoring_case(struct px_slice value, const char *word)
+{
+    return value.size_bytes == strlen(word) &&
+           strncasecmp((const char *)value.data, word, value.size_bytes) == 0;
+}
+
+/* Likewise what is compressed, but by gzip. */
+static bool refuse_encoding(struct px_rest_call *call)
+{
+    struct px_slice encoding;
+    if (!px_exchange_header(call->exchange, "content-encoding", &encoding) ||
+        encoding.size_bytes == 0 || equals_ignoring_case(encoding, "identity"))
+        return false;
+    call->is_packed = equals_ignoring_case(encoding, "gzip");
+    if (!call->is_packed)
+        refuse(call, PX_REST_UNSUPPORTED_TYPE,
+               "content-encoding '%.*s' is not known here; send the body as it is, or as gzip",
+               encoding.size_bytes < 40 ? (int)encoding.size_bytes : 40,
+               (const char *)encoding.data);
+    return !call->is_packed;
+}
+
 /* Refuses what is not JSON; true if it did. A web page of another site can make a browser send
  * anything but this type without asking us first, so the type must be there. */
 static bool refuse_type(struct px_rest_call *call)
 {
-    struct px_slice type, encoding;
-    bool has_type = px_exchange_header(call->exchange, "content-type", &type);
-    if (!has_type || !is_json(type)) {
-        refuse(call, PX_REST_UNSUPPORTED_TYPE, PROXIMADB_INVALID,
-               "the body must be JSON, and the header content-type must say so: application/json");
-        return true;
-    }
-    if (px_exchange_header(call->exchange, "content-encoding", &encoding) &&
-        !px_slice_equal(encoding, px_slice_of_string("identity"))) {
-        refuse(call, PX_REST_UNSUPPORTED_TYPE, PROXIMADB_INVALID,
-               "the body must not be compressed: content-encoding is '%.*s'",
-               encoding.size_bytes < 40 ? (int)encoding.size_bytes : 40,
-               (const char *)encoding.data);
-        return true;
-    }
-    return false;
+    struct px_slice type;
+    if (px_exchange_header(call->exchange, "content-type", &type) && is_json(type))
+        return refuse_encoding(call);
+    refuse(call, PX_REST_UNSUPPORTED_TYPE,
+           "the body must be JSON, and the header content-type must say so: application/json");
+    return true;
 }
 
 static void on_body(struct px_exchange *exchange, enum px_body_result result,
@@ -425,7 +449,7 @@ static void on_body(struct px_exchange *exchange, enum px_body_result result,
     if (call->is_over) {
         px_message_free(message);
     } else if (result == PX_BODY_TOO_LARGE) {
-        respond_problem(call, PX_REST_TOO_LARGE, error, "");
+        respond_problem(call, PX_REST_TOO_LARGE, error, NULL);
     } else if (result != PX_BODY_COMPLETE) {
         fail(call, error);
     } else if (message->size_bytes > 0 && refuse_type(call)) {
@@ -466,13 +490,27 @@ static void take_body(struct px_rest_call *call)
 static void refuse_route(struct px_rest_call *call, const struct px_rest_match *match)
 {
     struct proximadb_error error;
+    const struct px_header allow = px_header_of("allow", match->allow);
     if (match->allow[0] == '\0') {
-        refuse(call, PX_REST_NOT_FOUND, PROXIMADB_UNIMPLEMENTED,
-               "nothing is served at this path; /openapi.json has those that are");
+        (void)px_fail(&error, PROXIMADB_UNIMPLEMENTED,
+                      "nothing is served at this path; /openapi.json has those that are");
+        respond_problem(call, PX_REST_NOT_FOUND, &error, NULL);
         return;
     }
     (void)px_fail(&error, PROXIMADB_UNIMPLEMENTED, "this path takes %s only", match->allow);
-    respond_problem(call, PX_REST_METHOD_NOT_ALLOWED, &error, match->allow);
+    respond_problem(call, PX_REST_METHOD_NOT_ALLOWED, &error, &allow);
+}
+
+/* A body that nobody reads would be ignored in silence. */
+static bool refuse_body(struct px_rest_call *call)
+{
+    int64_t size_bytes = px_exchange_content_length(call->exchange);
+    if (call->endpoint->body != PX_REST_BODY_NONE || size_bytes <= 0)
+        return false;
+    refuse(call, px_rest_http_status(PROXIMADB_INVALID),
+           "the request has a body of %lld bytes, but nothing is read from it here; leave it out",
+           (long long)size_bytes);
+    return true;
 }
 
 static void on_request(struct px_exchange *exchange)
@@ -487,6 +525,8 @@ static void on_request(struct px_exchange *exchange)
         refuse_route(call, &match);
     else if (take_head(call, match.name, &error) != PROXIMADB_OK)
         fail(call, &error);
+    else if (refuse_body(call))
+        return;
     else if (match.endpoint->operation == 0)
         respond_document(call);
     else if (match.endpoint->body == PX_REST_BODY_NONE)

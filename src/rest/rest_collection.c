@@ -76,6 +76,9 @@ static int read_dimension(const struct px_rest_member *member, uint32_t *ret_val
 static int read_spec(const struct px_rest_member *members, struct fields *fields,
                      struct proximadb_collection_spec *spec, struct proximadb_error *reterr)
 {
+    if (px_rest_member_is_absent(&members[NAME]))
+        return px_fail(reterr, PROXIMADB_INVALID,
+                       "name is missing: what is the collection to be called?");
     int rc = px_rest_member_string(&members[NAME], &spec->name, reterr);
     if (rc == PROXIMADB_OK)
         rc = read_dimension(&members[DIMENSION], &spec->dim_count, reterr);

@@ -6,8 +6,20 @@
 static int fail_number(yyjson_val *item, const char *name, size_t index,
                        struct proximadb_error *reterr)
 {
+    if (yyjson_is_raw(item))
+        return px_fail(reterr, PROXIMADB_INVALID,
+                       "%s[%zu] is a number out of range; the components of a vector are float32, "
+                       "up to 3.4e38",
+                       name, index);
     return px_fail(reterr, PROXIMADB_INVALID, "%s[%zu] is %s; a vector is an array of numbers",
                    name, index, px_rest_kind_of(item));
+}
+
+static int fail_empty(const char *name, struct proximadb_error *reterr)
+{
+    return px_fail(reterr, PROXIMADB_INVALID,
+                   "%s is empty; a vector has as many numbers as its collection has dimensions",
+                   name);
 }
 
 int px_rest_floats_read(yyjson_val *array, const char *name, struct px_buffer *floats,
@@ -17,6 +29,8 @@ int px_rest_floats_read(yyjson_val *array, const char *name, struct px_buffer *f
         return px_fail(reterr, PROXIMADB_INVALID, "%s must be an array of numbers, and is %s", name,
                        px_rest_kind_of(array));
     size_t count = yyjson_arr_size(array);
+    if (count == 0)
+        return fail_empty(name, reterr);
     uint8_t *room = px_buffer_reserve(floats, count * sizeof(float));
     yyjson_val *item;
     if (room == NULL)
@@ -46,6 +60,8 @@ int px_rest_floats_read_base64(yyjson_val *string, const char *name, struct px_b
         return rc;
     }
     size_t size = floats->size_bytes - begin;
+    if (size == 0)
+        return fail_empty(name, reterr);
     if (size % sizeof(float) == 0)
         return PROXIMADB_OK;
     floats->size_bytes = begin;

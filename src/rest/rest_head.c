@@ -5,26 +5,28 @@
 #include "rest/rest_query.h"
 #include "rest/rest_request_id.h"
 
-static int fail_name(size_t size_bytes, struct proximadb_error *reterr)
+static int fail_long_name(size_t size_bytes, struct proximadb_error *reterr)
 {
-    return px_fail(reterr, PROXIMADB_INVALID,
-                   "the collection's name has %zu bytes; names have at most %d", size_bytes,
-                   PX_REST_LONGEST_NAME_BYTES);
+    return px_fail(reterr, PROXIMADB_COLLECTION_NOT_FOUND,
+                   "there is no collection of a name of %zu bytes, since names have at most %d; "
+                   "check the name",
+                   size_bytes, PX_REST_LONGEST_NAME_BYTES);
 }
 
-/* Which names there may be is the engine's business; here they only must be text. */
+/* Which names there may be is the engine's business; here they only must be text. One that is too
+ * long to be passed on is unknown, which is what the engine says of it to others. */
 static int read_name(struct px_slice encoded, struct px_rest_request *request,
                      struct proximadb_error *reterr)
 {
     char name[3 * PX_REST_LONGEST_NAME_BYTES];
     if (encoded.size_bytes > sizeof name)
-        return fail_name(encoded.size_bytes, reterr);
+        return fail_long_name(encoded.size_bytes, reterr);
     size_t size = px_percent_decode(encoded, name);
     if (size == SIZE_MAX)
         return px_fail(reterr, PROXIMADB_INVALID,
                        "the collection's name has a '%%' without two hexadecimal digits behind it");
     if (size > PX_REST_LONGEST_NAME_BYTES)
-        return fail_name(size, reterr);
+        return fail_long_name(size, reterr);
     if (!px_utf8_validate(px_slice_of(name, size)) || memchr(name, 0, size) != NULL)
         return px_fail(reterr, PROXIMADB_INVALID,
                        "the collection's name is no text: it has bytes that are not UTF-8, or a "

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { SHOWN_BYTES = 60 };
+enum { SHOWN_BYTES = 60, DOCUMENT_BYTES = 256 << 20 };
 
 size_t px_rest_shown_bytes(struct px_slice text)
 {
@@ -38,6 +38,44 @@ int px_rest_member_fail(const struct px_rest_member *member, const char *wanted,
 {
     return px_fail(reterr, PROXIMADB_INVALID, "%s must be %s, and is %s", member->name, wanted,
                    px_rest_kind_of(member->value));
+}
+
+int px_rest_fail_memory(const char *what, struct proximadb_error *reterr)
+{
+    return px_fail(reterr, PROXIMADB_RESOURCE_EXHAUSTED,
+                   "%s takes more memory than a request may have; send less at a time", what);
+}
+
+/* ---- documents ----------------------------------------------------------------------------- */
+
+static bool has_word(struct px_slice text, const char *word)
+{
+    size_t size = strlen(word);
+    const uint8_t *at = text.data;
+    const uint8_t *end = text.data + text.size_bytes;
+    while ((size_t)(end - at) >= size && (at = memchr(at, word[0], (size_t)(end - at))) != NULL) {
+        if ((size_t)(end - at) >= size && memcmp(at, word, size) == 0)
+            return true;
+        at++;
+    }
+    return false;
+}
+
+int px_rest_json_parse(struct px_slice text, const char *what, yyjson_doc **ret_doc,
+                       struct proximadb_error *reterr)
+{
+    int rc = px_json_parse_limited(text, DOCUMENT_BYTES, ret_doc, reterr);
+    if (rc != PROXIMADB_INVALID)
+        return rc;
+    /* What several languages write for numbers that JSON has not. */
+    if (has_word(text, "NaN") || has_word(text, "Infinity"))
+        px_error_context(reterr,
+                         "%s has NaN or Infinity, which JSON does not know; vectors and "
+                         "metadata are made of finite numbers",
+                         what);
+    else
+        px_error_context(reterr, "%s", what);
+    return rc;
 }
 
 /* ---- all members --------------------------------------------------------------------------- */

@@ -11,7 +11,7 @@
  * Nothing is ignored: a member that is not known, or is there twice, is an error, since a misspelt
  * "filter" that does nothing is worse than none. A null counts as absent.
  *
- * All errors are PROXIMADB_INVALID with a sentence that names the member.
+ * All errors of members are PROXIMADB_INVALID with a sentence that names the member.
  *
  * Threads: as the document.
  */
@@ -24,6 +24,12 @@ struct px_rest_member {
     const char *name;
     yyjson_val *value; /* a view into the document; NULL: absent */
 };
+
+/* Parses a text as one JSON document, within the memory that a request may cost; `what` ("the body")
+ * names it in messages. *ret_doc is returned, free with yyjson_doc_free(). Besides
+ * PROXIMADB_INVALID: PROXIMADB_RESOURCE_EXHAUSTED (millions of values), PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_rest_json_parse(struct px_slice text, const char *what, yyjson_doc **ret_doc,
+                                     struct proximadb_error *reterr);
 
 /* Fills in the values; `what` names the object in messages. */
 PX_MUST_CHECK int px_rest_members_read(yyjson_val *object, const char *what,
@@ -56,6 +62,9 @@ const char *px_rest_kind_of(yyjson_val *value);
 /* "MEMBER must be WANTED, and is an array". */
 int px_rest_member_fail(const struct px_rest_member *member, const char *wanted,
                         struct proximadb_error *reterr);
+
+/* PROXIMADB_RESOURCE_EXHAUSTED: `what` would take more memory than a request may have. */
+int px_rest_fail_memory(const char *what, struct proximadb_error *reterr);
 
 /* The beginning of a text that a message may show, for "%.*s"; the text must be UTF-8. */
 #define PX_REST_SHOWN(text) (int)px_rest_shown_bytes(text), (const char *)(text).data

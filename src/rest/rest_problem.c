@@ -49,6 +49,33 @@ bool px_rest_is_temporary(int http_status)
     return http_status == 429 || http_status == 503;
 }
 
+/* What HTTP calls a status that is not the error's own. */
+static const char *phrase_of(int http_status)
+{
+    switch (http_status) {
+    case PX_REST_NOT_FOUND:
+        return "Not Found";
+    case PX_REST_METHOD_NOT_ALLOWED:
+        return "Method Not Allowed";
+    case PX_REST_TOO_LARGE:
+        return "Content Too Large";
+    case PX_REST_UNSUPPORTED_TYPE:
+        return "Unsupported Media Type";
+    default:
+        return "Refused";
+    }
+}
+
+static void append_type(struct px_buffer *buffer, int http_status, int status)
+{
+    if (http_status == px_rest_http_status(status))
+        px_buffer_append_format(buffer, "{\"type\":\"urn:proximadb:error:%s\",\"title\":\"%s\"",
+                                proximadb_status_name(status), problems[status].title);
+    else
+        px_buffer_append_format(buffer, "{\"type\":\"about:blank\",\"title\":\"%s\"",
+                                phrase_of(http_status));
+}
+
 /* A message may quote the beginning of what a client sent, or be cut within a character: then only
  * its ASCII is kept. */
 static void append_message(struct px_buffer *buffer, const char *message)
@@ -67,13 +94,10 @@ void px_rest_problem_write(struct px_buffer *buffer, int http_status,
                            const struct proximadb_error *error)
 {
     int status = known(error->status);
-    const char *code = proximadb_status_name(status);
-    px_buffer_append_format(
-        buffer,
-        "{\"type\":\"urn:proximadb:error:%s\",\"title\":\"%s\",\"status\":%d,\"detail\":", code,
-        problems[status].title, http_status);
+    append_type(buffer, http_status, status);
+    px_buffer_append_format(buffer, ",\"status\":%d,\"detail\":", http_status);
     append_message(buffer, error->message);
-    px_buffer_append_format(buffer, ",\"code\":\"%s\"", code);
+    px_buffer_append_format(buffer, ",\"code\":\"%s\"", proximadb_status_name(status));
     if (error->row_index >= 0)
         px_buffer_append_format(buffer, ",\"row_index\":%lld", (long long)error->row_index);
     if (status == PROXIMADB_DIMENSION || status == PROXIMADB_VERSION_MISMATCH)

@@ -10,6 +10,10 @@
  * code is DIMENSION or VERSION_MISMATCH. The statuses are a part of the contract: docs/REST.md has
  * the table.
  *
+ * What HTTP itself asks for (no such path, another method, type or size of a body) has the type
+ * "about:blank" and the title that HTTP gives the status, as the RFC wants it; `code` is there all
+ * the same.
+ *
  * Threads: any thread.
  */
 #ifndef PX_REST_REST_PROBLEM_H

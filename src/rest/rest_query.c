@@ -51,7 +51,7 @@ static int parameter_of(struct px_slice name)
 
 static int fail_unknown(struct px_slice name, unsigned known, struct proximadb_error *reterr)
 {
-    char list[80] = "";
+    char list[80] = "none";
     size_t used = 0;
     for (int i = 0; i < PX_REST_PARAMETER_COUNT; i++)
         if (known & PX_REST_TAKES(i))

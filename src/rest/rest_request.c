@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { DOCUMENT_BYTES = 256 << 20, ARENA_BYTES = 256 << 20, DEFAULT_K = 10 };
+enum { ARENA_BYTES = 256 << 20, DEFAULT_K = 10 };
 
 /* ---- documents ----------------------------------------------------------------------------- */
 
@@ -16,10 +16,7 @@ int px_rest_body_parse(struct px_slice body, yyjson_doc **ret_doc, struct proxim
     if (body.size_bytes == 0)
         return px_fail(reterr, PROXIMADB_INVALID,
                        "the request has no body; a JSON object is expected");
-    int rc = px_json_parse_limited(body, DOCUMENT_BYTES, ret_doc, reterr);
-    if (rc == PROXIMADB_INVALID)
-        px_error_context(reterr, "the body is");
-    return rc;
+    return px_rest_json_parse(body, "the body", ret_doc, reterr);
 }
 
 /* Parses the body and reads it with `read`, which finds what it needs in the document and keeps
@@ -66,7 +63,7 @@ static int read_ids(const struct px_rest_member *member, struct px_arena *arena,
     struct proximadb_text *ids = px_arena_calloc(arena, count, sizeof *ids);
     yyjson_val *item;
     if (ids == NULL)
-        return px_fail_no_memory(reterr);
+        return px_rest_fail_memory(member->name, reterr);
     yyjson_arr_iter items = yyjson_arr_iter_with(member->value);
     for (size_t i = 0; (item = yyjson_arr_iter_next(&items)) != NULL; i++) {
         if (!yyjson_is_str(item))
@@ -400,11 +397,9 @@ int px_rest_decode_count(struct px_rest_request *request, struct proximadb_error
 static int read_params(struct px_slice text, struct px_arena *arena, yyjson_doc **ret_doc,
                        struct proximadb_filter *filter, struct proximadb_error *reterr)
 {
-    int rc = px_json_parse_limited(text, DOCUMENT_BYTES, ret_doc, reterr);
-    if (rc != PROXIMADB_OK) {
-        px_error_context(reterr, "the query parameter 'params' is");
+    int rc = px_rest_json_parse(text, "the query parameter 'params'", ret_doc, reterr);
+    if (rc != PROXIMADB_OK)
         return rc;
-    }
     return px_rest_fields_read(yyjson_doc_get_root(*ret_doc), "params", arena, &filter->params,
                                &filter->param_count, reterr);
 }

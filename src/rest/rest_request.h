@@ -56,7 +56,7 @@ px_rest_decode px_rest_decode_count;       /* of a body */
 px_rest_decode px_rest_decode_count_query; /* of query parameters */
 px_rest_decode px_rest_decode_compact;
 
-/* Parses a body as one JSON document with what all of them may cost; free with yyjson_doc_free().
+/* Parses a body, which must be there, as one JSON document; free with yyjson_doc_free().
  * Errors as above. */
 PX_MUST_CHECK int px_rest_body_parse(struct px_slice body, yyjson_doc **ret_doc,
                                      struct proximadb_error *reterr);

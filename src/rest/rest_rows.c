@@ -6,7 +6,7 @@
 #include "rest/rest_split.h"
 #include "rest/rest_values.h"
 
-enum { RECORD_MEMORY_BYTES = 256 << 20, ARENA_BYTES = 256 << 20 };
+enum { ARENA_BYTES = 256 << 20 };
 
 enum {
     ID,
@@ -57,11 +57,8 @@ static int read_vector(struct record *record, const struct px_rest_member *membe
         rc = px_rest_floats_read(array->value, array->name, &record->floats, reterr);
     else
         rc = px_rest_floats_read_base64(base64->value, base64->name, &record->floats, reterr);
-    /* A vector of no floats is one, and refused as such, not an absent one. */
-    static const float none[1];
     record->row.dim_count = record->floats.size_bytes / sizeof(float);
-    record->row.vector =
-        record->row.dim_count > 0 ? (const float *)(const void *)record->floats.data : none;
+    record->row.vector = (const float *)(const void *)record->floats.data;
     return rc;
 }
 
@@ -126,7 +123,7 @@ static int add_record(proximadb_batch *batch, struct record *record, struct px_s
                       bool is_update, struct proximadb_error *reterr)
 {
     yyjson_doc *doc;
-    int rc = px_json_parse_limited(text, RECORD_MEMORY_BYTES, &doc, reterr);
+    int rc = px_rest_json_parse(text, "the record", &doc, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     struct px_arena_mark mark = px_arena_mark(&record->arena);

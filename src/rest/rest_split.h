@@ -7,9 +7,10 @@
  *
  * How it holds: the splitter itself checks what stands between the records (the braces, the
  * member's name, the commas) and looks into a record only as far as to find its end: strings, and
- * the depth of brackets. Whoever parses the pieces refuses those that are no JSON. Both together accept
- * exactly what a parser of the whole body accepts: if a piece is a JSON value and a comma or a
- * bracket follows it, then it is the value that stands there.
+ * the depth of brackets. Whoever parses the pieces refuses those that are no JSON. Both together
+ * accept what a parser of the whole body accepts (but for a member's name that is written with
+ * escapes): if a piece is a JSON value and a comma or a bracket follows it, then it is the value
+ * that stands there.
  *
  * Threads: any thread. Memory: none; pieces are views into the body.
  */

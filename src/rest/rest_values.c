@@ -41,7 +41,7 @@ static int read_strings(yyjson_val *array, const struct place *place, struct px_
     struct px_slice name = slice_of(place->name);
     yyjson_val *item;
     if (items == NULL)
-        return px_fail_no_memory(reterr);
+        return px_rest_fail_memory(place->what, reterr);
     yyjson_arr_iter all = yyjson_arr_iter_with(array);
     for (size_t i = 0; (item = yyjson_arr_iter_next(&all)) != NULL; i++) {
         if (!yyjson_is_str(item))
@@ -96,7 +96,7 @@ int px_rest_fields_read(yyjson_val *object, const char *what, struct px_arena *a
     struct proximadb_field *fields = px_arena_calloc(arena, count, sizeof *fields);
     yyjson_val *key;
     if (fields == NULL)
-        return px_fail_no_memory(reterr);
+        return px_rest_fail_memory(what, reterr);
     yyjson_obj_iter entries = yyjson_obj_iter_with(object);
     for (size_t i = 0; (key = yyjson_obj_iter_next(&entries)) != NULL; i++) {
         const struct place place = {.what = what, .name = text_of(key)};

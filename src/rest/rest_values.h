@@ -24,8 +24,8 @@
 #include <proximadb.h>
 
 /* Reads an object; `what` ("metadata", "params") begins the path in messages. Fields are in the
- * arena, their texts are views into the document. PROXIMADB_INVALID, PROXIMADB_NO_MEMORY (or the
- * arena's ceiling) */
+ * arena, their texts are views into the document. PROXIMADB_INVALID, PROXIMADB_RESOURCE_EXHAUSTED
+ * (the arena's ceiling) */
 PX_MUST_CHECK int px_rest_fields_read(yyjson_val *object, const char *what, struct px_arena *arena,
                                       const struct proximadb_field **ret_fields,
                                       size_t *ret_field_count, struct proximadb_error *reterr);
