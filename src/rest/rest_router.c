@@ -160,6 +160,7 @@ const struct px_rest_endpoint px_rest_endpoints[] = {
         .path = "/openapi.json",
         .decode = px_rest_decode_nothing,
         .success = 200,
+        .statuses = MAY(INVALID),
     },
 };
 const size_t px_rest_endpoint_count = sizeof px_rest_endpoints / sizeof px_rest_endpoints[0];

@@ -42,6 +42,7 @@ struct proximadb {
     struct fake_engine_last last;
     struct px_collection collections[MOST_COLLECTIONS];
     size_t collection_count;
+    struct px_slice row_answer; /* without data: the request's own payload */
 };
 
 /* ---- answers ------------------------------------------------------------------------------- */
@@ -225,6 +226,9 @@ static void answer(proximadb *db, struct job *job, int status, const char *why)
     struct px_buffer bytes = {0};
     int64_t wanted_status = number_behind(job->collection, "fail-");
     int64_t big_bytes = number_behind(job->collection, "big-");
+    pthread_mutex_lock(&db->lock);
+    struct px_slice row_answer = db->row_answer;
+    pthread_mutex_unlock(&db->lock);
     if (status != PROXIMADB_OK) {
         (void)px_fail(&error, status, "%s", why);
     } else if (wanted_status > 0) {
@@ -232,6 +236,8 @@ static void answer(proximadb *db, struct job *job, int status, const char *why)
                                  "fake failure, 100%% caf\xc3\xa9");
     } else if (big_bytes >= 0) {
         write_big(&bytes, big_bytes);
+    } else if (job->operation <= PROXIMADB_SCAN && row_answer.data != NULL) {
+        px_buffer_append_slice(&bytes, row_answer);
     } else if (job->operation <= PROXIMADB_SCAN) {
         response = job->payload;
         job->payload = (struct proximadb_buffer){0};
@@ -409,6 +415,13 @@ void fake_engine_counts(proximadb *db, struct fake_engine_counts *ret_counts)
 {
     pthread_mutex_lock(&db->lock);
     *ret_counts = db->counts;
+    pthread_mutex_unlock(&db->lock);
+}
+
+void fake_engine_answer_with(proximadb *db, const void *answer, size_t size_bytes)
+{
+    pthread_mutex_lock(&db->lock);
+    db->row_answer = px_slice_of(answer, size_bytes);
     pthread_mutex_unlock(&db->lock);
 }
 

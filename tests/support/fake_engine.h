@@ -32,6 +32,10 @@ void fake_engine_close(proximadb *db);
 
 void fake_engine_counts(proximadb *db, struct fake_engine_counts *ret_counts);
 
+/* From now on every row operation that succeeds is answered with a copy of these bytes (kept) instead
+ * of its own payload; NULL: with that again. */
+void fake_engine_answer_with(proximadb *db, const void *answer, size_t size_bytes);
+
 /* The last row operation's collection and payload, for tests in the same process: copied, cut at
  * the size of the arrays. */
 struct fake_engine_last {
