@@ -30,6 +30,8 @@ struct px_frame_cursor {
     uint32_t payload_left_bytes; /* of the frame that `header` describes */
     uint8_t header_bytes;        /* of `header` that are here */
     uint8_t header[PX_FRAME_HEADER_BYTES];
+    uint32_t last_data_bytes; /* payload of the last unpadded DATA frame that began */
+    int32_t last_data_stream_id;
 };
 
 void px_frame_cursor_init(struct px_frame_cursor *cursor);
@@ -41,5 +43,8 @@ void px_frame_cursor_advance(struct px_frame_cursor *cursor, const uint8_t *data
 /* How many bytes of the payload of an unpadded DATA frame come next, and of which stream; 0: what
  * comes next is something else. */
 size_t px_frame_cursor_data(const struct px_frame_cursor *cursor, int32_t *ret_stream_id);
+
+/* How many bytes there are up to the end of the next header that is not here as a whole. */
+size_t px_frame_cursor_to_next(const struct px_frame_cursor *cursor);
 
 #endif /* PX_HTTP_FRAME_CURSOR_H */

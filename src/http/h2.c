@@ -9,7 +9,9 @@
  *
  * Receiving in place: before a read, h2_direct() looks whether the next bytes on the connection are
  * payload of a DATA frame whose stream has a read under way. Then the payload goes straight to its
- * destination, nghttp2 parses it there, and on_data() finds it where it belongs.
+ * destination, nghttp2 parses it there, and on_data() finds it where it belongs. From then on no read
+ * goes beyond the next frame's header, so that of a message no more is copied than what came in one
+ * read with the frames before it.
  */
 #include "http/h2_internal.h"
 
@@ -236,18 +238,32 @@ static void h2_input(struct px_connection *c, const uint8_t *data, size_t size_b
         px_connection__end(c, nghttp2_strerror((int)taken));
 }
 
-/* While the message needs more than this frame has, only the header of the next frame is read
- * behind it: if that is another piece of the message, it will be received in place, too. */
+/* The exchange that receives a message of which the last DATA frame was a piece worth reading in
+ * place, and the next one may be, too; NULL: there is none. */
+static struct px_exchange *find_receiving(struct px_h2 *h)
+{
+    if (h->cursor.last_data_bytes < SMALLEST_DIRECT_BYTES)
+        return NULL; /* a peer that sends tiny frames would cost a read for each */
+    struct px_exchange *x = exchange_of(h->session, h->cursor.last_data_stream_id);
+    return x != NULL && x->is_reading && x->read_left_bytes >= SMALLEST_DIRECT_BYTES ? x : NULL;
+}
+
+/* While a message needs more than the frame at hand has, nothing is read beyond the header of the
+ * next frame: if that is another piece of the message, it will be received in place, too. */
 static size_t h2_direct(struct px_connection *c, uint8_t **ret_at, size_t *ret_more_bytes)
 {
     struct px_h2 *h = px_h2__of(c);
     int32_t stream_id;
+    struct px_exchange *x = find_receiving(h);
+    if (x == NULL)
+        return 0;
     size_t frame_bytes = px_frame_cursor_data(&h->cursor, &stream_id);
-    if (frame_bytes < SMALLEST_DIRECT_BYTES)
+    if (frame_bytes == 0) {
+        size_t to_next = px_frame_cursor_to_next(&h->cursor);
+        if (to_next < *ret_more_bytes)
+            *ret_more_bytes = to_next;
         return 0;
-    struct px_exchange *x = exchange_of(h->session, stream_id);
-    if (x == NULL || !x->is_reading || x->read_left_bytes < SMALLEST_DIRECT_BYTES)
-        return 0;
+    }
     assert(px_exchange__held_bytes(x) == 0);
     *ret_at = x->read_at;
     if (x->read_left_bytes <= frame_bytes)
