@@ -40,8 +40,13 @@ if(PX_SANITIZE)
     if(PX_SANITIZE STREQUAL "thread")
         add_compile_definitions(PX_SANITIZED_THREAD=1)
     endif()
-else()
+elseif(NOT PX_COUNT_COPIES)
     add_compile_options($<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+endif()
+if(PX_COUNT_COPIES)
+    # Every copy is a call that the linker can send elsewhere: none is expanded in place, and none is
+    # made through the builtins of _FORTIFY_SOURCE. tests/CMakeLists.txt links the wrappers.
+    add_compile_options(-fno-builtin-memcpy -fno-builtin-memmove -fno-builtin-mempcpy)
 endif()
 if(PX_FUZZ)
     add_compile_options(-fsanitize=fuzzer-no-link) # libFuzzer follows the branches taken

@@ -34,8 +34,9 @@ class Suite:
     environment: dict = field(default_factory=dict)
 
 
-def build(preset):
-    return [["cmake", "--preset", preset], ["cmake", "--build", f"build/{preset}", "-j", CORES]]
+def build(preset, *targets):
+    chosen = ["--target", *targets] if targets else []
+    return [["cmake", "--preset", preset], ["cmake", "--build", f"build/{preset}", "-j", CORES, *chosen]]
 
 
 def ctest(preset, *arguments):
@@ -55,6 +56,8 @@ SUITES = [
     Suite("bench", [pytest("bench/tests")], "pytest"),
     Suite("interop", [pytest("tests/interop")], "pytest"),
     Suite("server", [pytest("tests/server")], "pytest"),
+    Suite("build-copies", build("copies", "copies_server", "copies_mutant"), "one"),
+    Suite("copies", [pytest("tests/copies")], "pytest", {"PX_BUILD": "build/copies"}),
     Suite("crash", [pytest("tests/crash")], "pytest"),
     Suite("install", [pytest("tests/install")], "pytest"),
     Suite("build-asan", build("asan"), "one"),

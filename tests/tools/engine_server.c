@@ -1,8 +1,10 @@
 /*
- * engine_server: the real server on the real engine, for the tests of tests/server.
+ * engine_server: the real server on the real engine, for the tests of tests/server and
+ * tests/crash.
  *
  *      engine_server DATA_FOLDER [--listen HOST:PORT] [--message-limit BYTES] [--budget-bytes BYTES]
- *                  [--snapshot-ms MS]
+ *                  [--snapshot-ms MS] [--memtable-bytes BYTES] [--wal-file-bytes BYTES]
+ *                  [--expiry-sweep-ms MS]
  *
  * Prints "listening on HOST:PORT" on standard output, everything else that is logged on standard
  * error. SIGTERM stops it.
@@ -50,6 +52,12 @@ static void set(struct settings *settings, const char *name, const char *value)
         settings->limits.budget_bytes = number;
     else if (strcmp(name, "--snapshot-ms") == 0)
         settings->engine.snapshot_limit_ms = number;
+    else if (strcmp(name, "--memtable-bytes") == 0)
+        settings->engine.memtable_limit_bytes = number;
+    else if (strcmp(name, "--wal-file-bytes") == 0)
+        settings->engine.wal_file_limit_bytes = number;
+    else if (strcmp(name, "--expiry-sweep-ms") == 0)
+        settings->engine.expiry_sweep_ms = number;
     else
         fail(name, "there is no such option");
 }
