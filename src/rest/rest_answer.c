@@ -237,6 +237,17 @@ static int open_answer(struct px_rest_answer *answer, struct proximadb_buffer *r
     }
 }
 
+/* An answer that cannot be read is no fault of the request's, whatever the reader calls it. */
+static int fail_ours(int rc, struct proximadb_error *reterr)
+{
+    if (rc != PROXIMADB_INVALID && rc != PROXIMADB_UNIMPLEMENTED)
+        return rc;
+    if (reterr != NULL)
+        reterr->status = PROXIMADB_INTERNAL;
+    px_error_context(reterr, "the engine's answer cannot be read");
+    return PROXIMADB_INTERNAL;
+}
+
 int px_rest_answer_open(struct px_rest_answer *answer, int operation,
                         const struct px_rest_shape *shape, struct proximadb_buffer *response,
                         struct px_buffer *text, struct proximadb_error *reterr)
@@ -244,7 +255,7 @@ int px_rest_answer_open(struct px_rest_answer *answer, int operation,
     *answer = (struct px_rest_answer){.shape = *shape, .operation = operation};
     int rc = open_answer(answer, response, text, reterr);
     proximadb_buffer_release(response);
-    return rc;
+    return fail_ours(rc, reterr);
 }
 
 int px_rest_answer_write(struct px_rest_answer *answer, struct px_buffer *text, size_t enough_bytes,

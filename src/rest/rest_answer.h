@@ -41,7 +41,7 @@ struct px_rest_answer {
 
 /*
  * Starts to write the answer of an operation. `response` is taken. Release it afterwards.
- * PROXIMADB_CORRUPT (and others of proximadb_reader_new()): a fault of ours.
+ * PROXIMADB_CORRUPT, PROXIMADB_INTERNAL: a fault of ours. PROXIMADB_NO_MEMORY
  */
 PX_MUST_CHECK int px_rest_answer_open(struct px_rest_answer *answer, int operation,
                                       const struct px_rest_shape *shape,

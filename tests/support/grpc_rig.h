@@ -18,7 +18,10 @@ struct grpc_rig {
     struct px_connection *connection;
     struct px_exchange *x; /* the call; NULL once it is closed */
     bool was_reset;
-    struct px_buffer headers; /* "name: value\n" of the answer, ":status" first */
+    bool is_stalled;             /* the peer takes nothing from now on */
+    bool stalls_soon;            /* ... once it has taken the next piece */
+    size_t largest_output_bytes; /* that waited for the peer at a time */
+    struct px_buffer headers;    /* "name: value\n" of the answer, ":status" first */
     struct px_buffer body;
     struct px_buffer trailers;
     struct px_buffer log;
@@ -63,9 +66,12 @@ static inline void rig_reset(struct px_exchange *x)
 static inline void rig_produce(struct px_connection *c)
 {
     struct px_exchange *x = c->exchanges;
-    if (x == NULL || !x->is_started)
+    if (x == NULL || !x->is_started || rig.is_stalled)
         return;
     struct iovec parts[64];
+    if (x->output.size_bytes > rig.largest_output_bytes)
+        rig.largest_output_bytes = x->output.size_bytes;
+    rig.is_stalled = rig.stalls_soon;
     px_exchange__move_output(x, x->output.size_bytes);
     while (c->output.size_bytes > 0) {
         size_t count = px_send_queue_parts(&c->output, parts, 64);
@@ -144,7 +150,8 @@ static inline void rig_request(const char *method, const char *path, const char 
     px_buffer_clear(&rig.headers);
     px_buffer_clear(&rig.body);
     px_buffer_clear(&rig.trailers);
-    rig.was_reset = false;
+    rig.was_reset = rig.is_stalled = rig.stalls_soon = false;
+    rig.largest_output_bytes = 0;
     struct px_exchange *x = rig.x = px_exchange__new(rig.connection);
     px_headers_add(&x->headers, px_slice_of_string(":method"), px_slice_of_string(method), 65536);
     px_headers_add(&x->headers, px_slice_of_string(":path"), px_slice_of_string(path), 65536);
@@ -212,6 +219,13 @@ static inline void rig_expect_says(const char *field)
     if (!rig_says(field))
         fail_msg("'%s' is not in '%s' + '%s'", field, text_of(&rig.headers),
                  text_of(&rig.trailers));
+}
+
+/* The peer takes what it is sent again. */
+static inline void rig_go_on(void)
+{
+    rig.is_stalled = rig.stalls_soon = false;
+    px_connection__schedule(rig.connection);
 }
 
 static inline void rig_close(enum px_close_reason reason)
