@@ -25,8 +25,8 @@ struct px_rest_member {
     yyjson_val *value; /* a view into the document; NULL: absent */
 };
 
-/* Parses a text as one JSON document, within the memory that a request may cost; `what` ("the body")
- * names it in messages. *ret_doc is returned, free with yyjson_doc_free(). Besides
+/* Parses a text as one JSON document, within the memory that a request may cost; `what` names it in
+ * messages ("the body"). *ret_doc is returned, free with yyjson_doc_free(). Besides
  * PROXIMADB_INVALID: PROXIMADB_RESOURCE_EXHAUSTED (millions of values), PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_rest_json_parse(struct px_slice text, const char *what, yyjson_doc **ret_doc,
                                      struct proximadb_error *reterr);
