@@ -58,6 +58,7 @@ SUITES = [
     Suite("server", [pytest("tests/server")], "pytest"),
     Suite("build-copies", build("copies", "copies_server", "copies_mutant"), "one"),
     Suite("copies", [pytest("tests/copies")], "pytest", {"PX_BUILD": "build/copies"}),
+    Suite("cli", [pytest("tests/cli")], "pytest"),
     Suite("crash", [pytest("tests/crash")], "pytest"),
     Suite("install", [pytest("tests/install")], "pytest"),
     Suite("build-asan", build("asan"), "one"),
