@@ -11,6 +11,7 @@
 #include "support/fault_fs.h"
 #include "support/powercut_engine.h"
 #include "support/powercut_help.h"
+#include "viper/store_check.h"
 
 #include <errno.h>
 
@@ -34,19 +35,28 @@ struct theme {
 /* What may be found: the model before the step that was under way, or behind it. */
 struct expected {
     struct model before, after;
+    bool in_doubt;       /* a change of fields failed, and nothing was written since */
+    bool failed;         /* a step did */
     uint32_t step_count; /* taken in all lives, so that each has a value of its own */
 };
 
 struct life {
     struct px_powercut *disk;
-    struct px_fault_fs fs; /* refuses the reserve, which would make each copy of the disk 16 MiB larger */
+    struct px_fault_fs faults;
+    struct px_fault_fs
+        fs; /* refuses the reserve, which would make each copy of the disk 16 MiB larger */
     struct engine_box box;
 };
 
-static int life_begin(struct life *life, struct px_powercut *disk)
+/* `fault` may be NULL. */
+static int life_begin(struct life *life, struct px_powercut *disk,
+                      const struct px_fault_rule *fault)
 {
     life->disk = disk;
-    px_fault_fs_init(&life->fs, px_powercut_boot(disk));
+    px_fault_fs_init(&life->faults, px_powercut_boot(disk));
+    if (fault != NULL)
+        px_fault_fs_set(&life->faults, fault);
+    px_fault_fs_init(&life->fs, &life->faults.base);
     px_fault_fs_set(&life->fs, &(struct px_fault_rule){.kinds = PX_FAULT_ALLOCATE,
                                                        .path_part = "reserve",
                                                        .fail_at = 1,
@@ -63,22 +73,46 @@ static void life_end(struct life *life)
     px_powercut_kill(life->disk);
     engine_close(&life->box);
     px_fault_fs_release(&life->fs);
+    px_fault_fs_release(&life->faults);
 }
 
-/* Takes a step; false when the engine does not take it any more. Of a write it must know whether its
- * outcome is in doubt. */
+/* A step that failed: what may be found now? Writes say whether their outcome is in doubt. */
+static void note_failure(struct expected *expected, const struct step *step, int rc,
+                         const struct model *doubted)
+{
+    bool is_refused = step_is_write(step) && rc != PROXIMADB_OUTCOME_UNKNOWN;
+    if (is_refused || step->kind == STEP_FLUSH || step->kind == STEP_COMPACT)
+        expected->after = *doubted;
+    else
+        expected->in_doubt = step->kind == STEP_ALTER;
+    expected->failed = true;
+}
+
+/* A step that succeeded. Writes and changes of fields settle what was in doubt. */
+static void note_success(struct expected *expected, const struct step *step,
+                         const struct model *doubted)
+{
+    if (expected->in_doubt && (step->kind == STEP_FLUSH || step->kind == STEP_COMPACT)) {
+        expected->after = *doubted;
+        return;
+    }
+    expected->in_doubt = false;
+    expected->before = expected->after;
+}
+
+/* Takes a step; false if it fails. */
 static bool take_step(struct life *life, const struct step *step, struct expected *expected)
 {
     struct proximadb_write_result result = {0};
     uint32_t value = ++expected->step_count;
     size_t field_count = expected->before.collections[step->collection].field_count;
+    const struct model doubted = expected->in_doubt ? expected->after : expected->before;
     expected->after = expected->before;
     model_take(&expected->after, step, value);
     struct model_collection *collection = &expected->after.collections[step->collection];
     int rc = step_run(&life->box, step, value, field_count, &result);
     if (rc != PROXIMADB_OK) {
-        if (step_is_write(step) && rc != PROXIMADB_OUTCOME_UNKNOWN)
-            expected->after = expected->before; /* refused */
+        note_failure(expected, step, rc, &doubted);
         return false;
     }
     if (step_is_write(step) && result.row_count > 0)
@@ -90,16 +124,36 @@ static bool take_step(struct life *life, const struct step *step, struct expecte
                     &life->box.error);
         memcpy(collection->uuid, info.uuid, sizeof info.uuid);
     }
-    expected->before = expected->after;
+    note_success(expected, step, &doubted);
     return true;
 }
 
+/* A second later what failed is tried again; the committer would need a real one. */
+static void heal(struct life *life, unsigned collection)
+{
+    struct px_shard *shard = engine_shard(&life->box, model_names[collection]);
+    if (shard == NULL)
+        return;
+    atomic_fetch_add(&life->box.clock.monotonic_ms, 2000);
+    engine_settle_shard(NULL, shard);
+    if (px_shard_check(shard, NULL) == PROXIMADB_OK)
+        px_shard__commit_handler.tick(shard);
+    engine_settle_shard(NULL, shard);
+    px_shard_unref(shard);
+}
+
+/* Until one fails behind which it is not known what there is. */
 static void take_steps(struct life *life, const struct step *steps, size_t count,
                        struct expected *expected)
 {
-    for (size_t i = 0; i < count; i++)
-        if (!take_step(life, &steps[i], expected))
+    for (size_t i = 0; i < count; i++) {
+        bool goes_on = take_step(life, &steps[i], expected) || steps[i].kind == STEP_ALTER ||
+                       steps[i].kind == STEP_FLUSH || steps[i].kind == STEP_COMPACT;
+        if (!goes_on)
             return;
+        if (expected->failed)
+            heal(life, steps[i].collection);
+    }
 }
 
 /* ---- looking ------------------------------------------------------------------------------- */
@@ -111,6 +165,7 @@ struct moment {
     uint64_t n;
     enum px_powercut_when when;
     int policy;
+    enum px_powercut_policy second_policy;
     uint64_t seed;
     int look; /* 1: after the cut; 2: after the second one */
 };
@@ -124,12 +179,45 @@ static _Noreturn void fail_at(const struct moment *moment, const char *what, con
     abort();
 }
 
+static void take_finding(void *context, enum px_severity severity, const char *file,
+                         const char *what)
+{
+    struct model_reason *damage = context;
+    if (severity == PX_DAMAGE)
+        snprintf(damage->text, sizeof damage->text, "'%s' is damaged: %s", file, what);
+}
+
+/* Reads all files of a collection's store, also those that no answer needs. */
+static void check_store(struct life *life, const char *name, const struct moment *moment)
+{
+    struct px_shard *shard = engine_shard(&life->box, name);
+    struct model_reason damage = {""};
+    const struct px_findings findings = {.report = take_finding, .context = &damage};
+    struct px_store_checked checked;
+    char folder[64];
+    if (shard == NULL)
+        return;
+    struct px_description *description = px_shard_describe(shard);
+    snprintf(folder, sizeof folder, "data/store/%s", name);
+    const struct px_store_check check = {.fs = &life->fs.base,
+                                         .folder = folder,
+                                         .collection = &description->collection,
+                                         .findings = &findings};
+    engine_must(px_store_check_run(&check, &checked, &life->box.error), &life->box.error);
+    px_description_unref(description);
+    px_shard_unref(shard);
+    if (damage.text[0] != '\0')
+        fail_at(moment, "", damage.text);
+}
+
 /* What is found is all that may be found from then on. */
 static void look(struct life *life, struct expected *expected, const struct moment *moment)
 {
     struct model_reason before, after;
     if (life->box.engine == NULL)
         fail_at(moment, "it does not open: ", life->box.error.message);
+    for (size_t i = 0; i < MODEL_COLLECTIONS; i++)
+        check_store(life, model_names[i], moment);
     if (model_agrees(&life->box, &expected->after, &after)) {
         expected->before = expected->after;
         return;
@@ -160,18 +248,18 @@ static void go_on(struct life *life, struct expected *expected, const struct mom
             fail_at(moment, "a write fails: ", life->box.error.message);
 }
 
-/* Recovery, some writes, a kill or a cut, and recovery again. The disk is not needed any more. */
+/* Recovery, some writes, a cut, and recovery again. The disk is not needed any more. */
 static void recover_twice(struct px_powercut *disk, struct expected expected, struct moment moment)
 {
     static struct life life;
     moment.look = 1;
-    (void)life_begin(&life, disk);
+    (void)life_begin(&life, disk, NULL);
     look(&life, &expected, &moment);
     go_on(&life, &expected, &moment);
     life_end(&life);
-    px_powercut_cut(disk, PX_POWERCUT_ANY, moment.seed);
+    px_powercut_cut(disk, moment.second_policy, moment.seed);
     moment.look = 2;
-    (void)life_begin(&life, disk);
+    (void)life_begin(&life, disk, NULL);
     look(&life, &expected, &moment);
     life_end(&life);
     px_powercut_free(disk);
@@ -185,9 +273,24 @@ static uint64_t seed_count(void)
     return SEEDS_PER_POLICY * (factor != NULL ? strtoull(factor, NULL, 10) : 1);
 }
 
+/* The process is only killed. Then the next one shows what is not on the device yet, and must see to it
+ * that it is before anything hangs on it. */
+static void try_kills(struct px_powercut *disk, const struct expected *expected,
+                      struct moment moment)
+{
+    moment.policy = -1;
+    for (uint64_t i = 0; i < 2 * seed_count(); i++) {
+        moment.second_policy = i % 2 == 0 ? PX_POWERCUT_RANDOM : PX_POWERCUT_ANY;
+        moment.seed = moment.n + i;
+        recover_twice(px_powercut_copy(disk), *expected, moment);
+    }
+}
+
 static void try_cuts(struct px_powercut *disk, const struct expected *expected,
                      struct moment moment)
 {
+    try_kills(disk, expected, moment);
+    moment.second_policy = PX_POWERCUT_ANY;
     for (int policy = PX_POWERCUT_DROP_ALL; policy <= PX_POWERCUT_RANDOM; policy++) {
         for (uint64_t i = 0; i < seed_count(); i++) {
             moment.policy = policy;
@@ -196,8 +299,6 @@ static void try_cuts(struct px_powercut *disk, const struct expected *expected,
                           *expected, moment);
         }
     }
-    moment.policy = -1;
-    recover_twice(px_powercut_copy(disk), *expected, moment); /* the process was only killed */
 }
 
 static struct px_powercut *set_up(const struct theme *theme, struct expected *expected)
@@ -207,10 +308,10 @@ static struct px_powercut *set_up(const struct theme *theme, struct expected *ex
     *expected = (struct expected){0};
     if (theme->setup_count == 0)
         return disk;
-    if (life_begin(&life, disk) != PROXIMADB_OK)
+    if (life_begin(&life, disk, NULL) != PROXIMADB_OK)
         fail_msg("%s", life.box.error.message);
     take_steps(&life, theme->setup, theme->setup_count, expected);
-    if (expected->step_count < theme->setup_count)
+    if (expected->failed)
         fail_msg("%s: the setup fails: %s", theme->name, life.box.error.message);
     life_end(&life);
     return disk;
@@ -228,12 +329,12 @@ static bool try_stop(struct px_powercut *base, const struct expected *at_start, 
     struct expected expected = *at_start;
     life.disk = disk;
     stop(disk, moment.n, moment.when);
-    bool opened = life_begin(&life, disk) == PROXIMADB_OK;
+    bool opened = life_begin(&life, disk, NULL) == PROXIMADB_OK;
     if (opened)
         take_steps(&life, moment.theme->steps, moment.theme->step_count, &expected);
     bool stopped = px_powercut_stopped(disk);
-    if (!stopped && (!opened || expected.step_count - at_start->step_count <
-                                    moment.theme->step_count))
+    if (!stopped &&
+        (!opened || expected.step_count - at_start->step_count < moment.theme->step_count))
         fail_at(&moment, "with the power on: ", life.box.error.message);
     life_end(&life);
     tries(disk, &expected, moment);
@@ -245,7 +346,7 @@ static void try_one_cut(struct px_powercut *disk, const struct expected *expecte
                         struct moment moment)
 {
     moment.seed = moment.n;
-    moment.policy = PX_POWERCUT_ANY;
+    moment.policy = moment.second_policy = PX_POWERCUT_ANY;
     recover_twice(powercut_after(disk, PX_POWERCUT_ANY, moment.seed), *expected, moment);
 }
 
@@ -281,13 +382,12 @@ static void try_theme(const struct theme *theme)
 static void test_engine_power__creation(void **state)
 {
     (void)state;
-    static const struct theme theme = {
-        "creation", .step_count = 5,
-        .steps = {{STEP_CREATE, 0, 0, 0},
-                  {STEP_INSERT, 0, 0, 3},
-                  {STEP_CREATE, 1, 0, 0},
-                  {STEP_ALTER, 0, 0, 0},
-                  {STEP_INSERT, 1, 0, 3}}};
+    static const struct theme theme = {"creation", .step_count = 5,
+                                       .steps = {{STEP_CREATE, 0, 0, 0},
+                                                 {STEP_INSERT, 0, 0, 3},
+                                                 {STEP_CREATE, 1, 0, 0},
+                                                 {STEP_ALTER, 0, 0, 0},
+                                                 {STEP_INSERT, 1, 0, 3}}};
     try_theme(&theme);
 }
 
@@ -295,12 +395,10 @@ static void test_engine_power__writes(void **state)
 {
     (void)state;
     static const struct theme theme = {
-        "writes",
-        THEME_STEPS({STEP_CREATE, 0, 0, 0}, {STEP_INSERT, 0, 0, 20}),
+        "writes", THEME_STEPS({STEP_CREATE, 0, 0, 0}, {STEP_INSERT, 0, 0, 20}),
         THEME_STEPS({STEP_INSERT, 0, 20, 6}, {STEP_UPDATE_METADATA, 0, 2, 4},
-                    {STEP_UPDATE_VECTOR, 0, 4, 3}, {STEP_UPSERT, 0, 15, 12},
-                    {STEP_DELETE, 0, 1, 4}, {STEP_DELETE_GROUP, 0, 0, 0},
-                    {STEP_INSERT, 0, 1, 3})};
+                    {STEP_UPDATE_VECTOR, 0, 4, 3}, {STEP_UPSERT, 0, 15, 12}, {STEP_DELETE, 0, 1, 4},
+                    {STEP_DELETE_GROUP, 0, 0, 0}, {STEP_INSERT, 0, 1, 3})};
     try_theme(&theme);
 }
 
@@ -308,8 +406,7 @@ static void test_engine_power__rotation(void **state)
 {
     (void)state;
     static const struct theme theme = {
-        "rotation",
-        THEME_STEPS({STEP_CREATE, 0, 0, 0}, {STEP_INSERT, 0, 0, 55}),
+        "rotation", THEME_STEPS({STEP_CREATE, 0, 0, 0}, {STEP_INSERT, 0, 0, 55}),
         THEME_STEPS({STEP_UPSERT, 0, 0, 55}, {STEP_UPDATE_VECTOR, 0, 0, 50},
                     {STEP_DELETE, 0, 5, 50}, {STEP_UPSERT, 0, 3, 55}, {STEP_FLUSH, 0, 0, 0},
                     {STEP_UPSERT, 0, 1, 55})};
@@ -320,8 +417,7 @@ static void test_engine_power__flush(void **state)
 {
     (void)state;
     static const struct theme theme = {
-        "flush",
-        THEME_STEPS({STEP_CREATE, 0, 0, 0}, {STEP_INSERT, 0, 0, 20}),
+        "flush", THEME_STEPS({STEP_CREATE, 0, 0, 0}, {STEP_INSERT, 0, 0, 20}),
         THEME_STEPS({STEP_FLUSH, 0, 0, 0}, {STEP_DELETE, 0, 2, 5}, {STEP_UPDATE_METADATA, 0, 8, 4},
                     {STEP_FLUSH, 0, 0, 0}, {STEP_UPSERT, 0, 0, 4}, {STEP_ALTER, 0, 0, 0},
                     {STEP_DELETE_GROUP, 0, 1, 0}, {STEP_FLUSH, 0, 0, 0})};
@@ -360,7 +456,7 @@ static void settle(struct px_powercut *disk, struct expected *expected, const st
 {
     static struct life life;
     struct px_powercut *copy = px_powercut_copy(disk);
-    (void)life_begin(&life, copy);
+    (void)life_begin(&life, copy, NULL);
     look(&life, expected, moment);
     life_end(&life);
     px_powercut_free(copy);
@@ -393,7 +489,7 @@ static void try_recovery(const struct theme *theme)
         struct px_powercut *disk = px_powercut_copy(base);
         struct expected expected = at_start;
         px_powercut_stop_at_change(disk, n, PX_POWERCUT_AFTER);
-        if (life_begin(&life, disk) == PROXIMADB_OK)
+        if (life_begin(&life, disk, NULL) == PROXIMADB_OK)
             take_steps(&life, theme->steps, theme->step_count, &expected);
         stopped = px_powercut_stopped(disk);
         life_end(&life);
@@ -409,11 +505,77 @@ static void try_recovery(const struct theme *theme)
 static void test_engine_power__recovery_of_writes(void **state)
 {
     (void)state;
-    static const struct theme theme = {
-        "recovery of writes",
-        THEME_STEPS({STEP_CREATE, 0, 0, 0}, {STEP_INSERT, 0, 0, 20}),
-        THEME_STEPS({STEP_UPSERT, 0, 10, 50})};
+    static const struct theme theme = {"recovery of writes",
+                                       THEME_STEPS({STEP_CREATE, 0, 0, 0}, {STEP_INSERT, 0, 0, 20}),
+                                       THEME_STEPS({STEP_UPSERT, 0, 10, 50})};
     try_recovery(&theme);
+}
+
+/* ---- syncs that fail ----------------------------------------------------------------------- */
+
+typedef bool live_through(struct px_powercut *disk, struct expected *expected,
+                          const struct moment *moment);
+
+/* A sync of a folder fails, once, and its names are as durable as before. Whether there was one. */
+static bool fail_folder_sync(struct px_powercut *disk, struct expected *expected,
+                             const struct moment *moment)
+{
+    static struct life life;
+    const struct px_fault_rule rule = {.kinds = PX_FAULT_SYNC_FOLDER, .fail_at = moment->n};
+    if (life_begin(&life, disk, &rule) == PROXIMADB_OK)
+        take_steps(&life, moment->theme->steps, moment->theme->step_count, expected);
+    bool failed = px_fault_fs_calls(&life.faults) >= moment->n;
+    life_end(&life);
+    return failed;
+}
+
+/* A sync of a file fails, and the system forgets what it was to write. */
+static bool fail_file_sync(struct px_powercut *disk, struct expected *expected,
+                           const struct moment *moment)
+{
+    static struct life life;
+    px_powercut_fail_sync(disk, NULL, moment->n);
+    if (life_begin(&life, disk, NULL) == PROXIMADB_OK)
+        take_steps(&life, moment->theme->steps, moment->theme->step_count, expected);
+    bool failed = px_powercut_counts(disk).syncs >= moment->n;
+    px_powercut_fail_sync(disk, NULL, 0);
+    life_end(&life);
+    return failed;
+}
+
+static void try_failing_syncs(const struct theme *theme)
+{
+    static live_through *const ways[] = {fail_folder_sync, fail_file_sync};
+    struct expected at_start;
+    struct px_powercut *base = set_up(theme, &at_start);
+    struct moment moment = {.theme = theme, .when = PX_POWERCUT_BEFORE};
+    for (size_t way = 0; way < 2; way++) {
+        bool failed = true;
+        moment.what = way == 0 ? "failing sync of a folder" : "failing sync of a file";
+        for (moment.n = 1; failed; moment.n++) {
+            struct px_powercut *disk = px_powercut_copy(base);
+            struct expected expected = at_start;
+            failed = ways[way](disk, &expected, &moment);
+            try_cuts(disk, &expected, moment);
+            px_powercut_free(disk);
+        }
+    }
+    px_powercut_free(base);
+}
+
+static void test_engine_power__syncs_that_fail(void **state)
+{
+    (void)state;
+    static const struct theme theme = {
+        "failing syncs",
+        THEME_STEPS({STEP_CREATE, 0, 0, 0}, {STEP_INSERT, 0, 0, 20}, {STEP_FLUSH, 0, 0, 0},
+                    {STEP_INSERT, 0, 20, 5}),
+        THEME_STEPS({STEP_FLUSH, 0, 0, 0}, {STEP_DELETE, 0, 2, 5}, {STEP_FLUSH, 0, 0, 0},
+                    {STEP_ALTER, 0, 0, 0}, {STEP_UPSERT, 0, 4, 3}, {STEP_COMPACT, 0, 0, 0},
+                    {STEP_UPSERT, 0, 30, 3}, {STEP_FLUSH, 0, 0, 0}, {STEP_DELETE, 0, 0, 3},
+                    {STEP_COMPACT, 0, 0, 0}, {STEP_UPSERT, 0, 8, 3}, {STEP_DROP, 0, 0, 0},
+                    {STEP_CREATE, 0, 0, 0}, {STEP_INSERT, 0, 0, 2})};
+    try_failing_syncs(&theme);
 }
 
 int main(void)
@@ -426,6 +588,7 @@ int main(void)
         cmocka_unit_test(test_engine_power__compaction),
         cmocka_unit_test(test_engine_power__dropping_and_creating_again),
         cmocka_unit_test(test_engine_power__recovery_of_writes),
+        cmocka_unit_test(test_engine_power__syncs_that_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

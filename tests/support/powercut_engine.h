@@ -40,6 +40,7 @@ enum step_kind {
     STEP_ALTER, /* makes one more field filterable */
     STEP_INSERT,
     STEP_UPSERT,
+    STEP_UPSERT_TEXT, /* with a text in the field that STEP_ALTER makes one of numbers */
     STEP_UPDATE_VECTOR,
     STEP_UPDATE_METADATA,
     STEP_DELETE,
@@ -127,17 +128,20 @@ static inline int step_put(struct engine_box *box, const struct step *step, uint
 {
     static char ids[MODEL_IDS][8];
     static float vectors[MODEL_IDS][MODEL_DIMS];
-    static struct proximadb_field fields[MODEL_IDS][2];
+    static struct proximadb_field fields[MODEL_IDS][3];
     static struct proximadb_row rows[MODEL_IDS];
-    int operation = step->kind == STEP_INSERT   ? PROXIMADB_INSERT
-                    : step->kind == STEP_UPSERT ? PROXIMADB_UPSERT
-                                                : PROXIMADB_UPDATE;
+    int operation = step->kind == STEP_INSERT          ? PROXIMADB_INSERT
+                    : step->kind >= STEP_UPDATE_VECTOR ? PROXIMADB_UPDATE
+                                                       : PROXIMADB_UPSERT;
     for (unsigned i = 0; i < step->count; i++) {
         unsigned row = step->first + i;
         snprintf(ids[i], sizeof ids[i], "r%03u", row);
         model_vector(row, value, vectors[i]);
         fields[i][0] = model_field("count", row % MODEL_GROUPS); /* filterable */
         fields[i][1] = model_field("tag", value);
+        fields[i][2] = (struct proximadb_field){
+            .name = engine_text(engine_fields[ENGINE_FIRST_FIELDS].name),
+            .value = {.kind = PROXIMADB_VALUE_STRING, .as.string = engine_text("text")}};
         rows[i] = (struct proximadb_row){.struct_size = sizeof rows[i], .id = engine_text(ids[i])};
         if (step->kind != STEP_UPDATE_METADATA) {
             rows[i].vector = vectors[i];
@@ -145,7 +149,7 @@ static inline int step_put(struct engine_box *box, const struct step *step, uint
         }
         if (step->kind != STEP_UPDATE_VECTOR) {
             rows[i].fields = fields[i];
-            rows[i].field_count = 2;
+            rows[i].field_count = step->kind == STEP_UPSERT_TEXT ? 3 : 2;
         }
     }
     struct proximadb_buffer payload = engine_batch(operation, NULL, rows, step->count);
@@ -329,8 +333,7 @@ static inline int model_get_info(struct engine_box *box, const char *name,
 }
 
 static inline bool model_agrees_on(struct engine_box *box, const char *name,
-                                   struct model_collection *collection,
-                                   struct model_reason *reason)
+                                   struct model_collection *collection, struct model_reason *reason)
 {
     struct model_info info;
     int rc = model_get_info(box, name, &info);
@@ -348,7 +351,8 @@ static inline bool model_agrees_on(struct engine_box *box, const char *name,
         return MODEL_DIFFERS(reason, "'%s' has %llu rows (count %llu), not %llu", name,
                              (unsigned long long)info.vector_count, (unsigned long long)count,
                              (unsigned long long)expected);
-    if (info.last_version != collection->last_version || info.field_count != collection->field_count)
+    if (info.last_version != collection->last_version ||
+        info.field_count != collection->field_count)
         return MODEL_DIFFERS(reason, "'%s' is at version %lld with %zu fields, not %lld with %zu",
                              name, (long long)info.last_version, info.field_count,
                              (long long)collection->last_version, collection->field_count);
