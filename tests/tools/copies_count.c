@@ -274,7 +274,8 @@ static size_t report(char *line, size_t room)
     for (size_t i = 0; i < site_count; i++)
         size += (size_t)snprintf(
             line + size, room - size, "%s{\"address\":%llu,\"calls\":%llu,\"bytes\":%llu}",
-            i > 0 ? "," : "", (unsigned long long)(sites[i].address - (uintptr_t)__executable_start),
+            i > 0 ? "," : "",
+            (unsigned long long)(sites[i].address - (uintptr_t)__executable_start),
             (unsigned long long)sites[i].call_count, (unsigned long long)sites[i].size_bytes);
     pthread_mutex_unlock(&lock);
     return size + (size_t)snprintf(line + size, room - size, "]}\n");
