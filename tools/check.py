@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check: holds the rules of docs/STYLE.md that a machine can hold.
+"""check: holds the rules of docs/STYLE.md that a machine can hold, of sources and of documents.
 
     tools/check.py [ROOT]
 
@@ -22,6 +22,28 @@ BANNED = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atof|al
 FILE_CALLS = re.compile(r"(?<![\w>.])(open|openat|creat|fopen|rename|unlink|mkdir|rmdir|fsync|fdatasync|ftruncate|pwritev?|preadv?|mmap|munmap|opendir|stat|lstat|fstat|truncate)\s*\(")
 FILE_CALL_FOLDERS = {"os", "cli", "server"}
 INCLUDE = re.compile(r'#\s*include\s+["<]([^">]+)[">]')
+
+# Documents: links, and paths in `code`. A path with a placeholder (FOLDER, {name}, x.c) names no file.
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+NAMED_PATH = re.compile(r"`((?:bench|cmake|docs|examples|include|proto|schemas|sdk|src|tests|tools)/[\w./*{},-]*)[^`]*`")
+PLACEHOLDER = re.compile(r"FOLDER|MODULE|NAME|\{\w+\}|(?:^|[/_])x\.|…")
+MUTEX = re.compile(r"^\s*(?:static\s+)?pthread_(?:mutex|rwlock)_t\s+(\w+)", re.M)
+SUITE = re.compile(r'^    Suite\("(?!build)([\w-]+)"', re.M)
+
+
+def headings(path):
+    """The anchors of a document's headings, as GitHub and GitLab make them."""
+    titles = re.findall(r"^#+ (.*)$", path.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def expand_braces(name):
+    """a{b,c}d as abd, acd."""
+    found = re.search(r"\{([^{}]*)\}", name)
+    if not found:
+        return [name]
+    return [one for choice in found[1].split(",")
+            for one in expand_braces(name[:found.start()] + choice + name[found.end():])]
 
 
 class Rules:
@@ -162,10 +184,61 @@ class Check:
             if any(folder.glob("*.c")) and not (folder / "README.md").exists():
                 self.report(folder / "README.md", 1, "folder-readme", "purpose, reading order, locks")
 
+    def documents(self):
+        for path in sorted(self.root.rglob("*.md")):
+            if path.relative_to(self.root).parts[0] == "build":
+                continue
+            in_block = False
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                in_block ^= line.startswith("```")
+                if not in_block:
+                    self.links(path, number, line)
+                    self.named_paths(path, number, line)
+
+    def links(self, path, number, line):
+        for target in LINK.findall(line):
+            if re.match(r"\w+:", target):
+                continue
+            name, _, anchor = target.partition("#")
+            other = (path.parent / name).resolve() if name else path
+            if not other.exists():
+                self.report(path, number, "link", f"{target} leads nowhere")
+            elif anchor and anchor not in headings(other):
+                self.report(path, number, "link", f"{name or 'this file'} has no heading for #{anchor}")
+
+    def named_paths(self, path, number, line):
+        for name in NAMED_PATH.findall(line):
+            name = name.rstrip(".,-")
+            if PLACEHOLDER.search(name):
+                continue
+            for one in expand_braces(name):     # below the root, or below the document's own folder
+                if not any(any(folder.glob(one.rstrip("/"))) for folder in (self.root, path.parent)):
+                    self.report(path, number, "named-path", f"{one} is not there")
+
+    def described(self):
+        """What has to be told of in a document: every lock, every schema, every test suite."""
+        locks = self.root / "docs/LOCKS.md"
+        for path in sorted((self.root / "src").rglob("*.[ch]")):
+            file = path.relative_to(self.root / "src").as_posix()
+            for name in MUTEX.findall(path.read_text()):
+                if not re.search(rf"\b{name}`.*`{file}`", locks.read_text()):
+                    self.report(locks, 1, "lock", f"{name} of {file} has no row")
+        schemas = self.root / "docs/format/avro.md"
+        for path in sorted((self.root / "schemas").glob("*.avsc")):
+            name = path.stem.split(".")[-1]
+            if not re.search(rf"^### {name}$|^`{name}` is the schema of", schemas.read_text(), re.M):
+                self.report(schemas, 1, "schema", f"{path.name} is not described")
+        testing = self.root / "docs/TESTING.md"
+        for name in SUITE.findall((self.root / "tools/run_suites.py").read_text()):
+            if f"`{name}`" not in testing.read_text():
+                self.report(testing, 1, "suite", f"{name} is not told of")
+
     def run(self):
         for path in sorted((self.root / "src").rglob("*.[ch]")):
             self.source_file(path)
         self.folders()
+        self.documents()
+        self.described()
         known_file = self.root / "tools/check-known.txt"
         known = set(known_file.read_text().splitlines()) if known_file.exists() else set()
         keys = {key for key, _ in self.breaches}

@@ -54,6 +54,7 @@ SUITES = [
     Suite("unit", [ctest("dev")], "ctest"),
     Suite("sdk", [pytest("sdk/python/tests")], "pytest"),
     Suite("bench", [pytest("bench/tests")], "pytest"),
+    Suite("docs", [pytest("tests/docs")], "pytest"),
     Suite("interop", [pytest("tests/interop")], "pytest"),
     Suite("server", [pytest("tests/server")], "pytest"),
     Suite("build-copies", build("copies", "copies_server", "copies_mutant"), "one"),
