@@ -181,8 +181,17 @@ class Check:
 
     def folders(self):
         for folder in sorted((self.root / "src").iterdir()):
-            if any(folder.glob("*.c")) and not (folder / "README.md").exists():
-                self.report(folder / "README.md", 1, "folder-readme", "purpose, reading order, locks")
+            readme = folder / "README.md"
+            modules = {path.stem.removesuffix("_internal") for path in folder.glob("*.[ch]")}
+            if modules and not readme.exists():
+                self.report(readme, 1, "folder-readme", "purpose, reading order, locks")
+                continue
+            text = readme.read_text() if modules else "locks"
+            for name in sorted(modules):
+                if not re.search(rf"`{name}(_internal)?[.`]", text):
+                    self.report(readme, 1, "folder-readme", f"{name} has no place in the reading order")
+            if not re.search("locks?\\b", text, re.I):
+                self.report(readme, 1, "folder-readme", "not a word about locks")
 
     def documents(self):
         for path in sorted(self.root.rglob("*.md")):

@@ -61,8 +61,11 @@ class Server:
         return b"".join(pieces).decode()
 
     def stop(self):
+        """Ends the server, which must leave sound files."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(30) == 0
+        if PROGRAM.exists():
+            assert "damage_count=0" in self.run(["proximadb", "check", "--data", "data"])
 
 
 @pytest.fixture

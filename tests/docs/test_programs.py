@@ -2,6 +2,7 @@
 Method: the blocks of the documents in their order, against a server of their own; only the address is another one.
 """
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -9,7 +10,8 @@ import sys
 from glob import glob
 
 import duckdb
-from conftest import BUILD, ROOT, blocks
+import pytest
+from conftest import BUILD, PROGRAM, ROOT, blocks
 
 from proximadb import ProximaDBClient
 
@@ -35,6 +37,23 @@ def test_readme__python_and_the_files(server):
     command = next(line.strip() for line in (ROOT / "docs/format/wal.md").read_text().splitlines() if "python3 -c" in line)
     log = glob(f"{server.folder}/data/wal/docs/*.wal")[0]
     assert "1 INSERT 1000" in server.run([sys.executable, *shlex.split(command)[1:-1], log])
+
+
+@pytest.mark.skipif(not PROGRAM.exists(), reason="the build has no proximadb")
+def test_readme__commands(server):
+    """Those that look at files; serve and check are what every test here begins and ends with."""
+    run_python(server, blocks("README.md", "python")[0])
+    with ProximaDBClient(server.address) as client:
+        client.flush("docs")
+    values = {"NAME": "docs", "DIR": "data"}
+    told = re.findall(r"^\| `(proximadb (?:inspect|version)[^`]*)`", (ROOT / "README.md").read_text(), re.M)
+    assert len(told) == 4
+    for command in told:
+        folder, suffix = ("wal/docs", "wal") if " wal " in command else ("store/docs/vectors/cluster_000", "parquet")
+        values["FILE"] = glob(f"{server.folder}/data/{folder}/*.{suffix}")[0]
+        for option in ([], ["--sql"]) if "[--sql]" in command else ([],):
+            words = [values.get(word, word) for word in command.split() if word != "[--sql]"]
+            assert server.run([*words, *option]).strip(), command
 
 
 def test_readme__curl(server):
