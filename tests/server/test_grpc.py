@@ -6,13 +6,13 @@ import gzip
 import threading
 import time
 
+import grpc
 import pytest
-
-grpc = pytest.importorskip("grpc")
-
-from google.protobuf import descriptor_pool  # noqa: E402
-from google.rpc import error_details_pb2, status_pb2  # noqa: E402
-from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: E402
+from google.protobuf import descriptor_pool
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 SERVICE = "/proximadb.v1.ProximaDB/"
@@ -320,8 +320,7 @@ def test_grpc__lets_health_be_watched(start_server):
 
 
 def test_grpc__reflects_itself(channel, proto):
-    reflection = pytest.importorskip("grpc_reflection.v1alpha.proto_reflection_descriptor_database")
-    database = reflection.ProtoReflectionDescriptorDatabase(channel)
+    database = ProtoReflectionDescriptorDatabase(channel)
     assert set(database.get_services()) == {
         "proximadb.v1.ProximaDB", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection"}
@@ -337,11 +336,10 @@ def test_grpc__reflects_itself(channel, proto):
 
 def test_grpc__bounds_what_a_reflection_client_piles_up(channel):
     """A thousand questions before the first answer is read."""
-    messages = pytest.importorskip("grpc_reflection.v1alpha.reflection_pb2")
     call = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-                                 request_serializer=messages.ServerReflectionRequest.SerializeToString,
-                                 response_deserializer=messages.ServerReflectionResponse.FromString)
-    request = messages.ServerReflectionRequest(file_containing_symbol="proximadb.v1.ProximaDB")
+                                 request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+                                 response_deserializer=reflection_pb2.ServerReflectionResponse.FromString)
+    request = reflection_pb2.ServerReflectionRequest(file_containing_symbol="proximadb.v1.ProximaDB")
     answers = list(call(iter([request] * 1000)))
     assert len(answers) == 1000 and all(each.file_descriptor_response.file_descriptor_proto for each in answers)
 

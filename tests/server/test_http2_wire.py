@@ -10,10 +10,8 @@ import urllib.request
 
 import pytest
 
-pytest.importorskip("hpack")
-
-import wire  # noqa: E402
-from wire import Connection, frame, grpc_fields, grpc_message, rows_request  # noqa: E402
+import wire
+from wire import Connection, frame, grpc_fields, grpc_message, rows_request
 
 SEARCH = "/proximadb.v1.ProximaDB/VectorSearch"
 INSERT = "/proximadb.v1.ProximaDB/VectorInsert"
