@@ -4,14 +4,18 @@
     tools/run_suites.py                 all of them
     tools/run_suites.py NAME...         some; --list shows the names
 
-Prints each suite's output to build/test-logs/NAME.log and a line with its result and seconds; the end of a
-failing suite's log is shown. The last line is `N passed, N failed`; the status is 0 only if nothing failed
-and something passed.
+Writes each suite's output to build/test-logs/NAME.log and prints a line with its result and seconds; the
+end of a failing suite's log is shown. The last line is `N passed, N failed`; the status is 0 only if
+nothing failed and something passed.
+
+A suite fails if a test of it fails, and also if it runs no test, if it skips a test (a test that was not
+run has not passed), if it does not end in time, or if its tool fails without naming a test.
 """
 import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +29,17 @@ SHOWN_LINES = 60
 CORES = str(os.cpu_count() or 1)
 
 
+TIMEOUT_S = 600
+
+# A sanitizer's report ends the process, with a status of its own; tests/server looks for that.
+SANITIZERS = {
+    "ASAN_OPTIONS": "halt_on_error=1:exitcode=99:detect_leaks=1:detect_stack_use_after_return=1"
+                    ":strict_string_checks=1:check_initialization_order=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:exitcode=99:print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=1:exitcode=99:second_deadlock_stack=1:history_size=4",
+}
+
+
 @dataclass
 class Suite:
     """Commands that run in the project's folder. `counter` says how to read results from the output."""
@@ -35,23 +50,27 @@ class Suite:
 
 
 def build(preset, *targets):
+    """All of a preset, or only the targets that its suites run."""
     chosen = ["--target", *targets] if targets else []
     return [["cmake", "--preset", preset], ["cmake", "--build", f"build/{preset}", "-j", CORES, *chosen]]
 
 
-def ctest(preset, *arguments):
-    return ["ctest", "--test-dir", f"build/{preset}", "--output-on-failure", "-j", CORES, *arguments]
+def ctest(preset, labels):
+    return ["ctest", "--test-dir", f"build/{preset}", "--output-on-failure", "--no-tests=error", "-j", CORES,
+            "-L", f"^({labels})$"]
 
 
 def pytest(*arguments):
-    return [str(PYTHON), "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    return [str(PYTHON), "-m", "pytest", "-rs", "-p", "no:cacheprovider", *arguments]
 
 
 SUITES = [
     Suite("style", [["python3", "tools/check.py"]], "one"),
     Suite("format", [["tools/check_format"]], "one"),
     Suite("build", build("dev"), "one"),
-    Suite("unit", [ctest("dev")], "ctest"),
+    Suite("unit", [ctest("dev", "unit")], "ctest"),
+    Suite("engine", [ctest("dev", "simd|model|fault|interop")], "ctest"),
+    Suite("fuzz", [ctest("dev", "fuzz")], "ctest"),
     Suite("sdk", [pytest("sdk/python/tests")], "pytest"),
     Suite("bench", [pytest("bench/tests")], "pytest"),
     Suite("docs", [pytest("tests/docs")], "pytest"),
@@ -62,55 +81,71 @@ SUITES = [
     Suite("cli", [pytest("tests/cli")], "pytest"),
     Suite("crash", [pytest("tests/crash")], "pytest"),
     Suite("install", [pytest("tests/install")], "pytest"),
-    Suite("build-asan", build("asan"), "one"),
-    Suite("asan", [ctest("asan")], "ctest"),
+    Suite("build-asan", build("asan", "tests_unit", "tests_simd", "tests_model", "tests_fault", "tests_interop",
+                              "tests_fuzz", "server_programs"), "one"),
+    Suite("asan", [ctest("asan", "unit|simd|model|fault|interop|fuzz")], "ctest"),
     Suite("server-asan", [pytest("tests/server")], "pytest", {"PX_BUILD": "build/asan"}),
-    Suite("build-tsan", build("tsan"), "one"),
-    Suite("tsan", [ctest("tsan", "-L", "unit|model|fault")], "ctest"),
+    Suite("build-tsan", build("tsan", "tests_unit", "tests_model", "tests_fault", "server_programs"), "one"),
+    Suite("tsan", [ctest("tsan", "unit|model|fault")], "ctest"),
     Suite("server-tsan", [pytest("tests/server")], "pytest", {"PX_BUILD": "build/tsan"}),
 ]
 
 
+def count_ctest(output):
+    """(passed, failed) by ctest's last lines; failed are also those that it did not run."""
+    found = re.search(r"% tests passed, (\d+) tests failed out of (\d+)", output)
+    return (int(found[2]) - int(found[1]), int(found[1])) if found else (0, 0)
+
+
+def count_pytest(output):
+    """(passed, failed) by the last line, such as "1 failed, 113 passed, 2 skipped in 40.19s"."""
+    summaries = re.findall(r"^=*\s*(\d+ \w+(?:, \d+ \w+)*) in [\d.]+s", output, re.MULTILINE)
+    if not summaries:
+        return 0, 0
+    numbers = {word.rstrip("s"): int(number) for number, word in re.findall(r"(\d+) (\w+)", summaries[-1])}
+    return numbers.get("passed", 0), sum(numbers.get(word, 0) for word in ("failed", "error", "skipped", "xpassed"))
+
+
 def count(counter, output, succeeded):
     """(passed, failed) as the tools say; a suite that fails without a failed test counts as one."""
-    passed = failed = 0
-    if counter == "ctest":
-        if found := re.search(r"(\d+)% tests passed, (\d+) tests failed out of (\d+)", output):
-            failed = int(found[2])
-            passed = int(found[3]) - failed
-    elif counter == "pytest":
-        passed = sum(map(int, re.findall(r"(\d+) passed", output[-400:])))
-        failed = sum(map(int, re.findall(r"(\d+) (?:failed|error)", output[-400:])))
+    if counter == "one":
+        passed, failed = int(succeeded), 0
     else:
-        passed = int(succeeded)
-    if not succeeded and failed == 0:
+        passed, failed = (count_ctest if counter == "ctest" else count_pytest)(output)
+    if failed == 0 and (not succeeded or passed == 0):
         failed = 1
-    if succeeded and passed == 0:
-        failed = 1                  # a suite in which nothing runs tests nothing
     return passed, failed
+
+
+def run_command(command, log, environment):
+    """Runs a command with its output in the log; whether it succeeded. What it started ends with it."""
+    log.write(f"$ {' '.join(command)}\n")
+    log.flush()
+    process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=environment,
+                               stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        return process.wait(TIMEOUT_S) == 0
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        log.write(f"\nrun_suites: not done after {TIMEOUT_S} s\n")
+        return False
 
 
 def run(suite):
     """Runs a suite; returns (passed, failed)."""
     began = time.monotonic()
-    environment = {**os.environ, "PX_BUILD": "build/dev", **suite.environment}
-    log = LOGS / f"{suite.name}.log"
-    succeeded = True
-    with log.open("w") as file:
-        for command in suite.commands:
-            file.write(f"$ {' '.join(command)}\n")
-            file.flush()
-            if subprocess.run(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT,
-                              env=environment, stdin=subprocess.DEVNULL).returncode != 0:
-                succeeded = False
-                break
-    output = log.read_text(errors="replace")
+    environment = {**os.environ, **SANITIZERS, "PX_BUILD": "build/dev", **suite.environment}
+    path = LOGS / f"{suite.name}.log"
+    with path.open("w") as log:
+        succeeded = all(run_command(command, log, environment) for command in suite.commands)
+    output = path.read_text(errors="replace")
     passed, failed = count(suite.counter, output, succeeded)
     seconds = time.monotonic() - began
     print(f"{suite.name:<12} {seconds:7.1f} s  {passed:5} passed, {failed} failed", flush=True)
     if failed:
         print("\n".join(f"    {line}" for line in output.splitlines()[-SHOWN_LINES:]), flush=True)
-        print(f"    (all of it: {log.relative_to(ROOT)})", flush=True)
+        print(f"    (all of it: {path.relative_to(ROOT)})", flush=True)
     return passed, failed
 
 

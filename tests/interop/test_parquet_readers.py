@@ -172,14 +172,15 @@ def test_duckdb_finds_every_row_by_its_value(sample):
 
 
 def test_duckdb_uses_the_bloom_filter(sample):
-    if sample.rows == 0:
-        pytest.skip("there is no row group")
     connection = duckdb.connect()
 
     def excluded(name, value):
         rows = connection.execute(f"select bloom_filter_excludes from parquet_bloom_probe('{sample.path}', '{name}', ?)", [value])
         return [row[0] for row in rows.fetchall()]
 
+    if sample.rows == 0:
+        assert excluded("id", "missing") == []      # there is no row group
+        return
     group_rows = sample.group_rows or sample.rows
     for row in range(0, sample.rows, max(1, sample.rows // 20)):
         assert excluded("id", sample.expected["id"][row])[row // group_rows] is False
@@ -210,10 +211,9 @@ def test_polars_finds_every_row_by_its_value(sample):
 
 
 def test_pyarrow_notices_a_damaged_page(sample, tmp_path):
-    if sample.rows == 0:
-        pytest.skip("there is no page")
     pages = [json.loads(line) for line in tool("describe", sample.path).stdout.splitlines()]
     pages = [page for page in pages if page["kind"] == "page" and page["column"] in ("vector", "id")]
+    assert bool(pages) == (sample.rows > 0)
     for page in pages[:1] + pages[-1:]:
         damaged = bytearray(sample.path.read_bytes())
         damaged[page["offset"] + page["size_bytes"] - 1] ^= 1
