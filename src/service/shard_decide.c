@@ -32,18 +32,14 @@ static int find_row(struct px_shard *shard, struct px_write_op *op, uint32_t i,
                     struct proximadb_error *reterr)
 {
     struct px_found_row *found = &op->found[i];
-    struct px_source *source;
     int64_t expires_at_ms;
-    int rc = px_shard__find(shard, px_write_op_hash(op, i), px_write_op_id(op, i), &source,
-                            &found->row, reterr);
-    if (rc != PROXIMADB_OK || source == NULL)
+    int rc = px_shard__find(shard, px_write_op_hash(op, i), px_write_op_id(op, i), found, reterr);
+    if (rc != PROXIMADB_OK || found->source == NULL)
         return rc;
-    rc = read_expiry(source, found->row, &expires_at_ms, reterr);
-    if (rc != PROXIMADB_OK)
-        return rc;
-    found->source = px_source_ref(source);
-    found->is_expired = expires_at_ms <= op->time_ms;
-    return PROXIMADB_OK;
+    (void)px_source_ref(found->source);
+    rc = read_expiry(found->source, found->row, &expires_at_ms, reterr);
+    found->is_expired = rc == PROXIMADB_OK && expires_at_ms <= op->time_ms;
+    return rc;
 }
 
 static bool exists(const struct px_found_row *found)

@@ -60,11 +60,11 @@ static int read_id(struct px_source *source, uint32_t row, struct px_slice *ret_
 }
 
 int px_shard__find(struct px_shard *shard, uint64_t hash, struct px_slice id,
-                   struct px_source **ret_source, uint32_t *ret_row, struct proximadb_error *reterr)
+                   struct px_found_row *ret_found, struct proximadb_error *reterr)
 {
     struct px_id_walk walk = {0};
     struct px_location location;
-    *ret_source = NULL;
+    *ret_found = (struct px_found_row){0};
     while (px_id_index_next(&shard->index, hash, &walk, &location)) {
         struct px_source *source = shard->sources[location.source];
         uint32_t row = location.row;
@@ -76,8 +76,7 @@ int px_shard__find(struct px_shard *shard, uint64_t hash, struct px_slice id,
         if (rc != PROXIMADB_OK)
             return rc;
         if (px_slice_equal(found, id)) {
-            *ret_source = source;
-            *ret_row = row;
+            *ret_found = (struct px_found_row){.source = source, .row = row, .entry = location};
             return PROXIMADB_OK;
         }
     }
@@ -96,16 +95,19 @@ static bool follow(struct px_source **source, uint32_t *row)
     return true;
 }
 
-/* The entry points to any of the places where the row has been since it was found. */
+/* The entry still says what it said when the row was found, or it has followed the row since: to
+ * where it was found, or to any place where it has been from there on. */
 void px_shard__move_entry(struct px_shard *shard, uint64_t hash, const struct px_found_row *found,
                           struct px_location to)
 {
     struct px_source *source = found->source;
     uint32_t row = found->row;
-    bool done;
-    do
+    bool done = px_id_index_move(&shard->index, hash, found->entry, to);
+    while (!done) {
         done = px_id_index_move(&shard->index, hash, (struct px_location){source->number, row}, to);
-    while (!done && follow(&source, &row));
+        if (!done && !follow(&source, &row))
+            break;
+    }
     assert(done);
 }
 
@@ -113,10 +115,12 @@ void px_shard__remove_entry(struct px_shard *shard, uint64_t hash, const struct 
 {
     struct px_source *source = found->source;
     uint32_t row = found->row;
-    bool done;
-    do
+    bool done = px_id_index_remove(&shard->index, hash, found->entry);
+    while (!done) {
         done = px_id_index_remove(&shard->index, hash, (struct px_location){source->number, row});
-    while (!done && follow(&source, &row));
+        if (!done && !follow(&source, &row))
+            break;
+    }
     assert(done);
 }
 
@@ -138,16 +142,19 @@ static bool hash_rows(struct px_source *source, struct px_part_reader *reader, u
     return true;
 }
 
+/* The rows may have moved on since, and the place in between be retired: so the entries go to where
+ * they are now. */
 static void move_step(struct px_shard *shard, struct px_source *source, uint32_t begin,
                       uint32_t count, const uint64_t *hashes)
 {
     pthread_mutex_lock(&shard->lock);
     for (uint32_t i = 0; i < count; i++) {
-        struct px_moved moved = source->moved[begin + i];
-        if (moved.target == PX_NOT_MOVED)
+        struct px_source *target = source;
+        uint32_t row = begin + i;
+        if (!px_source_resolve(&target, &row))
             continue;
         struct px_location from = {source->number, begin + i};
-        struct px_location to = {source->targets[moved.target]->number, moved.row};
+        struct px_location to = {target->number, row};
         /* False where the row was superseded or deleted meanwhile. */
         (void)px_id_index_move(&shard->index, hashes[i], from, to);
     }
@@ -238,12 +245,12 @@ int px_shard_locate(struct px_shard *shard, const struct px_id_list *ids,
     pthread_mutex_lock(&shard->lock);
     px_shard__take_snapshot(shard, &snapshot);
     for (uint32_t i = 0; i < ids->count && rc == PROXIMADB_OK; i++) {
-        struct px_source *source;
+        struct px_found_row found;
         ret_rows[i] = (struct px_located_row){.source_index = snapshot.view->source_count};
-        rc = px_shard__find(shard, ids->items[i].hash, ids->items[i].text, &source,
-                            &ret_rows[i].row, reterr);
-        if (rc == PROXIMADB_OK && source != NULL)
-            ret_rows[i].source_index = px_view_find(snapshot.view, source);
+        rc = px_shard__find(shard, ids->items[i].hash, ids->items[i].text, &found, reterr);
+        if (rc == PROXIMADB_OK && found.source != NULL)
+            ret_rows[i] = (struct px_located_row){
+                .source_index = px_view_find(snapshot.view, found.source), .row = found.row};
     }
     pthread_mutex_unlock(&shard->lock);
     if (rc != PROXIMADB_OK)

@@ -60,6 +60,7 @@ struct px_shard {
     struct px_source *active;   /* the view's last source; written by the committer only */
     size_t reserved_kill_count; /* by operations that are decided and not yet applied */
     int64_t visible_lsn;
+    int64_t stored_lsn; /* writes up to it are in the view's parts: the last flush that is shown */
     uint64_t live_count;
     struct px_request_memory *requests;
     struct px_frozen frozen[PX_MOST_FROZEN]; /* oldest first */
@@ -103,10 +104,10 @@ void px_shard__retire_source(struct px_shard *shard, struct px_source *source);
 /* Builds the index from the parts, if that was not done. */
 PX_MUST_CHECK int px_shard__ensure_index(struct px_shard *shard, struct proximadb_error *reterr);
 
-/* The row of an id: *ret_source NULL if there is none. No reference. Under the lock. */
+/* The row of an id, where it is now: ret_found->source NULL if there is none. No reference, and
+ * is_expired is false. Under the lock. */
 PX_MUST_CHECK int px_shard__find(struct px_shard *shard, uint64_t hash, struct px_slice id,
-                                 struct px_source **ret_source, uint32_t *ret_row,
-                                 struct proximadb_error *reterr);
+                                 struct px_found_row *ret_found, struct proximadb_error *reterr);
 
 /* Points the index entry of a found row elsewhere, or removes it. Under the lock. */
 void px_shard__move_entry(struct px_shard *shard, uint64_t hash, const struct px_found_row *found,
@@ -131,6 +132,9 @@ void px_shard__unprepare(struct px_shard *shard, struct px_write_op *op);
 /* ---- shard_write.c -------------------------------------------------------------------------- */
 
 extern const struct px_commit_handler px_shard__commit_handler;
+
+/* The error of what is too late: the collection was dropped, or the database is closing. */
+int px_shard__fail_gone(const struct px_shard *shard, struct proximadb_error *reterr);
 
 /* Applies a prepared operation. Under the lock. */
 void px_shard__apply(struct px_shard *shard, struct px_write_op *op,

@@ -29,7 +29,7 @@ enum px_write_kind {
     PX_WRITE_DELETE, /* by ids */
     PX_WRITE_EXPIRE, /* likewise, decided by the engine */
     PX_WRITE_FREEZE, /* no write: what is in memory is to be flushed */
-    PX_WRITE_ALTER,  /* no write: the description is to be replaced, everything being flushed */
+    PX_WRITE_ALTER,  /* no write: the description is to be replaced, once all is flushed */
 };
 
 struct px_description;
@@ -38,6 +38,7 @@ struct px_description;
 struct px_found_row {
     struct px_source *source; /* a reference; NULL: there is no such row */
     uint32_t row;
+    struct px_location entry; /* what the index said, which may have led to it over replaced ones */
     bool is_expired;
 };
 

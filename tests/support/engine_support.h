@@ -161,8 +161,8 @@ static inline void engine_begin(struct engine_box *box, int operation, const cha
                                         .collection_size_bytes = name != NULL ? strlen(name) : 0};
     if (payload != NULL)
         request.payload = *payload;
-    *wait = (struct engine_wait){.lock = PTHREAD_MUTEX_INITIALIZER,
-                                 .done = PTHREAD_COND_INITIALIZER};
+    *wait =
+        (struct engine_wait){.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
     px_engine_submit(box->engine, &request, engine_wake, wait);
 }
 
@@ -207,18 +207,18 @@ static inline int engine_call(struct engine_box *box, int operation, const char 
 /* For arguments that must be right. */
 static inline void engine_must(int rc, const struct proximadb_error *error)
 {
-    if (rc != PROXIMADB_OK)
-        fail_msg("%s: %s", proximadb_status_name(rc), error->message);
+    if (rc == PROXIMADB_OK)
+        return;
+    fail_msg("%s: %s", proximadb_status_name(rc), error->message);
+    abort(); /* it does not return, which the compiler does not know */
 }
 
 /* ---- collections --------------------------------------------------------------------------- */
 
-static const struct proximadb_filterable engine_fields[] = {{"category", PROXIMADB_FIELD_STRING},
-                                                            {"count", PROXIMADB_FIELD_LONG},
-                                                            {"price", PROXIMADB_FIELD_DOUBLE},
-                                                            {"archived", PROXIMADB_FIELD_BOOLEAN},
-                                                            {"tags", PROXIMADB_FIELD_STRING_ARRAY},
-                                                            {"extra", PROXIMADB_FIELD_LONG}};
+static const struct proximadb_filterable engine_fields[] = {
+    {"category", PROXIMADB_FIELD_STRING},   {"count", PROXIMADB_FIELD_LONG},
+    {"price", PROXIMADB_FIELD_DOUBLE},      {"archived", PROXIMADB_FIELD_BOOLEAN},
+    {"tags", PROXIMADB_FIELD_STRING_ARRAY}, {"extra", PROXIMADB_FIELD_LONG}};
 enum { ENGINE_FIRST_FIELDS = 5 }; /* the last one comes by an update of the collection */
 
 static inline int engine_try_create(struct engine_box *box, const char *name, uint32_t dim_count,
@@ -310,7 +310,7 @@ static inline int engine_end_write(struct engine_wait *wait,
                                    struct proximadb_error *ret_error)
 {
     struct proximadb_buffer response;
-    struct proximadb_write_result result;
+    struct proximadb_write_result result = {0};
     int rc = engine_end(wait, &response, ret_error);
     if (rc != PROXIMADB_OK)
         return rc;
@@ -342,10 +342,8 @@ static inline int engine_put(struct engine_box *box, int operation, const char *
     float vector[64] = {0};
     for (uint32_t i = 0; i < dim_count; i++)
         vector[i] = i == 0 ? 1.0f : value;
-    struct proximadb_row row = {.struct_size = sizeof row,
-                                .id = engine_text(id),
-                                .vector = vector,
-                                .dim_count = dim_count};
+    struct proximadb_row row = {
+        .struct_size = sizeof row, .id = engine_text(id), .vector = vector, .dim_count = dim_count};
     struct proximadb_buffer payload = engine_batch(operation, NULL, &row, 1);
     return engine_write(box, operation, name, &payload, NULL);
 }
@@ -383,9 +381,8 @@ static inline int engine_try_count(struct engine_box *box, const char *name,
     struct proximadb_filter filter = {.text = filter_text};
     struct proximadb_buffer payload, response;
     filter.text_size_bytes = filter_text != NULL ? strlen(filter_text) : 0;
-    engine_must(
-        proximadb_encode_count(filter_text != NULL ? &filter : NULL, &payload, &box->error),
-        &box->error);
+    engine_must(proximadb_encode_count(filter_text != NULL ? &filter : NULL, &payload, &box->error),
+                &box->error);
     int rc = engine_call(box, PROXIMADB_COUNT, name, &payload, &response, &box->error);
     if (rc != PROXIMADB_OK)
         return rc;
@@ -397,7 +394,7 @@ static inline int engine_try_count(struct engine_box *box, const char *name,
 static inline uint64_t engine_count(struct engine_box *box, const char *name,
                                     const char *filter_text)
 {
-    uint64_t count;
+    uint64_t count = 0;
     engine_must(engine_try_count(box, name, filter_text, &count), &box->error);
     return count;
 }
@@ -422,7 +419,7 @@ static inline int engine_try_get(struct engine_box *box, const char *name, const
 
 static inline int64_t engine_get_version(struct engine_box *box, const char *name, const char *id)
 {
-    int64_t version;
+    int64_t version = 0;
     engine_must(engine_try_get(box, name, id, &version), &box->error);
     return version;
 }
