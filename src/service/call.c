@@ -34,6 +34,8 @@ int px_call_new(struct px_engine *engine, const struct proximadb_request *public
         name_bytes = sizeof call->collection - 1; /* no name is that long: it will not be found */
     if (name_bytes > 0)
         memcpy(call->collection, public_request->collection, name_bytes);
+    if (strlen(call->collection) != name_bytes)
+        call->collection[0] = '\0'; /* it has a NUL, and must not be taken for a shorter one */
     if (public_request->cancel != NULL)
         call->cancel = px_cancel_ref(public_request->cancel);
     *ret_call = call;

@@ -250,6 +250,28 @@ static int list(struct px_collection_service *service, struct px_buffer *answer,
     return PROXIMADB_OK;
 }
 
+/* ---- folders ------------------------------------------------------------------------------- */
+
+static void remove_folder(struct px_collection_service *service, enum px_data_place place,
+                          const char *name)
+{
+    struct px_path path;
+    struct proximadb_error error;
+    int rc = px_data_folder_path(service->context->data_folder, place, name, &path, &error);
+    if (rc == PROXIMADB_OK)
+        rc = px_folder_remove(service->context->fs, path.text, &error);
+    if (rc != PROXIMADB_OK) /* the next start moves it to the trash */
+        px_log_write(&service->context->log, PROXIMADB_LOG_WARNING,
+                     "what is left of collection '%s' could not be removed: %s", name,
+                     error.message);
+}
+
+static void remove_folders(struct px_collection_service *service, const char *name)
+{
+    remove_folder(service, PX_DATA_WAL, name);
+    remove_folder(service, PX_DATA_STORE, name);
+}
+
 /* ---- creating ------------------------------------------------------------------------------ */
 
 static bool exists(struct px_collection_service *service, const char *name)
@@ -283,7 +305,8 @@ static int check_existing(struct px_collection_service *service,
         spec->name, spec->exist_ok ? ", and it is not what was asked for" : "");
 }
 
-/* Opens a collection that is on the device, and lets others find it. */
+/* Opens a collection that is on the device, and lets others find it. One that cannot be used from
+ * its beginning on was not created. */
 static int show_new(struct px_collection_service *service, const struct px_collection *collection,
                     struct proximadb_error *reterr)
 {
@@ -291,9 +314,12 @@ static int show_new(struct px_collection_service *service, const struct px_colle
     int rc = px_shard_open(service->context, collection, &shard, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    pthread_mutex_lock(&service->lock);
-    rc = insert(service, shard, reterr);
-    pthread_mutex_unlock(&service->lock);
+    rc = px_shard_check(shard, reterr);
+    if (rc == PROXIMADB_OK) {
+        pthread_mutex_lock(&service->lock);
+        rc = insert(service, shard, reterr);
+        pthread_mutex_unlock(&service->lock);
+    }
     if (rc != PROXIMADB_OK) {
         px_shard_close(shard);
         px_shard_unref(shard);
@@ -310,9 +336,11 @@ static int create_new(struct px_collection_service *service, const struct px_col
         rc = px_collection_store_put(context->data_folder, collection, reterr);
     if (rc == PROXIMADB_OK)
         rc = show_new(service, collection, reterr);
-    /* What was not created must not be there, or come back with the next start. */
-    if (rc != PROXIMADB_OK)
-        (void)!px_collection_store_remove(context->data_folder, collection->name, NULL, NULL);
+    /* What was not created must not be there, or come back with the next start; if its JSON may
+     * come back all the same, it needs what it describes. */
+    if (rc != PROXIMADB_OK && px_collection_store_remove(context->data_folder, collection->name,
+                                                         NULL, NULL) == PROXIMADB_OK)
+        remove_folders(service, collection->name);
     return rc;
 }
 
@@ -333,20 +361,6 @@ static int create(struct px_collection_service *service, struct px_call *call,
 }
 
 /* ---- dropping ------------------------------------------------------------------------------ */
-
-static void remove_folder(struct px_collection_service *service, enum px_data_place place,
-                          const char *name)
-{
-    struct px_path path;
-    struct proximadb_error error;
-    int rc = px_data_folder_path(service->context->data_folder, place, name, &path, &error);
-    if (rc == PROXIMADB_OK)
-        rc = px_folder_remove(service->context->fs, path.text, &error);
-    if (rc != PROXIMADB_OK) /* the next start moves it to the trash */
-        px_log_write(&service->context->log, PROXIMADB_LOG_WARNING,
-                     "what is left of collection '%s' could not be removed: %s", name,
-                     error.message);
-}
 
 /* Ends a collection whose JSON is gone. */
 static void forget(struct px_collection_service *service, const char *name)
@@ -378,8 +392,7 @@ static int drop(struct px_collection_service *service, const char *name,
                        "the collection '%s' is deleted, but the device failed while that was made "
                        "sure: after a power cut it may be back; then delete it again",
                        name);
-    remove_folder(service, PX_DATA_WAL, name);
-    remove_folder(service, PX_DATA_STORE, name);
+    remove_folders(service, name);
     return PROXIMADB_OK;
 }
 

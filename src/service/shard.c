@@ -101,7 +101,7 @@ static int open_store(struct px_shard *shard, struct proximadb_error *reterr)
     shard->has_viper = true;
     atomic_store(&shard->is_index_ready, parts.count == 0);
     shard->live_count = shard->viper.manifest.live_row_count;
-    shard->visible_lsn = shard->viper.manifest.flushed_lsn;
+    shard->visible_lsn = shard->stored_lsn = shard->viper.manifest.flushed_lsn;
     atomic_store(&shard->clock_ms, shard->viper.manifest.clock_ms);
     rc = px_request_memory_decode(shard->requests,
                                   px_buffer_slice(&shard->viper.manifest.request_ids), reterr);
@@ -182,8 +182,8 @@ static int shard_new(const struct px_engine_context *context,
 static void resume_flushing(struct px_shard *shard)
 {
     const struct px_engine_context *context = shard->context;
+    pthread_mutex_lock(&shard->lock); /* the committer is there already, and ticks */
     shard->active_since_ms = context->clock->monotonic_ms(context->clock);
-    pthread_mutex_lock(&shard->lock);
     if (px_memtable_size_bytes(shard->active->memtable) >= context->memtable_limit_bytes &&
         px_shard__freeze(shard, NULL) == PROXIMADB_OK)
         shard->active_since_ms = 0;

@@ -14,7 +14,7 @@ struct compaction {
     void *context;
 
     struct px_snapshot snapshot; /* holds the parts */
-    int64_t flushed_lsn;         /* rows that were dead by then are left behind */
+    int64_t stored_lsn;          /* rows that were dead by then are left behind */
     struct px_description *description;
     struct px_source **old; /* the snapshot's parts */
     struct px_part **old_parts;
@@ -57,7 +57,7 @@ static int write_parts(struct compaction *compaction, struct proximadb_error *re
                                         .collection = &compaction->description->collection,
                                         .parts = compaction->old_parts,
                                         .part_count = compaction->old_count,
-                                        .lsn = compaction->flushed_lsn,
+                                        .lsn = compaction->stored_lsn,
                                         .cluster_count = compaction->cluster_count,
                                         .should_stop = is_closing,
                                         .context = shard};
@@ -170,7 +170,7 @@ static void move_noted_kills(struct px_shard *shard)
         for (size_t k = 0; k < count; k++) {
             struct px_source *source = shard->sources[kills[k].source];
             bool there = px_source_resolve(&source, &kills[k].row);
-            assert(there); /* it died behind flushed_lsn */
+            assert(there); /* it died behind stored_lsn */
             kills[k].source = there ? source->number : kills[k].source;
         }
     }
@@ -234,17 +234,24 @@ static int commit(struct compaction *compaction, bool *ret_unsure, struct proxim
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
+/* What is stored is always the rows as of the manifest's flushed_lsn, neither more nor less: so
+ * rows that died later go over, and die again in their new place, and replay finds what it found
+ * the first time. A flush may have stored more than the view shows yet: its memtable still notes
+ * kills of these parts, and what it killed must go over, too. */
+static void take_snapshot(struct compaction *compaction)
+{
+    struct px_shard *shard = compaction->shard;
+    pthread_mutex_lock(&shard->lock);
+    px_shard__take_snapshot(shard, &compaction->snapshot);
+    compaction->stored_lsn = shard->stored_lsn;
+    pthread_mutex_unlock(&shard->lock);
+    compaction->description = px_shard_describe(shard);
+}
+
 static int run(struct compaction *compaction, struct proximadb_error *reterr)
 {
     struct px_shard *shard = compaction->shard;
-    struct px_viper_numbers numbers;
-    /* What is stored is always the rows as of flushed_lsn, neither more nor less: so rows that died
-     * later go over, and die again in their new place, and replay finds what it found the first
-     * time. */
-    px_viper_get_numbers(&shard->viper, &numbers);
-    compaction->flushed_lsn = numbers.flushed_lsn;
-    px_shard_snapshot(shard, &compaction->snapshot);
-    compaction->description = px_shard_describe(shard);
+    take_snapshot(compaction);
     int rc =
         px_shard__ensure_index(shard, reterr); /* which is built from the parts of the opening */
     if (rc == PROXIMADB_OK)
@@ -310,8 +317,7 @@ void px_shard_compact(struct px_shard *shard, uint32_t cluster_count, px_shard_c
                                           .context = context};
         pthread_mutex_lock(&shard->lock);
         if (shard->is_closing)
-            rc = px_fail(&error, PROXIMADB_COLLECTION_NOT_FOUND, "the collection '%s' was deleted",
-                         shard->name);
+            rc = px_shard__fail_gone(shard, &error);
         else
             px_shard__begin_job(shard);
         pthread_mutex_unlock(&shard->lock);

@@ -274,6 +274,7 @@ static int try_publish(struct px_shard *shard, struct px_source *from,
         replacement->targets[0] = to;
     }
     px_source_set_moved(from, replacement->moved, replacement->targets, to_count);
+    shard->stored_lsn = px_memtable_last_lsn(from->memtable);
     shard->frozen_count--;
     memmove(shard->frozen, shard->frozen + 1, shard->frozen_count * sizeof shard->frozen[0]);
     px_shard__carry_kills(shard, from);
@@ -472,7 +473,8 @@ static struct px_write_op *take_altering(struct px_shard *shard)
 
 /* ---- the flusher --------------------------------------------------------------------------- */
 
-/* Tells those who wait, and has it tried again in a second. Nothing is lost: the log has it all. */
+/* Ends the flusher: tells those who wait, and has it tried again in a second. Nothing is lost: the
+ * log has it all. Who comes to wait from here on starts it anew. */
 static void fail_flush(struct px_shard *shard, const struct proximadb_error *error)
 {
     const struct px_clock *clock = shard->context->clock;
@@ -485,6 +487,7 @@ static void fail_flush(struct px_shard *shard, const struct proximadb_error *err
     pthread_mutex_lock(&shard->lock);
     shard->flush_retry_ms = clock->monotonic_ms(clock) + RETRY_MS;
     shard->flush_failure = *error;
+    shard->is_flushing = false;
     uint32_t count = shard->frozen_count;
     for (uint32_t i = 0; i < count; i++) {
         waiting[i] = shard->frozen[i].waiting;
@@ -501,10 +504,10 @@ static void fail_flush(struct px_shard *shard, const struct proximadb_error *err
 }
 
 /* Whether the flusher is done: nobody has given it more meanwhile. */
-static bool stop_flush(struct px_shard *shard, bool failed)
+static bool stop_flush(struct px_shard *shard)
 {
     pthread_mutex_lock(&shard->lock);
-    bool done = failed || (shard->frozen_count == 0 && shard->altering == NULL);
+    bool done = shard->frozen_count == 0 && shard->altering == NULL;
     if (done)
         shard->is_flushing = false;
     pthread_mutex_unlock(&shard->lock);
@@ -528,6 +531,6 @@ void px_shard__flush(struct px_job *job)
             fail_flush(shard, &error);
         else if ((altering = take_altering(shard)) != NULL)
             alter(shard, altering);
-    } while (!stop_flush(shard, failed));
+    } while (!failed && !stop_flush(shard));
     px_shard__end_job(shard);
 }

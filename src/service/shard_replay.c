@@ -14,45 +14,51 @@ static void ignore_done(struct px_write_op *op, const struct proximadb_error *er
     (void)error;
 }
 
-static const enum px_write_kind kinds[PX_WAL_OPERATION_COUNT] = {
-    [PX_WAL_INSERT] = PX_WRITE_INSERT, [PX_WAL_UPSERT] = PX_WRITE_UPSERT,
-    [PX_WAL_UPDATE] = PX_WRITE_UPDATE, [PX_WAL_DELETE] = PX_WRITE_DELETE,
-    [PX_WAL_EXPIRE] = PX_WRITE_EXPIRE,
+/* What an operation of the log is, and what its batch must be. */
+struct replayed_form {
+    enum px_write_kind kind;
+    uint32_t branch;
+    enum px_schema schema;
+};
+
+static const struct replayed_form forms[PX_WAL_OPERATION_COUNT] = {
+    [PX_WAL_INSERT] = {PX_WRITE_INSERT, 0, PX_SCHEMA_VECTOR_BATCH},
+    [PX_WAL_UPSERT] = {PX_WRITE_UPSERT, 0, PX_SCHEMA_VECTOR_BATCH},
+    [PX_WAL_UPDATE] = {PX_WRITE_UPDATE, 1, PX_SCHEMA_UPDATE_BATCH},
+    [PX_WAL_DELETE] = {PX_WRITE_DELETE, 2, PX_SCHEMA_DELETE_BATCH},
+    [PX_WAL_EXPIRE] = {PX_WRITE_EXPIRE, 2, PX_SCHEMA_DELETE_BATCH},
 };
 
 static int decode(struct px_shard *shard, const struct px_wal_entry *entry,
                   struct replayed *replayed, struct proximadb_error *reterr)
 {
     const struct px_collection *collection = &shard->description->collection;
+    const struct replayed_form *form = &forms[entry->operation];
     struct px_write_op *op = &replayed->op;
     struct px_delete_batch batch;
     enum px_schema schema;
     int rc = px_schema_find(entry->schema_fingerprint, &schema, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
+    if (schema != form->schema || entry->branch != form->branch)
+        return px_fail(reterr, PROXIMADB_CORRUPT, "its operation and its batch do not go together");
+    op->kind = form->kind;
     switch (schema) {
     case PX_SCHEMA_VECTOR_BATCH:
         return px_batch_decode(entry->batch, collection, &replayed->arena, &op->as.batch, reterr);
     case PX_SCHEMA_UPDATE_BATCH:
         return px_update_decode(entry->batch, collection, &replayed->arena, &op->as.update, reterr);
-    case PX_SCHEMA_DELETE_BATCH:
-        rc = px_delete_batch_decode(entry->batch, &replayed->arena, &batch, reterr);
-        op->as.ids = batch.ids;
-        return rc;
     default:
-        return px_fail(reterr, PROXIMADB_CORRUPT, "its batch is no batch but '%s'",
-                       px_schema_name(schema));
+        rc = px_delete_batch_decode(entry->batch, &replayed->arena, &batch, reterr);
+        if (rc == PROXIMADB_OK)
+            op->as.ids = batch.ids;
+        return rc;
     }
 }
 
-/* The schema must be that of the operation. */
-static int check_kind(const struct px_wal_entry *entry, struct px_write_op *op,
-                      struct proximadb_error *reterr)
+static int check_count(const struct px_wal_entry *entry, const struct px_write_op *op,
+                       struct proximadb_error *reterr)
 {
-    static const uint32_t branches[] = {0, 0, 1, 2, 2};
-    op->kind = kinds[entry->operation];
-    if (branches[entry->operation] != entry->branch)
-        return px_fail(reterr, PROXIMADB_CORRUPT, "its operation and its batch do not go together");
     if (px_write_op_row_count(op) != entry->row_count)
         return px_fail(reterr, PROXIMADB_CORRUPT, "it counts %u rows, and its batch has %u",
                        entry->row_count, px_write_op_row_count(op));
@@ -69,7 +75,7 @@ int px_shard__replay(void *context, const struct px_wal_entry *entry,
     memcpy(op->request_id, entry->request_id, sizeof op->request_id);
     int rc = decode(shard, entry, &replayed, reterr);
     if (rc == PROXIMADB_OK)
-        rc = check_kind(entry, op, reterr);
+        rc = check_count(entry, op, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_shard__prepare(shard, op, false, reterr);
     if (rc == PROXIMADB_OK) {

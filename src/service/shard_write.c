@@ -141,13 +141,13 @@ static int check_still_wanted(const struct px_shard *shard, const struct px_writ
     return PROXIMADB_OK;
 }
 
-static int fail_gone(const struct px_shard *shard, struct proximadb_error *reterr)
+int px_shard__fail_gone(const struct px_shard *shard, struct proximadb_error *reterr)
 {
     if (atomic_load(&shard->is_dropped))
         return px_fail(reterr, PROXIMADB_COLLECTION_NOT_FOUND,
-                       "the collection '%s' was deleted; nothing was written", shard->name);
+                       "the collection '%s' was deleted; nothing was changed", shard->name);
     return px_fail(reterr, PROXIMADB_UNAVAILABLE,
-                   "the database is closing; nothing was written; try again later");
+                   "the database is closing; nothing was changed; try again later");
 }
 
 /* When the lane goes on although it is not ready, since the shard is closing or nothing can be
@@ -158,7 +158,7 @@ static int check_room(struct px_shard *shard, const struct px_write_op *op,
     int rc = PROXIMADB_OK;
     pthread_mutex_lock(&shard->lock);
     if (shard->altering != NULL)
-        rc = fail_gone(shard, reterr);
+        rc = px_shard__fail_gone(shard, reterr);
     else if (shard->frozen_count == PX_MOST_FROZEN && shard->flush_retry_ms != 0 &&
              px_write_op_has_rows(op))
         rc = px_fail(reterr, PROXIMADB_RESOURCE_EXHAUSTED,
@@ -173,7 +173,7 @@ static int check_open(struct px_shard *shard, const struct px_write_op *op,
                       struct proximadb_error *reterr)
 {
     if (atomic_load_explicit(&shard->is_dropped, memory_order_relaxed))
-        return fail_gone(shard, reterr);
+        return px_shard__fail_gone(shard, reterr);
     return check_room(shard, op, reterr);
 }
 
@@ -256,12 +256,12 @@ static enum px_commit_decision decide_barrier(struct px_shard *shard, struct px_
     bool waits = rc == PROXIMADB_OK && (shard->frozen_count > 0 || op->kind == PX_WRITE_ALTER);
     if (waits && op->kind == PX_WRITE_ALTER) {
         shard->altering = op;
-        px_shard__start_flush(shard);
     } else if (waits) {
         struct px_frozen *last = &shard->frozen[shard->frozen_count - 1];
         op->next_waiting = last->waiting;
         last->waiting = op;
     }
+    px_shard__start_flush(shard); /* also one that has failed: it is what the operation waits for */
     pthread_mutex_unlock(&shard->lock);
     if (rc == PROXIMADB_OK)
         shard->active_since_ms = 0;
@@ -274,7 +274,7 @@ static enum px_commit_decision decide_barrier(struct px_shard *shard, struct px_
 static int prepare(struct px_shard *shard, struct px_write_op *op, uint64_t *ret_fingerprint,
                    struct proximadb_error *reterr)
 {
-    int rc = px_shard__settle_json(shard, reterr);
+    int rc = px_write_op_has_rows(op) ? px_shard__settle_json(shard, reterr) : PROXIMADB_OK;
     if (rc == PROXIMADB_OK)
         rc = check_again(shard, op, reterr);
     if (rc == PROXIMADB_OK)
@@ -492,7 +492,7 @@ void px_shard_submit(struct px_shard *shard, struct px_write_op *op)
     if (rc == PROXIMADB_OK) {
         pthread_mutex_lock(&shard->lock);
         if (shard->is_closing)
-            rc = fail_gone(shard, &error);
+            rc = px_shard__fail_gone(shard, &error);
         else
             px_commit_lane_submit(shard->lane, &op->base);
         pthread_mutex_unlock(&shard->lock);
