@@ -55,7 +55,8 @@ struct px_write_op {
         struct px_collection_change alter; /* the new fields */
     } as;
     /* Of rows: what they were decoded and checked by. If it was replaced meanwhile, they are
-     * decoded again when they are decided. A reference, the submitter's to give back; NULL: none. */
+     * decoded again when they are decided. A reference, which the submitter gives back; NULL:
+     * none. */
     struct px_description *description;
     /* Of a delete of rows that were chosen by a filter or by their expiry: the versions they had. A
      * row that has another one by now is left alone. NULL: any version. */
