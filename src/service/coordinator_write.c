@@ -36,6 +36,19 @@ static void written(struct px_write_op *op, const struct proximadb_error *error)
         finish_write(call, &result);
 }
 
+/* Every batch begins with its request id. */
+bool px_vector_storage_coordinator_repeat(struct px_shard *shard,
+                                          const struct px_operation *operation,
+                                          struct px_call *call)
+{
+    struct proximadb_write_result result;
+    if (operation->kind > PROXIMADB_UPDATE || operation->datum.size_bytes < PX_REQUEST_ID_BYTES ||
+        !px_shard_recall(shard, operation->datum.data, &result))
+        return false;
+    finish_write(call, &result);
+    return true;
+}
+
 /* An operation of the call in its arena; NULL without memory. */
 static struct writing *make_writing(struct px_shard *shard, struct px_call *call,
                                     enum px_write_kind kind)

@@ -92,8 +92,11 @@ static void execute(struct px_unified_avro_service *service, struct px_call *cal
         px_vector_storage_coordinator_execute_operation(service->coordinator, shard, &operation,
                                                         call);
     } else {
+        bool is_repeat = px_shard_check(shard, NULL) == PROXIMADB_OK &&
+                         px_vector_storage_coordinator_repeat(shard, &operation, call);
         px_shard_unref(shard);
-        px_call_fail(call, &error);
+        if (!is_repeat)
+            px_call_fail(call, &error);
     }
     px_description_unref(description);
 }

@@ -61,4 +61,13 @@ void px_vector_storage_coordinator_execute_operation(
     struct px_vector_storage_coordinator *coordinator, struct px_shard *shard,
     const struct px_operation *operation, struct px_call *call);
 
+/*
+ * Whether a write whose datum was refused was carried out before, when the collection's fields were
+ * others: then it is a repeat like any, and the call is finished with the first outcome. The shard
+ * is borrowed.
+ */
+bool px_vector_storage_coordinator_repeat(struct px_shard *shard,
+                                          const struct px_operation *operation,
+                                          struct px_call *call);
+
 #endif /* PX_SERVICE_VECTOR_STORAGE_COORDINATOR_H */

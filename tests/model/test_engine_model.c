@@ -18,7 +18,7 @@ enum {
     DIMS = 4,
     ID_COUNT = 48, /* few, so that rows are found, superseded, and equally far */
     MOST_BATCH = 5,
-    STEPS = 1500, /* of each metric, unless PX_MODEL_STEPS says otherwise */
+    STEPS = 1000, /* of each metric, unless PX_MODEL_STEPS says otherwise */
     STEPS_BETWEEN_CHECKS = 20,
     REMEMBERED = 8,
 };
