@@ -260,7 +260,9 @@ struct proximadb_collection_spec {
     bool exist_ok;           /* an equal collection of that name is no error */
 };
 
-/* What is known of a collection. Strings are views into the reader that gave it. */
+/* What is known of a collection. Strings are views into the reader that gave it. Of one whose
+ * description is damaged, which only a list tells, that is the name and read_only_reason:
+ * spec.dim_count is 0. */
 struct proximadb_collection_info {
     struct proximadb_collection_spec spec;
     const char *id;          /* uuid, 36 characters */

@@ -270,8 +270,8 @@ static bool read_spec(struct px_answer *answer, struct proximadb_collection_info
     spec->name = read_string(answer);
     info->id = read_string(answer);
     int32_t dimension = px_cursor_int(&answer->cursor);
-    if (dimension < 1)
-        px_cursor_fail(&answer->cursor, "the dimension is not positive");
+    if (dimension < 0) /* 0: of a collection whose description is damaged */
+        px_cursor_fail(&answer->cursor, "the dimension is negative");
     spec->dim_count = dimension > 0 ? (uint32_t)dimension : 0;
     spec->metric = read_word(answer, px_metric_parse);
     spec->index_type = read_word(answer, px_index_type_parse);
