@@ -244,7 +244,7 @@ static int assign_id(const struct px_collection *collection, struct px_field *fi
     const struct px_field *present =
         px_collection_find_field(collection, px_slice_of_string(field->name));
     if (present == NULL) {
-        if (*next_id == INT32_MAX)
+        if (*next_id == PX_END_OF_FIELD_IDS)
             return px_fail(reterr, PROXIMADB_RESOURCE_EXHAUSTED,
                            "the collection has used up its column ids; make a new collection");
         field->parquet_id = (*next_id)++;

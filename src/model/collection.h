@@ -52,6 +52,7 @@ enum {
     PX_COLUMN_DOCUMENT = 7,
     PX_COLUMN_METADATA = 8,
     PX_FIRST_FIELD_ID = 100,
+    PX_END_OF_FIELD_IDS = 1 << 30, /* from there on: the elements of lists, in Parquet */
 };
 
 /* The rules of names. PROXIMADB_INVALID with the rule. */

@@ -114,8 +114,8 @@ static int read_numbers(yyjson_val *root, struct px_collection *collection,
     if (!px_json_get_u64(root, "vector_count", &collection->vector_count))
         return fail_key("vector_count", "is missing, or no integer from 0 on", reterr);
     if (!px_json_get_u64(root, "next_parquet_id", &next_id) || next_id < PX_FIRST_FIELD_ID ||
-        next_id > INT32_MAX)
-        return fail_key("next_parquet_id", "is missing, or no integer from 100 to 2147483647",
+        next_id > PX_END_OF_FIELD_IDS)
+        return fail_key("next_parquet_id", "is missing, or no integer from 100 to 1073741824",
                         reterr);
     collection->dim_count = (uint32_t)dim_count;
     collection->next_parquet_id = (int32_t)next_id;

@@ -403,6 +403,7 @@ static int flush_one(struct flush *flush, struct proximadb_error *reterr)
     px_shard__move_index(shard, source);
     px_source_unref(source);
     px_wal_trim(shard->wal, last_lsn);
+    px_data_folder_restore_reserve(shard->context->data_folder); /* there may be space again */
     checkpoint(shard, flush->description);
     return PROXIMADB_OK;
 }

@@ -72,7 +72,8 @@ int px_shard__find(struct px_shard *shard, uint64_t hash, struct px_slice id,
         assert(source != NULL);
         bool exists = px_source_resolve(&source, &row);
         assert(exists); /* only dead rows are left behind, and the index has none of those */
-        int rc = exists ? read_id(source, row, &found, reterr) : PROXIMADB_INTERNAL;
+        int rc = exists ? read_id(source, row, &found, reterr)
+                        : px_fail(reterr, PROXIMADB_INTERNAL, "the index has a row that is gone");
         if (rc != PROXIMADB_OK)
             return rc;
         if (px_slice_equal(found, id)) {

@@ -7,7 +7,7 @@ enum {
     TEXT_PAGE_ROWS = 128,
     ID_PAGE_ROWS = 256, /* finding one id decodes a page: about 1 us */
     TEXT_ZSTD_LEVEL = 1,
-    ELEMENT_ID_OFFSET = 1 << 30, /* from a list's field id to that of its element */
+    ELEMENT_ID_OFFSET = PX_END_OF_FIELD_IDS, /* from a list's field id to that of its element */
 };
 
 static const char field_prefix[] = "m_";

@@ -304,19 +304,30 @@ static bool remove_closed(struct px_wal *wal, const struct px_wal_closed *closed
     return false;
 }
 
+/* The oldest closed file, if all of it is flushed. */
+static bool find_flushed(struct px_wal *wal, int64_t flushed_lsn, struct px_wal_closed *ret_closed)
+{
+    pthread_mutex_lock(&wal->lock);
+    bool found = wal->closed_count > 0 && wal->closed[0].next_lsn - 1 <= flushed_lsn;
+    if (found)
+        *ret_closed = wal->closed[0];
+    pthread_mutex_unlock(&wal->lock);
+    return found;
+}
+
+/* Removing a large file takes the system some time, in which nobody who appends has to wait: only
+ * one thread trims, so the oldest file is still the oldest afterwards. */
 void px_wal_trim(struct px_wal *wal, int64_t flushed_lsn)
 {
+    struct px_wal_closed closed;
     if (atomic_load(&wal->read_only))
         return; /* a damaged log is evidence */
-    pthread_mutex_lock(&wal->lock);
-    size_t removed = 0;
-    while (removed < wal->closed_count && wal->closed[removed].next_lsn - 1 <= flushed_lsn &&
-           remove_closed(wal, &wal->closed[removed]))
-        removed++;
-    wal->closed_count -= removed;
-    if (removed > 0)
-        memmove(wal->closed, wal->closed + removed, wal->closed_count * sizeof *wal->closed);
-    pthread_mutex_unlock(&wal->lock);
+    while (find_flushed(wal, flushed_lsn, &closed) && remove_closed(wal, &closed)) {
+        pthread_mutex_lock(&wal->lock);
+        wal->closed_count--;
+        memmove(wal->closed, wal->closed + 1, wal->closed_count * sizeof *wal->closed);
+        pthread_mutex_unlock(&wal->lock);
+    }
 }
 
 int64_t px_wal_next_lsn(const struct px_wal *wal)

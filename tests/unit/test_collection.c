@@ -203,7 +203,7 @@ static void test_collection__never_reuses_a_column_id(void **state)
     assert_int_equal(px_collection_set_fields(&collection, NULL, 0, NULL), PROXIMADB_OK);
     assert_int_equal(collection.field_count, 0);
     assert_int_equal(collection.next_parquet_id, 104);
-    collection.next_parquet_id = INT32_MAX;
+    collection.next_parquet_id = PX_END_OF_FIELD_IDS;
     assert_int_equal(px_collection_set_fields(&collection, ab, 1, NULL),
                      PROXIMADB_RESOURCE_EXHAUSTED);
 }

@@ -140,7 +140,7 @@ static void test_collection_json__refuses_what_breaks_a_rule(void **state)
         {"10000", "-1", "\"vector_count\""},
         {"104", "101", "parquet_id"}, /* below an id that is in use */
         {"104", "99", "\"next_parquet_id\""},
-        {"104", "2147483648", "\"next_parquet_id\""},
+        {"104", "1073741825", "\"next_parquet_id\""},
         {"\"parquet_id\": 100", "\"parquet_id\": 99", "parquet_id is below 100"},
         {"\"parquet_id\": 100", "\"parquet_id\": 101", "same parquet_id"},
         {"\"parquet_id\": 100", "\"p\": 100", "without name"},
