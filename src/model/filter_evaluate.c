@@ -59,14 +59,17 @@ static enum px_truth between(const struct px_value *value, const struct px_value
 
 static enum px_truth array_contains(const struct px_value *array, const struct px_value *member)
 {
-    if (array->kind != PROXIMADB_VALUE_STRING_ARRAY || member->kind != PROXIMADB_VALUE_STRING)
+    if (array->kind != PROXIMADB_VALUE_STRING_ARRAY)
         return PX_UNKNOWN;
     struct px_strings strings = px_strings_first(array->as.array);
     struct px_slice string;
-    while (px_strings_next(&strings, &string))
+    while (px_strings_next(&strings, &string)) {
+        if (member->kind != PROXIMADB_VALUE_STRING)
+            return PX_UNKNOWN;
         if (px_slice_equal(string, member->as.string))
             return PX_TRUE;
-    return PX_FALSE;
+    }
+    return PX_FALSE; /* of an empty array, whatever the member may be */
 }
 
 static enum px_truth is_like(const struct px_value *value, struct px_slice pattern)

@@ -65,6 +65,8 @@ static bool is_member(const struct px_filter_set *set, const struct px_value *va
 enum px_truth px_filter__set_contains(const struct px_filter_set *set, const struct px_value *value)
 {
     enum px_class class = px_value_class(value->kind);
+    if (set->classes == 0)
+        return PX_FALSE; /* nothing is in an empty list, whatever it may be */
     if (class == PX_CLASS_NULL)
         return PX_UNKNOWN;
     if (is_member(set, value))

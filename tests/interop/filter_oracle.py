@@ -229,6 +229,9 @@ class Writer:
         return self.words(self.operand(value), self.negation(negated), self.word("IN"), "(" + inner + ")")
 
     def in_array(self, negated, value, array):
+        if self.sql and not array[-1]:      # DuckDB before 2.0 takes NULL IN [] for NULL, where SQL says false
+            value = self.operand(value)
+            return self.words(self.negation(negated), f"({value} IN {self.operand(array)} AND {value} IS NOT NULL)")
         return self.words(self.operand(value), self.negation(negated), self.word("IN"), self.operand(array))
 
     def like(self, negated, value, pattern, escape):
@@ -237,7 +240,9 @@ class Writer:
 
     def contains(self, negated, array, member):
         if self.sql:
-            call = f"list_contains({self.operand(array)}, {self.operand(member)})"
+            array, member = self.operand(array), self.operand(member)
+            # DuckDB before 2.0 takes NULL of an empty list for NULL.
+            call = f"coalesce(list_contains({array}, {member}), CASE WHEN len({array}) = 0 THEN FALSE END)"
             return self.words(self.negation(negated), call) if negated else call
         return self.words(self.operand(array), self.negation(negated), self.word("CONTAINS"), self.operand(member))
 
@@ -323,10 +328,12 @@ def condition(kind, left, rest, value):
     if kind in ("in", "in_array"):
         members = [value(member) for member in rest[0]] if kind == "in" else value(rest[0])
         if left is None:
-            return None
+            return None if members else False
         return opposite(conjunction(opposite(compare(left, member, "=")) for member in members))
     if kind == "contains":
         member = value(rest[0])
+        if left == []:
+            return False
         return member in left if isinstance(left, list) and isinstance(member, str) else None
     pattern = value(rest[0])
     if not isinstance(left, str) or pattern is None:

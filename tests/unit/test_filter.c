@@ -268,6 +268,8 @@ static void test_filter__knows_lists_and_ranges(void **state)
         {"a CONTAINS ''", 'F'},
         {"a CONTAINS member", 'T'},
         {"empty CONTAINS 'x'", 'F'},
+        {"empty CONTAINS NULL", 'F'},
+        {"empty NOT CONTAINS n", 'T'},
         {"s CONTAINS 't'", 'U'}, /* arrays only */
         {"a CONTAINS l", 'U'},
         {"a < others", 'T'},
@@ -341,7 +343,8 @@ static void test_filter__takes_parameters(void **state)
     assert_int_equal(truth_of("s IN $list", "{\"list\":[\"a\",\"b\"]}", "{\"s\":\"b\"}"), PX_TRUE);
     assert_int_equal(truth_of("s IN $list", "{\"list\":[\"a\",\"b\"]}", "{\"s\":\"c\"}"), PX_FALSE);
     assert_int_equal(truth_of("s NOT IN $list", "{\"list\":[]}", "{\"s\":\"c\"}"), PX_TRUE);
-    assert_int_equal(truth_of("s IN $list", "{\"list\":[]}", "{}"), PX_UNKNOWN);
+    assert_int_equal(truth_of("s IN $list", "{\"list\":[]}", "{}"), PX_FALSE);
+    assert_int_equal(truth_of("s NOT IN $list", "{\"list\":[]}", "{}"), PX_TRUE);
     assert_int_equal(truth_of("l IN ($x, 7)", "{\"x\":5}", "{\"l\":5}"), PX_TRUE);
     assert_int_equal(truth_of("l BETWEEN $x AND $x", "{\"x\":5.0}", "{\"l\":5}"), PX_TRUE);
     assert_int_equal(truth_of("a = $list", "{\"list\":[\"a\"]}", "{\"a\":[\"a\"]}"), PX_TRUE);
