@@ -4,7 +4,7 @@ evaluator of filter_oracle.py. Any difference fails the test with the text and t
 
     cmake --build BUILD --target filter_eval && PX_BUILD=BUILD pytest tests/interop/test_filter_duckdb.py
 
-PX_FILTER_COUNT   filters of each test; default 3000
+PX_FILTER_COUNT   filters of each test; default 1500
 PX_TEST_SEED      repeats a run
 """
 import json
@@ -17,7 +17,7 @@ import filter_oracle
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COUNT = int(os.environ.get("PX_FILTER_COUNT", "3000"))
+COUNT = int(os.environ.get("PX_FILTER_COUNT", "1500"))
 SEED = int(os.environ.get("PX_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 TABLE_COUNT = 20
 ROW_COUNT = 30

@@ -5,8 +5,10 @@ Times are printed, and are a condition only where PX_KMEANS_TIME is set.
 
     cmake --build BUILD --target kmeans_tool && PX_BUILD=BUILD pytest -s tests/interop/test_kmeans_faiss.py
 
-PX_KMEANS_DATA   a prefix: PREFIX.base.npy, PREFIX.query.npy (float32, unit vectors) and PREFIX.gt.npy (neighbours);
-                 default: 20,000 vectors in overlapping clusters of very different sizes
+The vectors are 20,000 real embeddings (embeddings.py), and as many in overlapping clusters of very different sizes.
+
+PX_KMEANS_DATA   other ones instead, a prefix: PREFIX.base.npy, PREFIX.query.npy (float32, unit vectors) and
+                 PREFIX.gt.npy (neighbours)
 PX_KMEANS_LISTS  their numbers; default "50 200"
 PX_KMEANS_TIME   the most that train and assign may take, as a multiple of faiss's time on one thread
 """
@@ -15,6 +17,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import embeddings
 import numpy
 import pytest
 
@@ -44,13 +47,14 @@ def make_clusters(prefix):
     numpy.save(f"{prefix}.gt.npy", numpy.argsort(-(query @ base.T), axis=1)[:, :100].astype(numpy.int32))
 
 
-@pytest.fixture(scope="session")
-def prefix(tmp_path_factory):
+@pytest.fixture(scope="session", params=["given"] if "PX_KMEANS_DATA" in os.environ else ["embeddings", "clusters"])
+def prefix(request, tmp_path_factory):
     if not TOOL.exists():
         pytest.skip(f"{TOOL} is not built")
-    given = os.environ.get("PX_KMEANS_DATA")
-    if given:
-        return given
+    if request.param == "given":
+        return os.environ["PX_KMEANS_DATA"]
+    if request.param == "embeddings":
+        return embeddings.prefix()
     made = str(tmp_path_factory.mktemp("kmeans") / "clusters")
     make_clusters(made)
     return made
