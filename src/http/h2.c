@@ -9,9 +9,9 @@
  *
  * Receiving in place: before a read, h2_direct() looks whether the next bytes on the connection are
  * payload of a DATA frame whose stream has a read under way. Then the payload goes straight to its
- * destination, nghttp2 parses it there, and on_data() finds it where it belongs. From then on no read
- * goes beyond the next frame's header, so that of a message no more is copied than what came in one
- * read with the frames before it.
+ * destination, nghttp2 parses it there, and on_data() finds it where it belongs. From then on no
+ * read goes beyond the next frame's header, so that of a message no more is copied than what came
+ * in one read with the frames before it.
  */
 #include "http/h2_internal.h"
 

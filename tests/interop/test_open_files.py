@@ -64,7 +64,8 @@ class History:
         """Any bits that are a number: of either sign, subnormal, large; each row with a norm that float32 holds."""
         bits = self.numbers.integers(0, 2**32, (count, DIMS), numpy.uint32)
         exponent = (bits >> 23) & 0xff
-        bits = numpy.where((exponent > 0x9f) | ((exponent > 0) & (exponent < 0x60)), (bits & 0x807f_ffff) | 0x3f80_0000, bits)
+        is_extreme = (exponent > 0x9f) | ((exponent > 0) & (exponent < 0x60))
+        bits = numpy.where(is_extreme, (bits & 0x807f_ffff) | 0x3f80_0000, bits)
         bits[:, 0] = (bits[:, 0] & 0x807f_ffff) | 0x3f80_0000
         return bits.astype(numpy.uint32).view(numpy.float32)
 
@@ -311,7 +312,8 @@ def check_filters(files):
     live = inspect_sql(files.folder, "docs").rstrip().rstrip(";")
     chosen = set()
     for text in FILTERS:
-        ours = {row.id for row in files.history.client.scan("docs", filter=text.format(**{name: name for name in ALL_FIELDS}))}
+        condition = text.format(**{name: name for name in ALL_FIELDS})
+        ours = {row.id for row in files.history.client.scan("docs", filter=condition)}
         where = text.format(**{name: f"m_{name}" for name in ALL_FIELDS})
         theirs = {row["id"] for row in files.ask(f"SELECT id FROM ({live}) WHERE {where}")}
         assert ours == theirs, text

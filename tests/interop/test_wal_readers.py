@@ -177,7 +177,7 @@ def send_everything(sender, first):
 
 
 def send_all_kinds(sender):
-    """Some before and some after the fields change, enough for several files, and a few for the one that is being written."""
+    """Before and after the fields change, enough for several files, and some for the one that is being written."""
     sender.put("INSERT", ["before"], sender.vectors(1), [{"year": 1, "text": "x"}])
     sender.client.update_collection("docs", {"year": "long", "text": "string", "list": "string_array"})
     sender.put("INSERT", ["gone", "gone too"], sender.vectors(2), expires_at=1)
