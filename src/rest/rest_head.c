@@ -7,14 +7,13 @@
 
 static int fail_long_name(size_t size_bytes, struct proximadb_error *reterr)
 {
-    return px_fail(reterr, PROXIMADB_COLLECTION_NOT_FOUND,
-                   "there is no collection of a name of %zu bytes, since names have at most %d; "
-                   "check the name",
-                   size_bytes, PX_REST_LONGEST_NAME_BYTES);
+    return px_fail(reterr, PROXIMADB_INVALID,
+                   "the collection's name has %zu bytes; names have at most %d", size_bytes,
+                   PX_REST_LONGEST_NAME_BYTES);
 }
 
-/* Which names there may be is the engine's business; here they only must be text. One that is too
- * long to be passed on is unknown, which is what the engine says of it to others. */
+/* Which names there may be is the engine's business; here they only must be text.
+ * One that is too long to be passed on is told as gRPC tells it. */
 static int read_name(struct px_slice encoded, struct px_rest_request *request,
                      struct proximadb_error *reterr)
 {

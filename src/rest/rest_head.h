@@ -18,8 +18,7 @@ struct px_rest_head {
 };
 
 /* Fills in the request's operation, name, query and request id. *ret_timeout_ms is 0 for none.
- * PROXIMADB_INVALID, PROXIMADB_COLLECTION_NOT_FOUND (a name too long to be one),
- * PROXIMADB_NO_MEMORY */
+ * PROXIMADB_INVALID, PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_rest_head_read(const struct px_rest_head *head,
                                     const struct px_rest_endpoint *endpoint,
                                     struct px_rest_request *request, int64_t *ret_timeout_ms,
