@@ -64,12 +64,10 @@ static void test_rest_head__refuses_names_that_are_none(void **state)
     rest_expect_error(read_head("a%00", "", NULL), &error, PROXIMADB_INVALID, "NUL");
     memset(name, 'n', sizeof name);
     name[PX_REST_LONGEST_NAME_BYTES + 1] = '\0';
-    rest_expect_error(read_head(name, "", NULL), &error, PROXIMADB_INVALID,
-                      "129 bytes");
+    rest_expect_error(read_head(name, "", NULL), &error, PROXIMADB_INVALID, "129 bytes");
     name[PX_REST_LONGEST_NAME_BYTES + 1] = 'n';
     name[sizeof name - 1] = '\0';
-    rest_expect_error(read_head(name, "", NULL), &error, PROXIMADB_INVALID,
-                      "at most 128");
+    rest_expect_error(read_head(name, "", NULL), &error, PROXIMADB_INVALID, "at most 128");
 }
 
 static void test_rest_head__takes_the_mode(void **state)
