@@ -4,12 +4,9 @@ run to run.
 """
 import json
 import re
-import shutil
 import subprocess
 
-import pytest
-
-from conftest import PROGRAM, ROOT, Server
+from conftest import ROOT
 
 CHANGING = {"id": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "created_at": r"\d+", "timestamp": r"\d{13}"}
 
@@ -36,21 +33,15 @@ def normal(text):
         return text.strip()
 
 
-def test_rest_docs__shows_what_happens(tmp_path):
-    if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")
-    server = Server(tmp_path / "db", program=PROGRAM.with_name("engine_server"))
-    try:
-        count = 0
-        for command, expected in commands():
-            run = subprocess.run(["bash", "-c", command.replace("localhost:5678", server.address)], capture_output=True, text=True,
-                                 timeout=30)
-            assert run.returncode == 0, command + run.stderr
-            assert normal(run.stdout) == normal(expected), command
-            count += 1
-        assert count > 12
-    finally:
-        server.stop()
+def test_rest_docs__shows_what_happens(engine_server):
+    count = 0
+    for command, expected in commands():
+        here = command.replace("localhost:5678", engine_server.address)
+        run = subprocess.run(["bash", "-c", here], capture_output=True, text=True, timeout=30)
+        assert run.returncode == 0, command + run.stderr
+        assert normal(run.stdout) == normal(expected), command
+        count += 1
+    assert count > 12
 
 
 def test_rest_docs__has_every_route_and_code():
