@@ -24,6 +24,13 @@
 #include <pthread.h>
 #include <unistd.h>
 
+/* Of all calls that could fail, every how manieth does: all of them, where that takes seconds. */
+#if defined(__SANITIZE_THREAD__)
+enum { ENGINE_FAULT_STEP = 7 };
+#else
+enum { ENGINE_FAULT_STEP = 1 };
+#endif
+
 /* ---- clock and log ------------------------------------------------------------------------- */
 
 struct engine_clock {

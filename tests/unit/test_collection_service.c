@@ -162,9 +162,10 @@ static void
 test_collection_service__a_failed_create_leaves_nothing_and_can_be_repeated(void **state)
 {
     uint64_t n = 1;
-    while (fail_nth_call(n++)) {
+    while (fail_nth_call(n)) {
         end(state);
         start(state);
+        n += ENGINE_FAULT_STEP;
     }
     assert_true(n > 30);
 }
@@ -368,9 +369,10 @@ static bool fail_nth_call_of_a_drop(uint64_t n)
 static void test_collection_service__any_call_of_a_drop_may_fail(void **state)
 {
     uint64_t n = 1;
-    while (fail_nth_call_of_a_drop(n++)) {
+    while (fail_nth_call_of_a_drop(n)) {
         end(state);
         start(state);
+        n += ENGINE_FAULT_STEP;
     }
     assert_true(n > 10);
 }
