@@ -67,10 +67,10 @@ static void add_link(struct chain *chain, const struct px_path *path, struct px_
         px_finding_report(options->findings, PX_WARNING, path->text,
                           "it belongs to another collection (%s) and is left alone",
                           reader.header.collection);
-    } else if (!has_entries && reader.end == PX_WAL_END_CLEAN) {
-        px_finding_report(options->findings, PX_NOTE, path->text,
-                          "it holds no entry; a start of the server removes it");
     } else {
+        if (!has_entries && reader.end == PX_WAL_END_CLEAN)
+            px_finding_report(options->findings, PX_NOTE, path->text,
+                              "it holds no entry; it is removed with the files before it");
         struct link *link = &chain->links[chain->count++];
         snprintf(link->name, sizeof link->name, "%s", px_path_name(path->text));
         link->header = reader.header;

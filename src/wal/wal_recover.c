@@ -72,8 +72,9 @@ static bool has_suffix(const char *name, const char *suffix)
     return length >= suffix_length && strcmp(name + length - suffix_length, suffix) == 0;
 }
 
-/* Takes a file whose header was read into the chain. One of another collection is left alone, and
- * said so; one without entries is of no use and is removed. */
+/* Takes a file whose header was read into the chain, also one without entries: it says where the log
+ * of the one before ends, and the next trim removes it. One of another collection is left alone, and
+ * said so. */
 static void add_found(struct recovery *recovery, const struct px_path *path,
                       struct px_wal_reader *reader)
 {
@@ -86,10 +87,6 @@ static void add_found(struct recovery *recovery, const struct px_path *path,
         return;
     }
     bool has_entries = px_wal_reader_next(reader, &entry);
-    if (!has_entries && reader->end == PX_WAL_END_CLEAN) {
-        (void)wal->options.fs->unlink(wal->options.fs, path->text);
-        return;
-    }
     struct found *found = &recovery->files[recovery->file_count++];
     snprintf(found->name, sizeof found->name, "%s", px_path_name(path->text));
     found->header = reader->header;
@@ -151,7 +148,7 @@ static void sweep_name(struct px_wal *wal, const char *name)
         (void)fs->unlink(fs, path.text);
 }
 
-/* Finds the log files, and removes what is of no use. */
+/* Finds the log files, and removes what creations and failed syncs of others left. */
 static int find_files(struct recovery *recovery, struct proximadb_error *reterr)
 {
     struct px_wal *wal = recovery->wal;

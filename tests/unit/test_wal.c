@@ -318,6 +318,39 @@ static void test_wal__a_missing_file_is_damage(void **state)
     wal_fixture_close(&fixture);
 }
 
+/* A start cuts a torn first block off and leaves a header. It still says that all before it is in
+ * VIPER: the next start must not look there again. */
+static void test_wal__a_file_without_entries_stays_until_the_trim(void **state)
+{
+    (void)state;
+    struct wal_fixture fixture;
+    char first[600], second[600];
+    fixture_new(&fixture);
+    wal_fixture_open(&fixture);
+    wal_fixture_write(&fixture, 6, 100);
+    wal_fixture_close(&fixture);
+    wal_fixture_open(&fixture);
+    wal_fixture_write(&fixture, 1, 100);
+    wal_fixture_close(&fixture);
+    snprintf(first, sizeof first, "%s", log_path(&fixture, 0));
+    snprintf(second, sizeof second, "%s", log_path(&fixture, 1));
+    flip_byte(first, file_size(first) - 120);   /* damaged, but flushed ... */
+    flip_byte(second, file_size(second) - 120); /* and torn */
+    fixture.options.flushed_lsn = 6;
+    for (int start = 0; start < 3; start++) {
+        wal_fixture_open(&fixture);
+        assert_null(px_wal_read_only_reason(fixture.wal));
+        assert_int_equal(fixture.seen.entry_count, 0);
+        assert_int_equal(px_wal_next_lsn(fixture.wal), 7);
+        assert_int_equal(log_file_count(&fixture), 2);
+        wal_fixture_close(&fixture);
+    }
+    wal_fixture_open(&fixture);
+    px_wal_trim(fixture.wal, 6);
+    assert_int_equal(log_file_count(&fixture), 0);
+    wal_fixture_close(&fixture);
+}
+
 static void test_wal__leaves_the_files_of_others_alone(void **state)
 {
     (void)state;
@@ -380,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_wal__damage_stops_writing_but_not_reading),
         cmocka_unit_test(test_wal__a_damaged_header_is_damage),
         cmocka_unit_test(test_wal__a_missing_file_is_damage),
+        cmocka_unit_test(test_wal__a_file_without_entries_stays_until_the_trim),
         cmocka_unit_test(test_wal__leaves_the_files_of_others_alone),
         cmocka_unit_test(test_wal__an_entry_that_cannot_be_applied_is_damage),
         cmocka_unit_test(test_wal__removes_what_an_interrupted_creation_left),
