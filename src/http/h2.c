@@ -24,6 +24,7 @@ enum {
     MAX_FRAME_BYTES = 1 << 20,    /* grpcio sends frames as large as we allow (measured) */
     SMALLEST_DIRECT_BYTES = 1024, /* below it a read of its own is not worth while */
     LOW_WINDOW_BYTES = 16 << 10,  /* a stream's window is not topped up above it */
+    LARGEST_CONTROL_BYTES = 16 << 10,
     MAX_SETTINGS = 32,
     MAX_CONTINUATIONS = 8,
     MAX_OUTBOUND_ACKS = 1000,
@@ -88,6 +89,20 @@ static void pay_for_control(struct px_h2 *h)
         return;
     h->why = "too many PING, SETTINGS, PRIORITY or empty DATA frames";
     (void)nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* MAX_FRAME_BYTES is meant for DATA. nghttp2 collects a GOAWAY in memory that no budget knows, and no
+ * honest peer sends a large one. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *header, void *context)
+{
+    struct px_h2 *h = px_h2__of(context);
+    (void)session;
+    bool has_content = header->type == NGHTTP2_DATA || header->type == NGHTTP2_HEADERS ||
+                       header->type == NGHTTP2_CONTINUATION;
+    if (has_content || header->length <= LARGEST_CONTROL_BYTES)
+        return 0;
+    h->why = "a control frame is larger than 16 KiB";
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 /* ---- callbacks ----------------------------------------------------------------------------- */
@@ -235,7 +250,7 @@ static void h2_input(struct px_connection *c, const uint8_t *data, size_t size_b
     px_frame_cursor_advance(&h->cursor, data, size_bytes);
     ssize_t taken = nghttp2_session_mem_recv(h->session, data, size_bytes);
     if (taken < 0)
-        px_connection__end(c, nghttp2_strerror((int)taken));
+        px_connection__end(c, h->why != NULL ? h->why : nghttp2_strerror((int)taken));
 }
 
 /* The exchange that receives a message of which the last DATA frame was a piece worth reading in
@@ -349,6 +364,7 @@ static nghttp2_session_callbacks *make_callbacks(void)
     nghttp2_session_callbacks *callbacks;
     if (nghttp2_session_callbacks_new(&callbacks) != 0)
         return NULL;
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);

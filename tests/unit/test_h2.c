@@ -795,6 +795,55 @@ static void test_h2__ends_a_flood_of_continuations(void **state)
     tear_down();
 }
 
+/* A GOAWAY of 1 MiB, which our setting of the frame size allows, would be kept in memory of no budget.
+ * Frames of unknown types are dropped as they come. */
+static void test_h2__ends_on_a_large_goaway(void **state)
+{
+    (void)state;
+    static uint8_t payload[16385];
+    struct px_buffer bytes = {0};
+    set_up();
+    rig_connect();
+    put_greeting(&bytes);
+    put_frame(&bytes, 0x2a, 0, 0, px_slice_of(payload, sizeof payload));
+    send_and_clear(&bytes);
+    assert_false(rig.connection->is_ending);
+    put_frame(&bytes, NGHTTP2_GOAWAY, 0, 0, px_slice_of(payload, sizeof payload));
+    rig_send(bytes.data, 9); /* the size is enough */
+    assert_true(rig.connection->is_ending);
+    assert_non_null(strstr(text_of(&rig.log), "larger than 16 KiB"));
+    px_buffer_release(&bytes);
+    tear_down();
+}
+
+/* 10^5 streams of one connection, as fast as it takes them: nothing of those that are done stays. */
+static void test_h2__forgets_streams_that_are_done(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 1000, STREAMS = 100 };
+    struct px_buffer bytes = {0};
+    set_up();
+    rig.on_request = rig_answer_ok;
+    rig_connect();
+    put_greeting(&bytes);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        for (uint32_t i = 0; i < STREAMS; i++)
+            put_frame(&bytes, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM,
+                      2 * (round * STREAMS + i) + 1, px_slice_of(post_block, sizeof post_block));
+        /* The answers, "ok" each, are paid for. */
+        put_frame(&bytes, NGHTTP2_WINDOW_UPDATE, 0, 0, px_slice_of("\0\0\0\310", 4));
+        px_buffer_clear(&rig.received);
+        px_buffer_clear(&rig.record);
+        send_and_clear(&bytes);
+        assert_int_equal(rig.worker.exchange_count, 0);
+    }
+    assert_int_equal(rig.worker.stats.requests, ROUNDS * STREAMS);
+    assert_int_equal(rig.worker.stats.requests_cancelled, 0);
+    assert_false(rig.connection->is_ending);
+    px_buffer_release(&bytes);
+    tear_down();
+}
+
 static void test_h2__refuses_large_headers(void **state)
 {
     (void)state;
@@ -974,6 +1023,8 @@ int main(void)
         cmocka_unit_test(test_h2__ends_a_flood_of_resets),
         cmocka_unit_test(test_h2__refuses_streams_while_too_much_work_is_under_way),
         cmocka_unit_test(test_h2__ends_a_flood_of_continuations),
+        cmocka_unit_test(test_h2__ends_on_a_large_goaway),
+        cmocka_unit_test(test_h2__forgets_streams_that_are_done),
         cmocka_unit_test(test_h2__refuses_large_headers),
         cmocka_unit_test(test_h2__ends_on_garbage),
         cmocka_unit_test(test_h2__closes_exchanges_that_the_client_resets),
