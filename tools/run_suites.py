@@ -85,8 +85,8 @@ SUITES = [
                               "tests_fuzz", "server_programs"), "one"),
     Suite("asan", [ctest("asan", "unit|simd|model|fault|interop|fuzz")], "ctest"),
     Suite("server-asan", [pytest("tests/server")], "pytest", {"PX_BUILD": "build/asan"}),
-    Suite("build-tsan", build("tsan", "tests_unit", "tests_model", "tests_fault", "server_programs"), "one"),
-    Suite("tsan", [ctest("tsan", "unit|model|fault")], "ctest"),
+    Suite("build-tsan", build("tsan", "tests_threads", "server_programs"), "one"),
+    Suite("tsan", [ctest("tsan", "threads")], "ctest"),
     Suite("server-tsan", [pytest("tests/server")], "pytest", {"PX_BUILD": "build/tsan"}),
 ]
 

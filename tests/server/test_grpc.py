@@ -214,13 +214,15 @@ def test_grpc__takes_gzip(server, proto):
             assert stub.VectorInsert(rows(proto.messages.VectorInsertRequest, payload=payload)).avro_payload == payload
 
 
-def test_grpc__refuses_a_gzip_bomb(server, proto):
-    payload = gzip.compress(b"\0" * (100 << 20))
-    assert len(payload) < 200_000
+def test_grpc__refuses_a_gzip_bomb(start_server, proto):
+    """A few KiB that say that they are 20 MiB, where 1 MiB is the limit."""
+    server = start_server("--message-limit-bytes", 1 << 20)
+    payload = b"\0" * (20 << 20)
+    assert len(gzip.compress(payload)) < 50_000
     with grpc.insecure_channel(server.address, options=UNLIMITED, compression=grpc.Compression.Gzip) as channel:
         stub = proto.services.ProximaDBStub(channel)
         with pytest.raises(grpc.RpcError) as caught:
-            stub.VectorInsert(rows(proto.messages.VectorInsertRequest, payload=b"\0" * (100 << 20)))
+            stub.VectorInsert(rows(proto.messages.VectorInsertRequest, payload=payload))
         assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 

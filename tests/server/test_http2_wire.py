@@ -158,6 +158,33 @@ def test_http2__keeps_deadlines_that_the_client_forgets(server):
         assert time.monotonic() - start >= 0.2
 
 
+@pytest.mark.parametrize("timeout", ["", "1", "S", "-1S", "+1S", "123456789S", "1 S", "1x", "0x1S", "1.5S", "1Sm"])
+def test_http2__refuses_what_is_no_timeout(server, timeout):
+    """A deadline that is not understood must not become none."""
+    with Connection(server) as connection:
+        call(connection, 1, name="never", fields=[("grpc-timeout", timeout)])
+        connection.wait_for_end(1)
+        assert connection.grpc_status(1) == 3 and "grpc-timeout" in connection.headers[1][-1]["grpc-message"]
+        call(connection, 3)
+        expect_echo(connection, 3)
+    wait_for(server, "fake_live", 1)
+
+
+@pytest.mark.parametrize("timeout", ["0S", "0n", "00000000H", "1n"])
+def test_http2__ends_at_once_what_has_no_time(server, timeout):
+    with Connection(server) as connection:
+        call(connection, 1, name="never", fields=[("grpc-timeout", timeout)])
+        connection.wait_for_end(1)
+        assert connection.grpc_status(1) == 4
+    wait_for(server, "fake_live", 1)
+
+
+def test_http2__takes_the_longest_timeout(server):
+    with Connection(server) as connection:
+        call(connection, 1, fields=[("grpc-timeout", "99999999H")])
+        expect_echo(connection, 1)
+
+
 def test_http2__says_415_where_the_content_type_is_wrong(server):
     with Connection(server) as connection:
         fields = [(":method", "POST"), (":scheme", "http"), (":path", SEARCH), (":authority", "x"),
@@ -383,6 +410,22 @@ def test_http2__ends_headers_that_do_not_end(start_server):
     with Connection(server) as connection:
         connection.send(frame(wire.HEADERS, 0, 1, wire.header_block(grpc_fields(SEARCH))))
         connection.read_to_end()
+
+
+def test_http2__serves_others_beside_many_slow_ones(start_server):
+    """Hundreds of connections that begin a request and never end it cost the others nothing, and are ended."""
+    server = start_server("--header-timeout-ms", 2000)
+    slow = [Connection(server) for _ in range(300)]
+    for connection in slow:
+        connection.send(frame(wire.HEADERS, 0, 1, wire.header_block(grpc_fields(SEARCH))))
+    with Connection(server) as other:
+        for i in range(20):
+            call(other, 2 * i + 1)
+            expect_echo(other, 2 * i + 1)
+    for connection in slow:
+        connection.read_to_end()
+        connection.socket.close()
+    expect_alive(server)
 
 
 def test_http2__gives_slow_bodies_up_and_their_memory_back(start_server):
