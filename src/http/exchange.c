@@ -5,7 +5,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { FREE_EXCHANGES_KEPT = 256 };
+enum {
+    FREE_EXCHANGES_KEPT = 256,
+    FREE_HEADER_BYTES = 4 << 10, /* of a request, that the budget does not count */
+};
 
 static const struct px_handler quiet_handler; /* before there is a route, and for lost causes */
 
@@ -88,6 +91,26 @@ void px_exchange__free(struct px_exchange *x)
     free(x);
 }
 
+/* Large header fields are request bytes like a body's: a peer with many streams could hold megabytes
+ * of them. False if there is no room. */
+static bool reserve_headers(struct px_exchange *x)
+{
+    size_t size = x->headers.text.size_bytes;
+    if (size <= FREE_HEADER_BYTES)
+        return true;
+    if (!px_budget_reserve(x->worker->budget, size))
+        return false;
+    x->header_reserved_bytes = size;
+    return true;
+}
+
+static void return_headers(struct px_exchange *x)
+{
+    if (x->header_reserved_bytes > 0)
+        px_budget_return(x->worker->budget, x->header_reserved_bytes);
+    x->header_reserved_bytes = 0;
+}
+
 /* Nobody holds the exchange any more. */
 static void recycle(struct px_exchange *x)
 {
@@ -95,6 +118,7 @@ static void recycle(struct px_exchange *x)
     assert(x->is_closed);
     px_connection__forget_exchange(x->connection);
     worker->exchange_count--;
+    return_headers(x);
     px_headers_clear(&x->headers);
     px_headers_clear(&x->trailers);
     px_buffer_release(&x->held);
@@ -180,6 +204,11 @@ void px_exchange__ready(struct px_exchange *x)
     }
     if (x->headers.no_memory) {
         px_exchange_reset(x);
+        return;
+    }
+    if (!reserve_headers(x)) {
+        px_exchange__refuse(x, 503,
+                            "the server has no room for the header fields; try again later\n");
         return;
     }
     const struct px_route *route = px_route_find(config->routes, config->route_count, x);

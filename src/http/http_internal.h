@@ -157,6 +157,7 @@ struct px_exchange {
     bool has_trailers;
 
     struct px_headers headers;
+    size_t header_reserved_bytes; /* in the budget, until the exchange is gone */
     struct px_slice method; /* views into headers */
     struct px_slice path;
     struct px_slice query;

@@ -816,6 +816,35 @@ static void test_h2__ends_on_a_large_goaway(void **state)
     tear_down();
 }
 
+/* Header fields of some size are held within the budget, and small ones are free. */
+static void test_h2__holds_large_headers_within_the_budget(void **state)
+{
+    (void)state;
+    char large[6001], small[1001];
+    int32_t ids[8];
+    memset(large, 'x', sizeof large - 1);
+    memset(small, 'x', sizeof small - 1);
+    large[sizeof large - 1] = small[sizeof small - 1] = '\0';
+    set_up();
+    rig.budget->limit_bytes = 20000;
+    rig_connect();
+    for (int i = 0; i < 8; i++) {
+        const nghttp2_nv fields[] = {field(":method", "GET"), field(":scheme", "http"),
+                                     field(":path", "/"), field(":authority", "x"),
+                                     field("x-size", i < 5 ? large : small)};
+        ids[i] = nghttp2_submit_request(client.session, NULL, fields, 5, NULL, NULL);
+        client_run();
+    }
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(client.streams[ids[i]].status, i == 3 || i == 4 ? 503 : 0);
+    size_t used = atomic_load(&rig.budget->used_bytes);
+    assert_true(used > 3 * 6000 && used <= 20000);
+    nghttp2_submit_rst_stream(client.session, 0, ids[0], NGHTTP2_CANCEL);
+    client_run();
+    assert_int_equal(atomic_load(&rig.budget->used_bytes), used / 3 * 2);
+    tear_down(); /* demands that nothing is used any more */
+}
+
 /* 10^5 streams of one connection, as fast as it takes them: nothing of those that are done stays. */
 static void test_h2__forgets_streams_that_are_done(void **state)
 {
@@ -1024,6 +1053,7 @@ int main(void)
         cmocka_unit_test(test_h2__refuses_streams_while_too_much_work_is_under_way),
         cmocka_unit_test(test_h2__ends_a_flood_of_continuations),
         cmocka_unit_test(test_h2__ends_on_a_large_goaway),
+        cmocka_unit_test(test_h2__holds_large_headers_within_the_budget),
         cmocka_unit_test(test_h2__forgets_streams_that_are_done),
         cmocka_unit_test(test_h2__refuses_large_headers),
         cmocka_unit_test(test_h2__ends_on_garbage),
