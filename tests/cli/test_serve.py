@@ -172,7 +172,8 @@ def test_serve__survives_readers_that_go_away(start, data):
         connection.close()
     assert get(server, "/healthz")[0] == 200
     server.signal(signal.SIGTERM)
-    assert server.process.wait(timeout=30) == 0
+    server.log = server.process.stderr.read()
+    assert server.process.wait(timeout=30) == 0, server.log
 
 
 # ---- settings ------------------------------------------------------------------------------------
