@@ -94,6 +94,7 @@ static int run(void *context, const struct px_arguments *arguments, struct proxi
     int rc = px_serve_options_check(options, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
+    signal(SIGPIPE, SIG_IGN); /* a log that nobody reads any more is no reason to end */
     raise_descriptor_limit(&log);
     warn_of_remote_clients(options, &log);
     px_serve_options_engine(options, &engine_options);

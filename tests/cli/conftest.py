@@ -35,8 +35,8 @@ class Server:
         words = ["serve"]
         words += ["--data", data] if data is not None else []
         words += ["--listen", listen] if listen is not None else []
-        self.process = subprocess.Popen([PROGRAM, *map(str, [*words, *arguments])], stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True,
+        settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **settings}
+        self.process = subprocess.Popen([PROGRAM, *map(str, [*words, *arguments])], text=True,
                                         env={**ENVIRONMENT, **(environment or {})}, **settings)
         self.line = self.process.stdout.readline()
         assert self.line, f"no server: {self.process.communicate()[1]}"
@@ -51,7 +51,8 @@ class Server:
 
     def wait(self):
         """The exit status; what it wrote is then in `output` and `log`."""
-        self.output, self.log = self.process.communicate(timeout=SECONDS)
+        self.output, log = self.process.communicate(timeout=SECONDS)
+        self.log = log or ""
         return self.process.returncode
 
     def stop(self):
