@@ -38,6 +38,10 @@ struct expected {
     bool in_doubt;       /* a change of fields failed, and nothing was written since */
     bool failed;         /* a step did */
     uint32_t step_count; /* taken in all lives, so that each has a value of its own */
+
+    const struct step *last_write; /* that was not refused; NULL: none, or its collection is gone */
+    uint32_t last_value;           /* what it wrote */
+    bool is_last_in_doubt;         /* whether it happened is not known yet */
 };
 
 struct life {
@@ -100,6 +104,19 @@ static void note_success(struct expected *expected, const struct step *step,
     expected->before = expected->after;
 }
 
+/* Notes the write that can be sent again, under its request id. */
+static void note_write(struct expected *expected, const struct step *step, int rc, bool wrote_rows)
+{
+    if (step->kind == STEP_CREATE || step->kind == STEP_DROP) {
+        expected->last_write = NULL;
+    } else if (step_is_write(step) &&
+               (rc == PROXIMADB_OUTCOME_UNKNOWN || (rc == PROXIMADB_OK && wrote_rows))) {
+        expected->last_write = step;
+        expected->last_value = expected->step_count;
+        expected->is_last_in_doubt = rc != PROXIMADB_OK;
+    }
+}
+
 /* Takes a step; false if it fails. */
 static bool take_step(struct life *life, const struct step *step, struct expected *expected)
 {
@@ -111,6 +128,7 @@ static bool take_step(struct life *life, const struct step *step, struct expecte
     model_take(&expected->after, step, value);
     struct model_collection *collection = &expected->after.collections[step->collection];
     int rc = step_run(&life->box, step, value, field_count, &result);
+    note_write(expected, step, rc, result.row_count > 0);
     if (rc != PROXIMADB_OK) {
         note_failure(expected, step, rc, &doubted);
         return false;
@@ -210,8 +228,8 @@ static void check_store(struct life *life, const char *name, const struct moment
         fail_at(moment, "", damage.text);
 }
 
-/* What is found is all that may be found from then on. */
-static void look(struct life *life, struct expected *expected, const struct moment *moment)
+/* What is found is all that may be found from then on. Whether it is the state behind the last step. */
+static bool look(struct life *life, struct expected *expected, const struct moment *moment)
 {
     struct model_reason before, after;
     if (life->box.engine == NULL)
@@ -220,13 +238,33 @@ static void look(struct life *life, struct expected *expected, const struct mome
         check_store(life, model_names[i], moment);
     if (model_agrees(&life->box, &expected->after, &after)) {
         expected->before = expected->after;
-        return;
+        return true;
     }
     if (!model_agrees(&life->box, &expected->before, &before)) {
         char both[1100];
         snprintf(both, sizeof both, "%s; and %s", before.text, after.text);
         fail_at(moment, "neither the state before nor behind the last step: ", both);
     }
+    expected->after = expected->before;
+    return false;
+}
+
+/* The last write is sent again: if it happened it must not happen twice, otherwise it happens now. */
+static void repeat_last(struct life *life, struct expected *expected, bool happened,
+                        const struct moment *moment)
+{
+    const struct step *step = expected->last_write;
+    struct proximadb_write_result result = {0};
+    if (step == NULL)
+        return;
+    int rc = step_run(&life->box, step, expected->last_value, 0, &result);
+    if (rc != PROXIMADB_OK)
+        fail_at(moment, "a repeat fails: ", life->box.error.message);
+    if (result.repeated != happened)
+        fail_at(moment, "a repeat is answered as if it had ",
+                happened ? "not happened" : "happened");
+    if (!happened)
+        model_take(&expected->before, step, expected->last_value);
     expected->after = expected->before;
 }
 
@@ -254,13 +292,15 @@ static void recover_twice(struct px_powercut *disk, struct expected expected, st
     static struct life life;
     moment.look = 1;
     (void)life_begin(&life, disk, NULL);
-    look(&life, &expected, &moment);
+    bool is_after = look(&life, &expected, &moment);
+    if (moment.seed % 3 != 0)
+        repeat_last(&life, &expected, is_after || !expected.is_last_in_doubt, &moment);
     go_on(&life, &expected, &moment);
     life_end(&life);
     px_powercut_cut(disk, moment.second_policy, moment.seed);
     moment.look = 2;
     (void)life_begin(&life, disk, NULL);
-    look(&life, &expected, &moment);
+    (void)look(&life, &expected, &moment);
     life_end(&life);
     px_powercut_free(disk);
 }
@@ -457,7 +497,10 @@ static void settle(struct px_powercut *disk, struct expected *expected, const st
     static struct life life;
     struct px_powercut *copy = px_powercut_copy(disk);
     (void)life_begin(&life, copy, NULL);
-    look(&life, expected, moment);
+    if (look(&life, expected, moment) || !expected->is_last_in_doubt)
+        expected->is_last_in_doubt = false;
+    else
+        expected->last_write = NULL; /* it never happened */
     life_end(&life);
     px_powercut_free(copy);
 }

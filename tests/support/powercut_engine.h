@@ -107,6 +107,18 @@ static inline void model_take(struct model *model, const struct step *step, uint
 
 /* ---- what a step does to the engine -------------------------------------------------------- */
 
+/* A write's, by which a repeat of it is known. */
+struct step_request {
+    uint8_t id[16];
+};
+
+static inline struct step_request step_request_of(uint32_t value)
+{
+    struct step_request request = {{1}};
+    memcpy(request.id + 4, &value, sizeof value);
+    return request;
+}
+
 static inline void model_vector(unsigned row, uint32_t value, float vector[MODEL_DIMS])
 {
     vector[0] = (float)row + 1;
@@ -152,31 +164,36 @@ static inline int step_put(struct engine_box *box, const struct step *step, uint
             rows[i].field_count = step->kind == STEP_UPSERT_TEXT ? 3 : 2;
         }
     }
-    struct proximadb_buffer payload = engine_batch(operation, NULL, rows, step->count);
+    struct step_request request = step_request_of(value);
+    struct proximadb_buffer payload = engine_batch(operation, request.id, rows, step->count);
     return engine_write(box, operation, model_names[step->collection], &payload, ret_result);
 }
 
-static inline int step_delete(struct engine_box *box, const struct step *step,
+static inline int step_delete(struct engine_box *box, const struct step *step, uint32_t value,
                               struct proximadb_write_result *ret_result)
 {
     char ids[MODEL_IDS][8];
     struct proximadb_text texts[MODEL_IDS];
+    struct step_request request = step_request_of(value);
     struct proximadb_buffer payload;
     for (unsigned i = 0; i < step->count; i++) {
         snprintf(ids[i], sizeof ids[i], "r%03u", step->first + i);
         texts[i] = engine_text(ids[i]);
     }
-    engine_must(proximadb_encode_delete(NULL, texts, step->count, NULL, &payload, &box->error),
-                &box->error);
+    engine_must(
+        proximadb_encode_delete(request.id, texts, step->count, NULL, &payload, &box->error),
+        &box->error);
     return engine_write(box, PROXIMADB_DELETE, model_names[step->collection], &payload, ret_result);
 }
 
-static inline int step_delete_group(struct engine_box *box, const struct step *step,
+static inline int step_delete_group(struct engine_box *box, const struct step *step, uint32_t value,
                                     struct proximadb_write_result *ret_result)
 {
+    struct step_request request = step_request_of(value);
     char filter[32];
     snprintf(filter, sizeof filter, "count = %u", step->first);
-    return engine_try_delete_where(box, model_names[step->collection], NULL, filter, ret_result);
+    return engine_try_delete_where(box, model_names[step->collection], request.id, filter,
+                                   ret_result);
 }
 
 /* ret_result is filled in by writes. */
@@ -192,9 +209,9 @@ static inline int step_run(struct engine_box *box, const struct step *step, uint
     case STEP_ALTER:
         return engine_try_alter(box, name, field_count + 1);
     case STEP_DELETE:
-        return step_delete(box, step, ret_result);
+        return step_delete(box, step, value, ret_result);
     case STEP_DELETE_GROUP:
-        return step_delete_group(box, step, ret_result);
+        return step_delete_group(box, step, value, ret_result);
     case STEP_FLUSH:
         return engine_try_flush(box, name);
     case STEP_COMPACT:
