@@ -35,9 +35,9 @@ struct theme {
 /* What may be found: the model before the step that was under way, or behind it. */
 struct expected {
     struct model before, after;
-    bool in_doubt;       /* a change of fields failed, and nothing was written since */
-    bool failed;         /* a step did */
-    uint32_t step_count; /* taken in all lives, so that each has a value of its own */
+    unsigned alter_doubt; /* collections that may have one more field: bits by number */
+    bool failed;          /* a step did */
+    uint32_t step_count;  /* taken in all lives, so that each has a value of its own */
 
     const struct step *last_write; /* that was not refused; NULL: none, or its collection is gone */
     uint32_t last_value;           /* what it wrote */
@@ -80,27 +80,31 @@ static void life_end(struct life *life)
     px_fault_fs_release(&life->faults);
 }
 
+/* Rows, and another change of fields, are not accepted before it is sure which fields there are. */
+static bool settles_fields(const struct step *step)
+{
+    return step->kind == STEP_ALTER || step->kind == STEP_CREATE || step->kind == STEP_DROP ||
+           (step_is_write(step) && step->kind != STEP_DELETE && step->kind != STEP_DELETE_GROUP);
+}
+
 /* A step that failed: what may be found now? Writes say whether their outcome is in doubt. */
-static void note_failure(struct expected *expected, const struct step *step, int rc,
-                         const struct model *doubted)
+static void note_failure(struct expected *expected, const struct step *step, int rc)
 {
     bool is_refused = step_is_write(step) && rc != PROXIMADB_OUTCOME_UNKNOWN;
-    if (is_refused || step->kind == STEP_FLUSH || step->kind == STEP_COMPACT)
-        expected->after = *doubted;
-    else
-        expected->in_doubt = step->kind == STEP_ALTER;
+    if (step->kind == STEP_ALTER)
+        expected->alter_doubt |= 1u << step->collection;
+    else if (!is_refused && settles_fields(step))
+        expected->alter_doubt &= ~(1u << step->collection);
+    if (is_refused || step->kind == STEP_ALTER || step->kind == STEP_FLUSH ||
+        step->kind == STEP_COMPACT)
+        expected->after = expected->before;
     expected->failed = true;
 }
 
-/* A step that succeeded. Writes and changes of fields settle what was in doubt. */
-static void note_success(struct expected *expected, const struct step *step,
-                         const struct model *doubted)
+static void note_success(struct expected *expected, const struct step *step)
 {
-    if (expected->in_doubt && (step->kind == STEP_FLUSH || step->kind == STEP_COMPACT)) {
-        expected->after = *doubted;
-        return;
-    }
-    expected->in_doubt = false;
+    if (settles_fields(step))
+        expected->alter_doubt &= ~(1u << step->collection);
     expected->before = expected->after;
 }
 
@@ -123,14 +127,13 @@ static bool take_step(struct life *life, const struct step *step, struct expecte
     struct proximadb_write_result result = {0};
     uint32_t value = ++expected->step_count;
     size_t field_count = expected->before.collections[step->collection].field_count;
-    const struct model doubted = expected->in_doubt ? expected->after : expected->before;
     expected->after = expected->before;
     model_take(&expected->after, step, value);
     struct model_collection *collection = &expected->after.collections[step->collection];
     int rc = step_run(&life->box, step, value, field_count, &result);
     note_write(expected, step, rc, result.row_count > 0);
     if (rc != PROXIMADB_OK) {
-        note_failure(expected, step, rc, &doubted);
+        note_failure(expected, step, rc);
         return false;
     }
     if (step_is_write(step) && result.row_count > 0)
@@ -142,7 +145,7 @@ static bool take_step(struct life *life, const struct step *step, struct expecte
                     &life->box.error);
         memcpy(collection->uuid, info.uuid, sizeof info.uuid);
     }
-    note_success(expected, step, &doubted);
+    note_success(expected, step);
     return true;
 }
 
@@ -228,6 +231,25 @@ static void check_store(struct life *life, const char *name, const struct moment
         fail_at(moment, "", damage.text);
 }
 
+/* Whether the engine holds what the model says, but for fields that are in doubt: those are learned
+ * then. */
+static bool agrees(struct life *life, struct model *model, unsigned alter_doubt,
+                   struct model_reason *reason)
+{
+    for (unsigned altered = 0; altered < 1u << MODEL_COLLECTIONS; altered++) {
+        struct model candidate = *model;
+        if ((altered & alter_doubt) != altered)
+            continue;
+        for (unsigned i = 0; i < MODEL_COLLECTIONS; i++)
+            candidate.collections[i].field_count += altered >> i & 1;
+        if (model_agrees(&life->box, &candidate, reason)) {
+            *model = candidate;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What is found is all that may be found from then on. Whether it is the state behind the last step. */
 static bool look(struct life *life, struct expected *expected, const struct moment *moment)
 {
@@ -236,11 +258,13 @@ static bool look(struct life *life, struct expected *expected, const struct mome
         fail_at(moment, "it does not open: ", life->box.error.message);
     for (size_t i = 0; i < MODEL_COLLECTIONS; i++)
         check_store(life, model_names[i], moment);
-    if (model_agrees(&life->box, &expected->after, &after)) {
+    unsigned doubt = expected->alter_doubt;
+    expected->alter_doubt = 0;
+    if (agrees(life, &expected->after, doubt, &after)) {
         expected->before = expected->after;
         return true;
     }
-    if (!model_agrees(&life->box, &expected->before, &before)) {
+    if (!agrees(life, &expected->before, doubt, &before)) {
         char both[1100];
         snprintf(both, sizeof both, "%s; and %s", before.text, after.text);
         fail_at(moment, "neither the state before nor behind the last step: ", both);
