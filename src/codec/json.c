@@ -14,8 +14,8 @@ static bool is_structural(uint8_t byte)
 }
 
 /* Whether one of eight bytes may be structural: with the bits 0x26 set, all brackets are 0x7f, and
- * so are few other characters. Subtracting 1 from each byte borrows where a byte is 0 (Mycroft's test,
- * which never misses one). */
+ * so are few other characters. Subtracting 1 from each byte borrows where a byte is 0 (Mycroft's
+ * test, which never misses one). */
 static bool may_be_structural(uint64_t bytes)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);

@@ -57,8 +57,7 @@ static void append_all(struct px_parquet_writer *writer, const struct px_delete 
     }
 }
 
-static int write_content(struct px_fs *fs, int fd, struct px_uuid collection_id,
-                         const struct px_delete *deletes, size_t count,
+static int write_content(struct px_fs *fs, int fd, const struct px_delete_file *what,
                          struct px_manifest_file *file, struct proximadb_error *reterr)
 {
     char version[16], id[PX_UUID_TEXT_BYTES];
@@ -67,9 +66,9 @@ static int write_content(struct px_fs *fs, int fd, struct px_uuid collection_id,
     int rc = px_parquet_writer_open(fs, fd, columns, DELETE_COLUMN_COUNT, &writer, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    append_all(writer, deletes, count, file);
+    append_all(writer, what->deletes, what->count, file);
     snprintf(version, sizeof version, "%d", PX_PART_FORMAT_VERSION);
-    px_uuid_format(collection_id, id);
+    px_uuid_format(what->collection_id, id);
     const struct px_parquet_key_value key_values[] = {
         {px_slice_of_string(px_part_key_format_version), px_slice_of_string(version)},
         {px_slice_of_string(px_part_key_collection_id), px_slice_of_string(id)},
@@ -84,21 +83,20 @@ static int write_content(struct px_fs *fs, int fd, struct px_uuid collection_id,
     return rc;
 }
 
-int px_delete_file_write(struct px_fs *fs, const char *store_folder, const char *path,
-                         struct px_uuid collection_id, struct px_delete *deletes, size_t count,
+int px_delete_file_write(struct px_fs *fs, const struct px_delete_file *what,
                          struct px_manifest_file *ret_file, struct proximadb_error *reterr)
 {
     struct px_manifest_file file = {0};
     struct px_path full;
-    int rc = px_path_format(&full, reterr, "%s/%s", store_folder, path);
+    int rc = px_path_format(&full, reterr, "%s/%s", what->store_folder, what->path);
     if (rc != PROXIMADB_OK)
         return rc;
-    qsort(deletes, count, sizeof *deletes, compare_deletes);
-    snprintf(file.path, sizeof file.path, "%s", path);
+    qsort(what->deletes, what->count, sizeof *what->deletes, compare_deletes);
+    snprintf(file.path, sizeof file.path, "%s", what->path);
     int fd = fs->open(fs, full.text, PX_FS_CREATE);
     if (fd < 0)
         return px_fail_file(reterr, "cannot create '%s'", full.text);
-    rc = write_content(fs, fd, collection_id, deletes, count, &file, reterr);
+    rc = write_content(fs, fd, what, &file, reterr);
     if (rc == PROXIMADB_OK && fs->sync_data(fs, fd) < 0)
         rc = px_fail_file(reterr, "cannot sync '%s'", full.text);
     (void)fs->close(fs, fd);

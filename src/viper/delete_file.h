@@ -26,14 +26,22 @@ struct px_delete {
     int64_t lsn;
 };
 
+/* A new file of dead rows. Everything is borrowed. */
+struct px_delete_file {
+    const char *store_folder;
+    const char *path; /* relative */
+    struct px_uuid collection_id;
+    struct px_delete *deletes; /* are sorted on the way */
+    size_t count;              /* more than 0 */
+};
+
 /*
- * Writes `count` (> 0) deletes, which are sorted on the way, to store_folder/path and puts the
- * content on the device; the name is the caller's to sync. On failure there is no file.
+ * Writes the file and puts its content on the device; the name is the caller's to sync. On failure
+ * there is no file.
  * PROXIMADB_IO, PROXIMADB_RESOURCE_EXHAUSTED (disk full), PROXIMADB_NO_MEMORY, PROXIMADB_INVALID
  */
-PX_MUST_CHECK int px_delete_file_write(struct px_fs *fs, const char *store_folder, const char *path,
-                                       struct px_uuid collection_id, struct px_delete *deletes,
-                                       size_t count, struct px_manifest_file *ret_file,
+PX_MUST_CHECK int px_delete_file_write(struct px_fs *fs, const struct px_delete_file *what,
+                                       struct px_manifest_file *ret_file,
                                        struct proximadb_error *reterr);
 
 /* Receives one delete, whose path is a view for the call and not terminated; a failure ends the

@@ -173,8 +173,12 @@ static int add_deletes(struct px_viper *viper, struct px_delete *deletes, size_t
         return PROXIMADB_OK;
     snprintf(path, PX_MANIFEST_PATH_BYTES, "deletes/deletes_%03u.parquet",
              viper->manifest.next_file_number++);
-    int rc = px_delete_file_write(viper->fs, viper->folder.text, path, viper->collection_id,
-                                  deletes, count, &file, reterr);
+    const struct px_delete_file what = {.store_folder = viper->folder.text,
+                                        .path = path,
+                                        .collection_id = viper->collection_id,
+                                        .deletes = deletes,
+                                        .count = count};
+    int rc = px_delete_file_write(viper->fs, &what, &file, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_viper_sync_name(viper, path, reterr);
     if (rc == PROXIMADB_OK)

@@ -46,8 +46,10 @@ static uint64_t write_deletes(const char *folder, struct px_manifest_file *file)
         sum += (uint64_t)row * 31 + (uint64_t)deletes[i].lsn * 7 +
                (uint64_t)paths[i % 3][strlen(paths[0]) - 9];
     }
-    assert_int_equal(px_delete_file_write(&px_fs_posix, folder, "deletes_001.parquet", id, deletes,
-                                          DELETE_COUNT, file, NULL),
+    assert_int_equal(px_delete_file_write(&px_fs_posix,
+                                          &(struct px_delete_file){folder, "deletes_001.parquet",
+                                                                   id, deletes, DELETE_COUNT},
+                                          file, NULL),
                      PROXIMADB_OK);
     return sum;
 }

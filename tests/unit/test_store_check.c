@@ -82,9 +82,11 @@ static void write_manifest(void)
 static void add_deletes(const char *path, struct px_delete *deletes, size_t count)
 {
     struct px_manifest_file file;
-    assert_int_equal(px_delete_file_write(&px_fs_posix, folder, path, collection.id, deletes, count,
-                                          &file, NULL),
-                     PROXIMADB_OK);
+    assert_int_equal(
+        px_delete_file_write(&px_fs_posix,
+                             &(struct px_delete_file){folder, path, collection.id, deletes, count},
+                             &file, NULL),
+        PROXIMADB_OK);
     assert_int_equal(px_manifest_add(&manifest.deletes, &file, NULL), PROXIMADB_OK);
 }
 
