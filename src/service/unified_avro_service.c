@@ -77,6 +77,46 @@ static int decode_rows(struct px_call *call, const struct px_collection *collect
     }
 }
 
+/* An operation that goes on on another pool, in the call's arena. */
+struct deferred {
+    struct px_job job; /* first member */
+    struct px_unified_avro_service *service;
+    struct px_call *call;
+    struct px_shard *shard; /* a reference */
+    struct px_operation operation;
+};
+
+static void run_deferred(struct px_job *job)
+{
+    struct deferred *deferred = (struct deferred *)job;
+    px_vector_storage_coordinator_execute_operation(deferred->service->coordinator, deferred->shard,
+                                                    &deferred->operation, deferred->call);
+}
+
+/* A delete by filter looks at every row, for as long as that takes: the writers are not for that.
+ * The shard's reference is taken on success. */
+static int defer(struct px_unified_avro_service *service, struct px_call *call,
+                 struct px_shard *shard, const struct px_operation *operation,
+                 struct proximadb_error *reterr)
+{
+    struct deferred *deferred = px_arena_alloc(&call->arena, sizeof *deferred);
+    if (deferred == NULL)
+        return px_fail_no_memory(reterr);
+    *deferred = (struct deferred){.job = {.run = run_deferred},
+                                  .service = service,
+                                  .call = call,
+                                  .shard = shard,
+                                  .operation = *operation};
+    deferred->operation.description = NULL; /* deletes need none, and it is not kept for this */
+    px_workers_submit(service->readers, &deferred->job);
+    return PROXIMADB_OK;
+}
+
+static bool is_choice(const struct px_operation *operation)
+{
+    return operation->kind == PROXIMADB_DELETE && operation->as.deletion.filter.present;
+}
+
 static void execute(struct px_unified_avro_service *service, struct px_call *call,
                     struct px_shard *shard, struct px_slice datum)
 {
@@ -88,10 +128,13 @@ static void execute(struct px_unified_avro_service *service, struct px_call *cal
     int rc = px_shard_check(shard, &error);
     if (rc == PROXIMADB_OK)
         rc = decode_rows(call, &description->collection, &operation, &error);
-    if (rc == PROXIMADB_OK) {
+    bool is_deferred = rc == PROXIMADB_OK && is_choice(&operation);
+    if (is_deferred)
+        rc = defer(service, call, shard, &operation, &error);
+    if (rc == PROXIMADB_OK && !is_deferred) {
         px_vector_storage_coordinator_execute_operation(service->coordinator, shard, &operation,
                                                         call);
-    } else {
+    } else if (rc != PROXIMADB_OK) {
         bool is_repeat = px_shard_check(shard, NULL) == PROXIMADB_OK &&
                          px_vector_storage_coordinator_repeat(shard, &operation, call);
         px_shard_unref(shard);

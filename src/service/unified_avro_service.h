@@ -7,7 +7,8 @@
  * over gRPC, REST or in process, makes no difference from here on.
  *
  * Calls run on three pools, so that a long search does not keep an insert waiting, nor the other
- * way round: reads, writes (which only decode here), and the catalogue's own.
+ * way round: reads, with the choosing of what a filter deletes; writes, which only decode here; and
+ * the catalogue's own.
  *
  * Threads: any thread.
  */

@@ -11,6 +11,8 @@
 #include "support/engine_support.h"
 #include "support/powercut_fs.h"
 
+#include <semaphore.h>
+
 enum { DIMS = 4, PAYLOAD_COUNT = 10 };
 
 static struct engine_box box;
@@ -229,6 +231,38 @@ static void test_unified_avro_service__a_repeat_is_known_before_it_is_checked(vo
     assert_int_equal(engine_count(&box, "docs", NULL), 1);
 }
 
+/* A job that keeps the only reader until it may end. */
+static sem_t reader_may_go_on;
+
+static void keep_reader(struct px_job *job)
+{
+    (void)job;
+    sem_wait(&reader_may_go_on);
+}
+
+/* Choosing is reading: writers go on meanwhile. */
+static void test_unified_avro_service__a_delete_by_filter_keeps_no_write_waiting(void **state)
+{
+    (void)state;
+    struct px_job job = {.run = keep_reader};
+    struct proximadb_filter filter = {.text = "a IS NULL", .text_size_bytes = 9};
+    struct proximadb_buffer payload;
+    struct proximadb_write_result result;
+    struct engine_wait wait;
+    sem_init(&reader_may_go_on, 0, 0);
+    engine_insert(&box, "docs", "a", DIMS, 1);
+    px_workers_submit(box.engine->readers, &job);
+    engine_must(proximadb_encode_delete(NULL, NULL, 0, &filter, &payload, &box.error), &box.error);
+    engine_begin(&box, PROXIMADB_DELETE, "docs", &payload, &wait);
+    engine_insert(&box, "docs", "b", DIMS, 1);
+    assert_false(engine_is_done(&wait));
+    sem_post(&reader_may_go_on);
+    engine_must(engine_end_write(&wait, &result, &box.error), &box.error);
+    assert_int_equal(result.affected, 2);
+    assert_int_equal(engine_count(&box, "docs", NULL), 0);
+    sem_destroy(&reader_may_go_on);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 
 int main(void)
@@ -239,6 +273,7 @@ int main(void)
         TEST(test_unified_avro_service__refuses_what_is_cut),
         TEST(test_unified_avro_service__does_nothing_for_who_waits_no_more),
         TEST(test_unified_avro_service__a_repeat_is_known_before_it_is_checked),
+        TEST(test_unified_avro_service__a_delete_by_filter_keeps_no_write_waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
