@@ -365,6 +365,36 @@ static void test_coordinator__deletes_what_a_filter_chooses(void **state)
     }
 }
 
+/* More rows than one entry of the log takes: several, of which the sum is told. */
+static void test_coordinator__deletes_more_than_an_entry_takes(void **state)
+{
+    (void)state;
+    enum { ROWS = 100010, BATCH = 50005 };
+    struct proximadb_write_result result;
+    start(PROXIMADB_L2);
+    for (int first = 0; first < ROWS; first += BATCH) {
+        proximadb_batch *batch = proximadb_batch_new(PROXIMADB_INSERT, NULL);
+        struct proximadb_buffer payload;
+        const float vector[DIMS] = {1, 2, 3};
+        for (int i = first; i < first + BATCH; i++) {
+            char id[16];
+            snprintf(id, sizeof id, "%d", i);
+            const struct proximadb_row row = make(id, vector);
+            engine_must(proximadb_batch_add(batch, &row, &box.error), &box.error);
+        }
+        engine_must(proximadb_batch_take(batch, &payload, &box.error), &box.error);
+        proximadb_batch_free(batch);
+        engine_must(engine_write(&box, PROXIMADB_INSERT, "docs", &payload, NULL), &box.error);
+    }
+    engine_must(engine_try_delete_where(&box, "docs", NULL, "count IS NULL", &result), &box.error);
+    assert_int_equal(result.row_count, ROWS);
+    assert_int_equal(result.affected, ROWS);
+    assert_int_equal(result.first_version, ROWS + 1);
+    assert_int_equal(engine_count(&box, "docs", NULL), 0);
+    assert_int_equal(engine_info(&box, "docs").info.last_version, 2 * ROWS);
+    end();
+}
+
 /* ---- repeating ----------------------------------------------------------------------------- */
 
 /* The same bytes again are the same outcome again, also from the log and from the manifest. */
@@ -690,6 +720,7 @@ int main(void)
         cmocka_unit_test(test_coordinator__updates_rows_whose_metadata_is_older_than_a_field),
         cmocka_unit_test(test_coordinator__deletes_by_id_and_says_how_many_there_were),
         cmocka_unit_test(test_coordinator__deletes_what_a_filter_chooses),
+        cmocka_unit_test(test_coordinator__deletes_more_than_an_entry_takes),
         cmocka_unit_test(test_coordinator__a_repeated_request_changes_nothing_more),
         cmocka_unit_test(test_coordinator__a_repeated_delete_by_filter_chooses_no_new_rows),
         cmocka_unit_test(test_coordinator__gets_rows_in_the_order_asked_for),
