@@ -5,7 +5,6 @@ and against the manual pages in man/.
 """
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -127,7 +126,6 @@ def test_manual__has_a_page_for_each_command_and_no_other():
         assert section(text, "EXAMPLES") if name != "proximadb.1" else True
 
 
-@pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
 @pytest.mark.parametrize("path", sorted((ROOT / "man").glob("*.1")), ids=lambda path: path.name)
 def test_manual__can_be_shown(path):
     shown = subprocess.run(["groff", "-man", "-Tutf8", "-ww", path], capture_output=True, text=True, timeout=60)
