@@ -6,15 +6,16 @@ import json
 import os
 import re
 import resource
-import signal
 import shutil
+import signal
 import socket
+import subprocess
 import tempfile
 import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, answers, fill, run
+from conftest import ENVIRONMENT, PROGRAM, answers, fill, run
 
 LOG_LINE = re.compile(r'time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=(error|warning|info|debug) '
                       r'message="(?:[^"\\]|\\.)*"')
@@ -153,6 +154,26 @@ def test_serve__stops_at_once_at_the_second_signal(start, data):
     server.signal(signal.SIGTERM)
     assert server.wait() == 0                   # or the hour is waited for, and this fails
     connection.close()
+
+
+def test_serve__ends_when_told_to_while_it_starts(start, data):
+    """By the signal or in order, as it comes; what was acknowledged is there in any case."""
+    server = start(data)
+    with server.client() as client:
+        fill(client)
+        before = answers(client)
+    server.kill()
+    for _ in range(5):
+        starting = subprocess.Popen([PROGRAM, "serve", "--data", data, "--listen", "127.0.0.1:0"], text=True,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT)
+        assert "opens" in starting.stderr.readline()
+        starting.terminate()
+        starting.communicate(timeout=30)
+        assert starting.returncode in (0, -signal.SIGTERM)
+    server = start(data)
+    with server.client() as client:
+        assert answers(client) == before
+    server.stop()
 
 
 def test_serve__waits_no_longer_than_the_grace_period(start, data):
