@@ -107,6 +107,77 @@ static void test_engine__closing_finishes_what_was_submitted(void **state)
     assert_int_equal(engine_count(&box, "docs", NULL), COUNT - COUNT / 50);
 }
 
+/* ---- by itself ----------------------------------------------------------------------------- */
+
+/* Waits for what happens in the background, in real time. */
+static void wait_for(bool (*happened)(void))
+{
+    for (int i = 0; !happened(); i++) {
+        assert_true(i < 20000);
+        usleep(1000);
+    }
+}
+
+static bool has_a_part(void)
+{
+    return engine_info(&box, "docs").info.part_count == 1;
+}
+
+static bool has_no_row(void)
+{
+    return engine_info(&box, "docs").info.vector_count == 0;
+}
+
+static void test_engine__flushes_what_is_old(void **state)
+{
+    (void)state;
+    engine_create(&box, "docs", DIMS, PROXIMADB_L2);
+    engine_insert(&box, "docs", "a", DIMS, 1);
+    engine_settle(&box);
+    assert_false(has_a_part());
+    box.clock.monotonic_ms += 30 * 60 * 1000;
+    wait_for(has_a_part);
+    engine_insert(&box, "docs", "b", DIMS, 1);
+    engine_reopen(&box);
+    assert_int_equal(engine_count(&box, "docs", NULL), 2);
+}
+
+static void test_engine__flushes_what_it_finds_too_large(void **state)
+{
+    (void)state;
+    engine_create(&box, "docs", DIMS, PROXIMADB_L2);
+    engine_insert(&box, "docs", "a", DIMS, 1);
+    engine_close(&box);
+    box.options.public_options.memtable_limit_bytes = 1;
+    engine_open(&box);
+    wait_for(has_a_part);
+    assert_int_equal(engine_count(&box, "docs", NULL), 1);
+}
+
+static void test_engine__sweeps_what_has_expired(void **state)
+{
+    (void)state;
+    const float vector[DIMS] = {1};
+    engine_close(&box);
+    box.options.public_options.expiry_sweep_ms = 5000;
+    engine_open(&box);
+    engine_create(&box, "docs", DIMS, PROXIMADB_L2);
+    int64_t expires_at_ms = box.clock.wall_ms + 1000;
+    const struct proximadb_row row = {.struct_size = sizeof row,
+                                      .id = engine_text("a"),
+                                      .vector = vector,
+                                      .dim_count = DIMS,
+                                      .expires_at_ms = &expires_at_ms};
+    struct proximadb_buffer payload = engine_batch(PROXIMADB_INSERT, NULL, &row, 1);
+    engine_must(engine_write(&box, PROXIMADB_INSERT, "docs", &payload, NULL), &box.error);
+    box.clock.wall_ms += 1000;
+    assert_false(has_no_row());
+    box.clock.monotonic_ms += 5000;
+    px_timer_wake(box.engine->timer);
+    wait_for(has_no_row);
+    assert_int_equal(engine_info(&box, "docs").info.last_version, 2);
+}
+
 /* ---- metrics ------------------------------------------------------------------------------- */
 
 static void test_engine__tells_its_metrics(void **state)
@@ -353,6 +424,9 @@ int main(void)
         TEST(test_engine__a_folder_has_one_engine),
         TEST(test_engine__any_call_of_opening_may_fail),
         TEST(test_engine__closing_finishes_what_was_submitted),
+        TEST(test_engine__flushes_what_is_old),
+        TEST(test_engine__flushes_what_it_finds_too_large),
+        TEST(test_engine__sweeps_what_has_expired),
         TEST(test_engine__tells_its_metrics),
         TEST(test_engine__many_threads_see_whole_batches),
     };

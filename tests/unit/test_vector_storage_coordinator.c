@@ -308,8 +308,8 @@ static void test_coordinator__updates_rows_whose_metadata_is_older_than_a_field(
 static void test_coordinator__deletes_by_id_and_says_how_many_there_were(void **state)
 {
     (void)state;
-    const struct proximadb_text ids[] = {engine_text("a"), engine_text("unknown"),
-                                         engine_text("j")};
+    const struct proximadb_text ids[] = {engine_text("a"), engine_text("unknown"), engine_text("j"),
+                                         engine_text("a")};
     for (enum place place = IN_MEMORY; place < PLACE_COUNT; place++) {
         struct proximadb_buffer payload;
         struct proximadb_write_result result;
@@ -317,11 +317,11 @@ static void test_coordinator__deletes_by_id_and_says_how_many_there_were(void **
         insert_ten();
         bring_to(place);
         for (int i = 0; i < 2; i++) {
-            engine_must(proximadb_encode_delete(NULL, ids, 3, NULL, &payload, &box.error),
+            engine_must(proximadb_encode_delete(NULL, ids, 4, NULL, &payload, &box.error),
                         &box.error);
             engine_must(engine_write(&box, PROXIMADB_DELETE, "docs", &payload, &result),
                         &box.error);
-            assert_int_equal(result.row_count, 3);
+            assert_int_equal(result.row_count, 4);
             assert_int_equal(result.affected, i == 0 ? 2 : 0);
         }
         for (int i = 0; i < 3; i++) {
