@@ -91,8 +91,8 @@ void px_exchange__free(struct px_exchange *x)
     free(x);
 }
 
-/* Large header fields are request bytes like a body's: a peer with many streams could hold megabytes
- * of them. False if there is no room. */
+/* Large header fields are request bytes like a body's: a peer with many streams could hold
+ * megabytes of them. False if there is no room. */
 static bool reserve_headers(struct px_exchange *x)
 {
     size_t size = x->headers.text.size_bytes;

@@ -91,8 +91,8 @@ static void pay_for_control(struct px_h2 *h)
     (void)nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-/* MAX_FRAME_BYTES is meant for DATA. nghttp2 collects a GOAWAY in memory that no budget knows, and no
- * honest peer sends a large one. */
+/* MAX_FRAME_BYTES is meant for DATA. nghttp2 collects a GOAWAY in memory that no budget knows, and
+ * no honest peer sends a large one. */
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *header, void *context)
 {
     struct px_h2 *h = px_h2__of(context);

@@ -158,7 +158,7 @@ struct px_exchange {
 
     struct px_headers headers;
     size_t header_reserved_bytes; /* in the budget, until the exchange is gone */
-    struct px_slice method; /* views into headers */
+    struct px_slice method;       /* views into headers */
     struct px_slice path;
     struct px_slice query;
     int64_t content_length; /* -1: not announced */

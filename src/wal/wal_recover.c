@@ -72,9 +72,9 @@ static bool has_suffix(const char *name, const char *suffix)
     return length >= suffix_length && strcmp(name + length - suffix_length, suffix) == 0;
 }
 
-/* Takes a file whose header was read into the chain, also one without entries: it says where the log
- * of the one before ends, and the next trim removes it. One of another collection is left alone, and
- * said so. */
+/* Takes a file whose header was read into the chain, also one without entries: it says where the
+ * log of the one before ends, and the next trim removes it. One of another collection is left
+ * alone, and said so. */
 static void add_found(struct recovery *recovery, const struct px_path *path,
                       struct px_wal_reader *reader)
 {
