@@ -20,7 +20,8 @@ struct sweep {
     struct px_write_op op;
 };
 
-static void end_sweep(struct sweep *sweep)
+/* goes_on: there may be more than one sweep takes; the next one begins at once. */
+static void end_sweep(struct sweep *sweep, bool goes_on)
 {
     struct px_shard *shard = sweep->shard;
     px_row_reader_release(&sweep->reader);
@@ -31,6 +32,8 @@ static void end_sweep(struct sweep *sweep)
     pthread_mutex_lock(&shard->lock);
     shard->is_sweeping = false;
     pthread_mutex_unlock(&shard->lock);
+    if (goes_on)
+        px_shard_sweep(shard);
     px_shard__end_job(shard);
 }
 
@@ -41,7 +44,7 @@ static void swept(struct px_write_op *op, const struct proximadb_error *error)
         px_log_write(&sweep->shard->context->log, PROXIMADB_LOG_WARNING,
                      "expired rows of collection '%s' could not be deleted yet: %s",
                      sweep->shard->name, error->message);
-    end_sweep(sweep);
+    end_sweep(sweep, error == NULL && sweep->count == ROWS_PER_SWEEP);
 }
 
 /* Notes a row that is there and has expired. False on failure, or when there are enough. */
@@ -95,7 +98,7 @@ static void run_job(struct px_job *job)
     if (prepare(sweep))
         find_expired(sweep);
     if (sweep->count == 0) {
-        end_sweep(sweep);
+        end_sweep(sweep, false);
         return;
     }
     struct px_write_op *op = &sweep->op;

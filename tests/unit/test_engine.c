@@ -178,6 +178,35 @@ static void test_engine__sweeps_what_has_expired(void **state)
     assert_int_equal(engine_info(&box, "docs").info.last_version, 2);
 }
 
+/* Of a write that put in more than one sweep takes. */
+static void test_engine__sweeps_all_that_has_expired(void **state)
+{
+    (void)state;
+    enum { ROWS = 20005 };
+    const float vector[DIMS] = {1};
+    int64_t expires_at_ms = box.clock.wall_ms + 1000;
+    struct proximadb_buffer payload;
+    proximadb_batch *batch = proximadb_batch_new(PROXIMADB_INSERT, NULL);
+    engine_create(&box, "docs", DIMS, PROXIMADB_L2);
+    for (int i = 0; i < ROWS; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", i);
+        const struct proximadb_row row = {.struct_size = sizeof row,
+                                          .id = engine_text(id),
+                                          .vector = vector,
+                                          .dim_count = DIMS,
+                                          .expires_at_ms = &expires_at_ms};
+        engine_must(proximadb_batch_add(batch, &row, &box.error), &box.error);
+    }
+    engine_must(proximadb_batch_take(batch, &payload, &box.error), &box.error);
+    proximadb_batch_free(batch);
+    engine_must(engine_write(&box, PROXIMADB_INSERT, "docs", &payload, NULL), &box.error);
+    box.clock.wall_ms += 1000;
+    engine_sweep(&box, "docs");
+    assert_int_equal(engine_info(&box, "docs").info.vector_count, 0);
+    assert_int_equal(engine_info(&box, "docs").info.last_version, 2 * ROWS);
+}
+
 /* ---- metrics ------------------------------------------------------------------------------- */
 
 static void test_engine__tells_its_metrics(void **state)
@@ -427,6 +456,7 @@ int main(void)
         TEST(test_engine__flushes_what_is_old),
         TEST(test_engine__flushes_what_it_finds_too_large),
         TEST(test_engine__sweeps_what_has_expired),
+        TEST(test_engine__sweeps_all_that_has_expired),
         TEST(test_engine__tells_its_metrics),
         TEST(test_engine__many_threads_see_whole_batches),
     };
