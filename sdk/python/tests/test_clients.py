@@ -123,6 +123,16 @@ def test_clients__refuse_calls_after_close(make_client, fake):
         client.insert("docs", np.ones((1, 4)))
 
 
+def test_clients__may_be_closed_by_another_thread_between_two_steps(fake):
+    client = ProximaDBClient(fake.target)
+    client.list_collections()
+    client._transport._channel.close()  # what the other thread has done when a call comes to it
+    with pytest.raises(proximadb.UnavailableError, match="was closed"):
+        client.list_collections()
+    with pytest.raises(proximadb.UnavailableError, match="was closed"):
+        client.insert("docs", np.ones((1, 4)))
+
+
 def test_clients__close_with_their_context(fake):
     with ProximaDBClient(fake.target) as client:
         client.list_collections()

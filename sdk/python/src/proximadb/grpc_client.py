@@ -20,9 +20,10 @@ Everything else is raised at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Callable, Protocol, TypeVar, Union
 
@@ -177,12 +178,14 @@ class GrpcClient(_Channel):
     async def attempt(self, method: Method, request: bytes, timeout: float | None) -> Any:
         """Sends and waits."""
         call = self._callable(self._channel, method)
-        return call(request, timeout=timeout, metadata=self._metadata)
+        with _closing_meanwhile():
+            return call(request, timeout=timeout, metadata=self._metadata)
 
     def start(self, method: Method, request: bytes, timeout: float | None) -> Attempt:
         """Sends without waiting; gRPC's own threads do the work."""
         call = self._callable(self._channel, method)
-        return _BlockingAttempt(call.future(request, timeout=timeout, metadata=self._metadata))
+        with _closing_meanwhile():
+            return _BlockingAttempt(call.future(request, timeout=timeout, metadata=self._metadata))
 
     async def compute(self, function: Callable[[], T]) -> T:
         """Runs the function."""
@@ -195,6 +198,17 @@ class GrpcClient(_Channel):
     async def close(self) -> None:
         """Closes the channel."""
         self._channel.close()
+
+
+@contextlib.contextmanager
+def _closing_meanwhile() -> Iterator[None]:
+    """A channel that another thread has closed refuses calls with a ValueError."""
+    try:
+        yield
+    except ValueError as failure:
+        if "closed channel" not in str(failure):
+            raise
+        raise UnavailableError("this client was closed; make a new one") from None
 
 
 class _BlockingAttempt:
