@@ -139,13 +139,16 @@ struct proximadb_options {
 /*
  * Opens the database in the folder `data_dir`, which is made if its parent exists. One process at a
  * time may hold a folder. Recovery runs here: when it returns, every acknowledged write is
- * readable. A damaged collection does not fail the call: it is opened read-only and logged.
+ * readable. A damaged collection does not fail the call, and is logged: one whose log is damaged
+ * refuses writes, one of which a file is missing or damaged answers everything with what is wrong.
  *
  *   options  borrowed; NULL for the defaults
  *   ret_db   returned, free with proximadb_close()
  *
  * PROXIMADB_UNAVAILABLE  another process holds the folder; the message names it.
  * PROXIMADB_INVALID      the path is no folder, or was written by a newer version.
+ * PROXIMADB_CORRUPT      the file that says the folder's format makes no sense.
+ * PROXIMADB_RESOURCE_EXHAUSTED  the disk is full, or the system has no more threads.
  * PROXIMADB_IO, PROXIMADB_NO_MEMORY
  */
 PROXIMADB_API PROXIMADB_MUST_CHECK int proximadb_open(const char *data_dir,
@@ -193,8 +196,9 @@ struct proximadb_request {
 };
 
 /*
- * Receives the outcome, exactly once for each submitted request, on an engine thread, where it must
- * not block and must not call proximadb_call() or proximadb_close().
+ * Receives the outcome, exactly once for each submitted request: on an engine thread, or within
+ * proximadb_submit() where the request is refused at once, so a caller must hold no lock that it
+ * takes. It must not block, and must not call proximadb_call() or proximadb_close().
  *
  *   response  taken by the callee when status is PROXIMADB_OK: release it with
  *             proximadb_buffer_release(). Zeroed otherwise.
@@ -254,7 +258,7 @@ struct proximadb_collection_spec {
     uint32_t dim_count; /* 1 to 65,536 */
     int metric;         /* enum proximadb_metric */
     int index_type;     /* enum proximadb_index_type; stored: every search is exact for now */
-    int storage;        /* enum proximadb_storage; PROXIMADB_EXACT is the only one for now */
+    int storage;        /* enum proximadb_storage; to be set: only PROXIMADB_EXACT, for now */
     const struct proximadb_filterable *filterable;
     size_t filterable_count; /* at most 64 */
     bool exist_ok;           /* an equal collection of that name is no error */
@@ -267,7 +271,7 @@ struct proximadb_collection_info {
     struct proximadb_collection_spec spec;
     const char *id;          /* uuid, 36 characters */
     int64_t created_at_ms;   /* since 1970, UTC */
-    uint64_t vector_count;   /* exact */
+    uint64_t vector_count;   /* live rows; expired ones count until they are swept */
     uint64_t part_count;     /* Parquet files of vectors */
     uint64_t disk_bytes;     /* parts and delete files */
     uint64_t memtable_bytes; /* rows that are in the log and in memory only */
@@ -415,7 +419,7 @@ PROXIMADB_API PROXIMADB_MUST_CHECK int
 proximadb_encode_collection_change(const struct proximadb_filterable *filterable,
                                    size_t filterable_count, struct proximadb_buffer *ret_payload,
                                    struct proximadb_error *reterr);
-/* cluster_count 0: chosen from the number of rows. */
+/* cluster_count 0: chosen from the number of rows. There are never fewer than one for 65,536 rows. */
 PROXIMADB_API PROXIMADB_MUST_CHECK int
 proximadb_encode_compact(uint32_t cluster_count, struct proximadb_buffer *ret_payload,
                          struct proximadb_error *reterr);

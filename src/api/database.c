@@ -51,8 +51,13 @@ void proximadb_submit(proximadb *db, const struct proximadb_request *request, pr
     int rc = px_struct_copy(&copy, sizeof copy, request, "proximadb_request", &error);
     if (rc == PROXIMADB_OK)
         px_engine_submit(db->engine, &copy, done, context);
-    else
-        done(context, rc, &empty, &error);
+    if (rc == PROXIMADB_OK)
+        return;
+    if (request != NULL) { /* its first members are the same in every version */
+        struct proximadb_buffer payload = request->payload;
+        proximadb_buffer_release(&payload);
+    }
+    done(context, rc, &empty, &error);
 }
 
 /* A thread that waits for one call. */

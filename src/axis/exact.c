@@ -8,8 +8,9 @@ enum {
     CHUNK_BYTES = 128 << 10, /* of vectors: a quarter of a small second-level cache */
     MOST_CHUNK_ROWS = 1024,
     CACHE_LINE_BYTES = 64,
-    GROUP_QUERIES = 32,      /* whose sums over a chunk are kept at once */
-    POLL_PRODUCTS = 4 << 20, /* float products between two questions: about a millisecond */
+    GROUP_QUERIES = 32,       /* whose sums over a chunk are kept at once */
+    POLL_PRODUCTS = 4 << 20,  /* float products between two questions: about a millisecond */
+    OFFER_PRODUCTS = 1 << 14, /* what a row that is offered may take: its metadata and a filter */
 };
 
 /* A search under way. Everything it points to lies in the request's arena. */
@@ -119,6 +120,7 @@ static void collect(struct scan *scan, size_t query_index, const float *sums, si
     struct px_topk *collector = &scan->collectors[query_index];
     size_t count =
         px_bound_select(bound, sums, scan->scales, row_count, collector->threshold, scan->indexes);
+    scan->products_since_poll += (uint64_t)count * OFFER_PRODUCTS;
     for (size_t i = 0; i < count; i++) {
         uint32_t row = scan->indexes[i];
         px_topk_offer(collector, px_bound_interval(bound, sums[row], scan->scales[row]),

@@ -273,6 +273,8 @@ bool px_data_folder_release_reserve(struct px_data_folder *folder)
         return false;
     pthread_mutex_lock(&folder->reserve_lock);
     bool released = folder->fs->unlink(folder->fs, path.text) >= 0;
+    if (released)
+        atomic_store(&folder->is_reserve_out, true);
     pthread_mutex_unlock(&folder->reserve_lock);
     if (released)
         px_log_write(folder->log, PROXIMADB_LOG_WARNING,
@@ -292,10 +294,21 @@ void px_data_folder_restore_reserve(struct px_data_folder *folder)
     bool whole = fs->info(fs, path.text, &info) >= 0 && info.size_bytes == PX_RESERVE_BYTES;
     if (!whole) {
         int fd = fs->open(fs, path.text, PX_FS_READ_WRITE);
-        if (fd >= 0 && fs->allocate(fs, fd, PX_RESERVE_BYTES) < 0)
+        whole = fd >= 0 && fs->allocate(fs, fd, PX_RESERVE_BYTES) >= 0;
+        if (fd >= 0 && !whole)
             (void)fs->unlink(fs, path.text); /* half of a reserve only fills the disk */
         if (fd >= 0)
             (void)fs->close(fs, fd);
     }
+    if (whole)
+        atomic_store(&folder->is_reserve_out, false);
     pthread_mutex_unlock(&folder->reserve_lock);
+}
+
+bool px_data_folder_is_short(struct px_data_folder *folder)
+{
+    if (!atomic_load_explicit(&folder->is_reserve_out, memory_order_relaxed))
+        return false;
+    px_data_folder_restore_reserve(folder);
+    return atomic_load(&folder->is_reserve_out);
 }

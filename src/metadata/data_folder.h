@@ -24,6 +24,7 @@
 #include "os/path.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum {
     PX_DATA_FORMAT_VERSION = 1,
@@ -37,6 +38,7 @@ struct px_data_folder {
     struct px_path path;
     int lock_fd;
     pthread_mutex_t reserve_lock; /* guards: the reserve file */
+    atomic_bool is_reserve_out;   /* it was given up */
 };
 
 /* The folders below it, each of which has one folder or file for a collection. */
@@ -79,10 +81,14 @@ PX_MUST_CHECK int px_data_folder_path(const struct px_data_folder *folder, enum 
 PX_MUST_CHECK int px_data_folder_discard(struct px_data_folder *folder, const char *path,
                                          struct proximadb_error *reterr);
 
-/* Gives the reserve up, so that flushes and deletes can go on. True if there was one. */
+/* Gives the reserve up, so that deletes and small flushes can go on. True if there was one. */
 bool px_data_folder_release_reserve(struct px_data_folder *folder);
 
-/* Takes the reserve again, if there is space; a failure is no news. */
+/* Takes the reserve again, if there is space. */
 void px_data_folder_restore_reserve(struct px_data_folder *folder);
+
+/* Whether the reserve was given up and there is no space to take it again: then what takes space
+ * and frees none has to wait. */
+bool px_data_folder_is_short(struct px_data_folder *folder);
 
 #endif /* PX_METADATA_DATA_FOLDER_H */

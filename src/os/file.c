@@ -10,6 +10,7 @@
 enum {
     DEEPEST_FOLDER = 8,
     MORE_BYTES = 64 * 1024, /* read at a time beyond the size that a file was said to have */
+    PROBE_BYTES = 256 * 1024,
 };
 
 int px_fail_file(struct proximadb_error *reterr, const char *format, ...)
@@ -85,6 +86,27 @@ int px_file_read(struct px_fs *fs, const char *path, size_t limit_bytes, struct 
     if (rc != PROXIMADB_OK)
         buffer->size_bytes = begin;
     (void)fs->close(fs, fd);
+    return rc;
+}
+
+int px_file_probe(struct px_fs *fs, int fd, const char *path, uint64_t size_bytes,
+                  struct proximadb_error *reterr)
+{
+    uint8_t *piece = malloc(PROBE_BYTES);
+    uint64_t offset = 0;
+    int64_t got = 1;
+    if (piece == NULL)
+        return px_fail_no_memory(reterr);
+    while (offset < size_bytes && got > 0) {
+        size_t left =
+            size_bytes - offset < PROBE_BYTES ? (size_t)(size_bytes - offset) : PROBE_BYTES;
+        got = fs->read_at(fs, fd, piece, left, offset);
+        offset += got > 0 ? (uint64_t)got : 0;
+    }
+    int rc =
+        got < 0 ? px_fail_file(reterr, "cannot read '%s' at %llu", path, (unsigned long long)offset)
+                : PROXIMADB_OK;
+    free(piece);
     return rc;
 }
 

@@ -20,6 +20,14 @@ int px_fail_file(struct proximadb_error *reterr, const char *format, ...) PX_PRI
 PX_MUST_CHECK int px_file_read(struct px_fs *fs, const char *path, size_t limit_bytes,
                                struct px_buffer *buffer, struct proximadb_error *reterr);
 
+/*
+ * Reads the first `size_bytes` of an open file, or all of it, and drops them: a sector that cannot
+ * be read is an error here and not a SIGBUS where the file's map is looked at. `path` is for the
+ * message. PROXIMADB_IO, PROXIMADB_NO_MEMORY
+ */
+PX_MUST_CHECK int px_file_probe(struct px_fs *fs, int fd, const char *path, uint64_t size_bytes,
+                                struct proximadb_error *reterr);
+
 /* Maps a whole file that changes no more. *ret_content: release with px_file_unmap(); that of an
  * empty file is empty. PROXIMADB_IO (os_errno ENOENT where there is none); PROXIMADB_CORRUPT: it is
  * no file. */

@@ -87,7 +87,7 @@ static int read_delete(struct px_decoder *decoder, struct px_delete_batch *batch
     if (request_id == NULL)
         return px_decoder__check(decoder);
     memcpy(batch->request_id, request_id, PX_REQUEST_ID_BYTES);
-    int rc = read_ids(decoder, UINT32_MAX, &batch->ids);
+    int rc = read_ids(decoder, PX_MOST_DELETED_IDS, &batch->ids);
     if (rc == PROXIMADB_OK)
         rc = read_filter(decoder, &batch->filter);
     if (rc == PROXIMADB_OK)

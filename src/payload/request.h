@@ -17,10 +17,12 @@
 #include "payload/batch.h"
 
 enum {
-    PX_MOST_HITS = 10000,     /* k of a search */
-    PX_MOST_QUERIES = 100000, /* of one search */
+    PX_MOST_HITS = 10000,          /* k of a search */
+    PX_MOST_QUERIES = 100000,      /* of one search */
+    PX_MOST_HITS_OF_ALL = 1000000, /* k times the queries of one search */
     PX_MOST_GET_IDS = 10000,
-    PX_MOST_SCAN_ROWS = 10000, /* batch_size of a scan */
+    PX_MOST_DELETED_IDS = 100000, /* of one delete, and of an entry of the log */
+    PX_MOST_SCAN_ROWS = 10000,    /* batch_size of a scan */
 };
 
 struct px_id {

@@ -99,7 +99,10 @@ static int write_page(struct px_vector_storage_coordinator *coordinator, struct 
     if (rc != PROXIMADB_OK)
         return rc;
     if (position.source_index == reading->snapshot.view->source_count) {
-        px_scan_table_finish(coordinator->scans, cursor);
+        if (request->has_cursor)
+            px_scan_table_finish(coordinator->scans, cursor);
+        else
+            px_scan_table_forget(coordinator->scans, cursor); /* one page was all of it */
         px_record_writer_finish(&writer, NULL);
     } else {
         px_scan_cursor_move(cursor, position);
@@ -135,6 +138,8 @@ int px_coordinator__scan(struct px_vector_storage_coordinator *coordinator, stru
     if (rc == PROXIMADB_OK)
         rc = write_page(coordinator, &reading, request, cursor, position, answer, reterr);
     px_coordinator__end_reading(&reading);
+    if (rc != PROXIMADB_OK && !request->has_cursor)
+        px_scan_table_forget(coordinator->scans, cursor);
     return rc;
 }
 

@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-enum { ROWS_PER_DELETE = 100000 };
-
 /* A write on its way, in the call's arena. */
 struct writing {
     struct px_write_op op;
@@ -133,12 +131,14 @@ struct choosing {
     uint32_t submitted;
     uint64_t affected;
     int64_t first_version;
+    struct px_arena batch_arena; /* of the decision of the present batch */
 };
 
 static void choosing_free(struct choosing *choosing)
 {
     free(choosing->ids);
     free(choosing->versions);
+    px_arena_release(&choosing->batch_arena);
     px_buffer_release(&choosing->writing->op.own_datum);
 }
 
@@ -187,6 +187,17 @@ static int choose_rows(struct px_reading *reading, struct choosing *choosing,
     return px_row_reader_status(&reading->rows, reterr);
 }
 
+/* Fails a call of which some batches are carried out. */
+static void fail_partly(struct px_call *call, const struct proximadb_error *error,
+                        uint64_t affected)
+{
+    struct proximadb_error partly = *error;
+    if (affected > 0)
+        px_error_context(&partly, "%llu rows are deleted, the rest is not; send it again to go on",
+                         (unsigned long long)affected);
+    px_call_fail(call, &partly);
+}
+
 static void submit_next(struct choosing *choosing);
 
 static void chosen_written(struct px_write_op *op, const struct proximadb_error *error)
@@ -197,6 +208,7 @@ static void chosen_written(struct px_write_op *op, const struct proximadb_error 
     choosing->affected += op->result.affected;
     if (choosing->first_version == 0)
         choosing->first_version = op->result.first_version;
+    px_arena_release(&choosing->batch_arena);
     if (error == NULL && choosing->submitted < choosing->count) {
         submit_next(choosing);
         return;
@@ -210,7 +222,7 @@ static void chosen_written(struct px_write_op *op, const struct proximadb_error 
     choosing_free(choosing);
     px_shard_unref(shard);
     if (error != NULL)
-        px_call_fail(call, error);
+        fail_partly(call, error, result.affected);
     else
         finish_write(call, &result);
 }
@@ -221,7 +233,7 @@ static void submit_next(struct choosing *choosing)
 {
     struct px_write_op *op = &choosing->writing->op;
     uint32_t left = choosing->count - choosing->submitted;
-    uint32_t count = left < ROWS_PER_DELETE ? left : ROWS_PER_DELETE;
+    uint32_t count = left < PX_MOST_DELETED_IDS ? left : PX_MOST_DELETED_IDS;
     op->as.ids = (struct px_id_list){.items = choosing->ids + choosing->submitted, .count = count};
     op->chosen_versions = choosing->versions + choosing->submitted;
     op->result = (struct proximadb_write_result){0};
@@ -264,6 +276,7 @@ void px_coordinator__delete_by_filter(struct px_shard *shard, struct px_call *ca
         return;
     }
     choosing->writing = writing;
+    writing->op.arena = &choosing->batch_arena;
     memcpy(choosing->request_id, batch->request_id, sizeof choosing->request_id);
     /* Rows that were deleted once must not be chosen anew, by a filter that others fit by now. */
     int rc = px_shard_recall(shard, batch->request_id, &result)
@@ -324,10 +337,15 @@ static void compacted(void *context, const struct proximadb_compact_result *resu
 static void flushed_to_compact(struct px_write_op *op, const struct proximadb_error *error)
 {
     struct writing *writing = op->done_context;
+    const struct px_shard_compact_request request = {.cluster_count = writing->cluster_count,
+                                                     .deadline_ms = op->deadline_ms,
+                                                     .cancel = op->cancel,
+                                                     .done = compacted,
+                                                     .context = writing};
     if (error != NULL)
         flushed(op, error);
     else
-        px_shard_compact(writing->shard, writing->cluster_count, compacted, writing);
+        px_shard_compact(writing->shard, &request);
 }
 
 /* What is in memory is flushed first, so that the clusters have all rows. */

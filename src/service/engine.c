@@ -13,6 +13,7 @@ enum {
     WRITER_COUNT = 1,
     FLUSHER_COUNT = 1,
     BACKGROUND_COUNT = 1, /* compactions of one collection must not run at once */
+    SWEEPER_COUNT = 1,
     BACKGROUND_NICE = 19,
     SECOND_MS = 1000,
 };
@@ -145,6 +146,9 @@ static int start_threads(struct px_engine *engine, const struct proximadb_option
         rc = px_workers_open(BACKGROUND_COUNT, "px-back", BACKGROUND_NICE, &context->background,
                              reterr);
     if (rc == PROXIMADB_OK)
+        rc =
+            px_workers_open(SWEEPER_COUNT, "px-sweep", BACKGROUND_NICE, &context->sweepers, reterr);
+    if (rc == PROXIMADB_OK)
         rc = px_timer_open(context->clock, &engine->timer, reterr);
     return rc;
 }
@@ -223,6 +227,7 @@ void px_engine_close(struct px_engine *engine)
         px_collection_service_close(&engine->collections);
     px_workers_close(engine->context.flushers);
     px_workers_close(engine->context.background);
+    px_workers_close(engine->context.sweepers);
     px_committers_close(engine->context.committers);
     if (engine->has_data_folder)
         px_data_folder_close(&engine->data_folder);

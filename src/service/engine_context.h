@@ -18,7 +18,8 @@ struct px_engine_context {
     struct px_data_folder *data_folder;
     struct px_committers *committers;
     struct px_workers *flushers;   /* memtables to parts */
-    struct px_workers *background; /* compaction, expiry, index building */
+    struct px_workers *background; /* compaction */
+    struct px_workers *sweepers;   /* expiry, which must not wait for a compaction */
 
     /* Limits, from struct proximadb_options with the defaults filled in. */
     uint64_t memtable_limit_bytes;

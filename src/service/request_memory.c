@@ -1,6 +1,7 @@
 #include "service/request_memory.h"
 
 #include "base/bits.h"
+#include "base/hash.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -59,12 +60,12 @@ void px_request_memory_free(struct px_request_memory *memory)
     free(memory);
 }
 
-/* Request ids are random, so any of their bits make a hash. A client with ids that are not only
- * makes its own searches longer. */
+/* Request ids should be random, but a client could choose them to collide: the hash has a
+ * secret. */
 static uint32_t home_of(const struct px_request_memory *memory, const uint8_t *request_id)
 {
-    uint64_t mixed = px_load_u64(request_id) ^ px_load_u64(request_id + 8);
-    return (uint32_t)((mixed * UINT64_C(0x9e3779b97f4a7c15)) >> 40) & memory->slot_mask;
+    return (uint32_t)px_hash_memory(px_slice_of(request_id, PX_REQUEST_ID_BYTES)) &
+           memory->slot_mask;
 }
 
 /* The slot that holds the id, or the free one where it would go. */

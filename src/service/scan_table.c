@@ -156,6 +156,15 @@ void px_scan_cursor_move(char cursor[PX_CURSOR_BYTES], struct px_scan_position p
              position.source_index, position.row);
 }
 
+void px_scan_table_forget(struct px_scan_table *table, const char cursor[PX_CURSOR_BYTES])
+{
+    pthread_mutex_lock(&table->lock);
+    struct scan *scan = find_token(table, cursor);
+    if (scan != NULL)
+        forget(scan);
+    pthread_mutex_unlock(&table->lock);
+}
+
 void px_scan_table_finish(struct px_scan_table *table, const char cursor[PX_CURSOR_BYTES])
 {
     pthread_mutex_lock(&table->lock);

@@ -54,6 +54,9 @@ PX_MUST_CHECK int px_scan_table_continue(struct px_scan_table *table, const stru
 /* Writes the cursor of the same scan at another position. */
 void px_scan_cursor_move(char cursor[PX_CURSOR_BYTES], struct px_scan_position position);
 
+/* Its first page could not be given: nobody has the cursor. */
+void px_scan_table_forget(struct px_scan_table *table, const char cursor[PX_CURSOR_BYTES]);
+
 /* The last page was given. */
 void px_scan_table_finish(struct px_scan_table *table, const char cursor[PX_CURSOR_BYTES]);
 

@@ -378,7 +378,8 @@ void px_shard_get_numbers(struct px_shard *shard, struct px_shard_numbers *ret_n
     pthread_mutex_lock(&shard->lock);
     numbers.vector_count = shard->live_count;
     numbers.memtable_bytes = memtable_bytes(shard->view);
-    numbers.index_bytes = px_id_index_size_bytes(&shard->index);
+    if (atomic_load_explicit(&shard->is_index_ready, memory_order_acquire))
+        numbers.index_bytes = px_id_index_size_bytes(&shard->index);
     numbers.last_version = shard->visible_lsn;
     pthread_mutex_unlock(&shard->lock);
     const char *reason = px_wal_read_only_reason(shard->wal);

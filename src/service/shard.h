@@ -112,10 +112,16 @@ void px_shard_submit(struct px_shard *shard, struct px_write_op *op);
 typedef void px_shard_compacted(void *context, const struct proximadb_compact_result *result,
                                 const struct proximadb_error *error);
 
-/* Clusters and rewrites all parts in the background, then calls `done`, on a background thread.
- * cluster_count 0: chosen. */
-void px_shard_compact(struct px_shard *shard, uint32_t cluster_count, px_shard_compacted *done,
-                      void *context);
+struct px_shard_compact_request {
+    uint32_t cluster_count;         /* 0: chosen */
+    int64_t deadline_ms;            /* monotonic; 0: none */
+    const proximadb_cancel *cancel; /* kept until `done`; may be NULL */
+    px_shard_compacted *done;
+    void *context;
+};
+
+/* Clusters and rewrites all parts in the background, then calls `done`, on a background thread. */
+void px_shard_compact(struct px_shard *shard, const struct px_shard_compact_request *request);
 
 /* Looks for expired rows in the background and deletes them. Returns at once. */
 void px_shard_sweep(struct px_shard *shard);

@@ -1,5 +1,6 @@
 #include "service/shard_internal.h"
 
+#include "base/cancel.h"
 #include "viper/compaction.h"
 
 #include <assert.h>
@@ -9,9 +10,7 @@
 struct compaction {
     struct px_job job; /* first member */
     struct px_shard *shard;
-    uint32_t cluster_count;
-    px_shard_compacted *done;
-    void *context;
+    struct px_shard_compact_request request;
 
     struct px_snapshot snapshot; /* holds the parts */
     int64_t stored_lsn;          /* rows that were dead by then are left behind */
@@ -25,13 +24,33 @@ struct compaction {
     uint32_t fresh_count;
 };
 
-static bool is_closing(void *context)
+static bool is_closing(struct px_shard *shard)
 {
-    struct px_shard *shard = context;
     pthread_mutex_lock(&shard->lock);
     bool closing = shard->is_closing;
     pthread_mutex_unlock(&shard->lock);
     return closing;
+}
+
+/* Whether it may go on, or why not. */
+static int check_wanted(const struct compaction *compaction, struct proximadb_error *reterr)
+{
+    const struct px_shard_compact_request *request = &compaction->request;
+    const struct px_clock *clock = compaction->shard->context->clock;
+    if (is_closing(compaction->shard))
+        return px_shard__fail_gone(compaction->shard, reterr);
+    if (request->cancel != NULL && px_cancel_is_fired(request->cancel))
+        return px_fail(reterr, PROXIMADB_CANCELLED,
+                       "the compaction was cancelled; nothing has changed");
+    if (request->deadline_ms != 0 && clock->monotonic_ms(clock) >= request->deadline_ms)
+        return px_fail(reterr, PROXIMADB_DEADLINE_EXCEEDED,
+                       "the deadline passed before the compaction was done; nothing has changed");
+    return PROXIMADB_OK;
+}
+
+static bool should_stop(void *context)
+{
+    return check_wanted(context, NULL) != PROXIMADB_OK;
 }
 
 static int list_old_parts(struct compaction *compaction, struct proximadb_error *reterr)
@@ -58,10 +77,14 @@ static int write_parts(struct compaction *compaction, struct proximadb_error *re
                                         .parts = compaction->old_parts,
                                         .part_count = compaction->old_count,
                                         .lsn = compaction->stored_lsn,
-                                        .cluster_count = compaction->cluster_count,
-                                        .should_stop = is_closing,
-                                        .context = shard};
-    return px_compaction_run(&input, &compaction->output, reterr);
+                                        .cluster_count = compaction->request.cluster_count,
+                                        .should_stop = should_stop,
+                                        .context = compaction};
+    int rc = px_compaction_run(&input, &compaction->output, reterr);
+    /* What stopped it is said better here. */
+    if (rc == PROXIMADB_CANCELLED && should_stop(compaction))
+        rc = check_wanted(compaction, reterr);
+    return rc;
 }
 
 static int open_parts(struct compaction *compaction, struct proximadb_error *reterr)
@@ -252,8 +275,9 @@ static int run(struct compaction *compaction, struct proximadb_error *reterr)
 {
     struct px_shard *shard = compaction->shard;
     take_snapshot(compaction);
-    int rc =
-        px_shard__ensure_index(shard, reterr); /* which is built from the parts of the opening */
+    int rc = check_wanted(compaction, reterr); /* it may have waited for others */
+    if (rc == PROXIMADB_OK)
+        rc = px_shard__ensure_index(shard, reterr); /* built from the parts of the opening */
     if (rc == PROXIMADB_OK)
         rc = list_old_parts(compaction, reterr);
     if (rc == PROXIMADB_OK)
@@ -296,13 +320,13 @@ static void run_job(struct px_job *job)
     px_compaction_release(&compaction->output);
     px_snapshot_release(&compaction->snapshot);
     px_description_unref(compaction->description);
-    compaction->done(compaction->context, &result, rc == PROXIMADB_OK ? NULL : &error);
+    compaction->request.done(compaction->request.context, &result,
+                             rc == PROXIMADB_OK ? NULL : &error);
     free(compaction);
     px_shard__end_job(shard);
 }
 
-void px_shard_compact(struct px_shard *shard, uint32_t cluster_count, px_shard_compacted *done,
-                      void *context)
+void px_shard_compact(struct px_shard *shard, const struct px_shard_compact_request *request)
 {
     struct proximadb_error error;
     struct compaction *compaction = NULL;
@@ -310,11 +334,8 @@ void px_shard_compact(struct px_shard *shard, uint32_t cluster_count, px_shard_c
     if (rc == PROXIMADB_OK && (compaction = malloc(sizeof *compaction)) == NULL)
         rc = px_fail_no_memory(&error);
     if (rc == PROXIMADB_OK) {
-        *compaction = (struct compaction){.job = {.run = run_job},
-                                          .shard = shard,
-                                          .cluster_count = cluster_count,
-                                          .done = done,
-                                          .context = context};
+        *compaction =
+            (struct compaction){.job = {.run = run_job}, .shard = shard, .request = *request};
         pthread_mutex_lock(&shard->lock);
         if (shard->is_closing)
             rc = px_shard__fail_gone(shard, &error);
@@ -326,6 +347,6 @@ void px_shard_compact(struct px_shard *shard, uint32_t cluster_count, px_shard_c
         px_workers_submit(shard->context->background, &compaction->job);
     } else {
         free(compaction);
-        done(context, NULL, &error);
+        request->done(request->context, NULL, &error);
     }
 }

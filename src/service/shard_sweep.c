@@ -120,15 +120,15 @@ void px_shard_sweep(struct px_shard *shard)
     sweep->job.run = run_job;
     sweep->shard = shard;
     pthread_mutex_lock(&shard->lock);
-    bool starts =
-        px_shard_check(shard, NULL) == PROXIMADB_OK && !shard->is_sweeping && !shard->is_closing;
+    bool starts = px_shard_check(shard, NULL) == PROXIMADB_OK && !shard->is_sweeping &&
+                  !shard->is_closing && px_view_may_expire(shard->view);
     if (starts) {
         shard->is_sweeping = true;
         px_shard__begin_job(shard);
     }
     pthread_mutex_unlock(&shard->lock);
     if (starts)
-        px_workers_submit(shard->context->background, &sweep->job);
+        px_workers_submit(shard->context->sweepers, &sweep->job);
     else
         free(sweep);
 }

@@ -166,6 +166,10 @@ static int check_room(struct px_shard *shard, const struct px_write_op *op,
                      "nothing was written; try again later: %s",
                      shard->name, shard->flush_failure.message);
     pthread_mutex_unlock(&shard->lock);
+    if (rc == PROXIMADB_OK && px_write_op_has_rows(op) &&
+        px_data_folder_is_short(shard->context->data_folder))
+        rc = px_fail(reterr, PROXIMADB_RESOURCE_EXHAUSTED,
+                     "the disk is full; nothing was written; free some space, then try again");
     return rc;
 }
 

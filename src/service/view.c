@@ -144,10 +144,15 @@ uint64_t px_snapshot_total_rows(const struct px_snapshot *snapshot)
     return total;
 }
 
-bool px_snapshot_may_expire(const struct px_snapshot *snapshot)
+bool px_view_may_expire(const struct px_view *view)
 {
-    for (uint32_t i = 0; i < snapshot->view->source_count; i++)
-        if (px_source_has_expiry(snapshot->view->sources[i]))
+    for (uint32_t i = 0; i < view->source_count; i++)
+        if (px_source_has_expiry(view->sources[i]))
             return true;
     return false;
+}
+
+bool px_snapshot_may_expire(const struct px_snapshot *snapshot)
+{
+    return px_view_may_expire(snapshot->view);
 }

@@ -70,6 +70,9 @@ PX_MUST_CHECK int px_view_new(struct px_source *const *sources, uint32_t source_
 struct px_view *px_view_ref(struct px_view *view);
 void px_view_unref(struct px_view *view); /* accepts NULL */
 
+/* Whether any of its rows has an expiry. */
+bool px_view_may_expire(const struct px_view *view);
+
 /* The index of a source in the view, or source_count. */
 uint32_t px_view_find(const struct px_view *view, const struct px_source *source);
 

@@ -13,6 +13,7 @@
 
 enum {
     ROWS_PER_CLUSTER = 4096,
+    MOST_ROWS_PER_CLUSTER = 65536,
     MOST_CLUSTERS = 100000,
     ROWS_BETWEEN_STOPS = 4096,
 };
@@ -116,8 +117,12 @@ static bool should_stop(void *context)
 static int train(struct compaction *compaction, struct proximadb_error *reterr)
 {
     const struct px_compaction_input *input = compaction->input;
+    /* A cluster's texts are in memory at once: there are never too few, whatever is asked for. */
+    uint64_t least = compaction->row_count / MOST_ROWS_PER_CLUSTER + 1;
     uint64_t wanted = input->cluster_count != 0 ? input->cluster_count
                                                 : compaction->row_count / ROWS_PER_CLUSTER + 1;
+    if (wanted < least)
+        wanted = least;
     struct px_kmeans_options options = {
         .metric = input->collection->metric,
         .dim_count = input->collection->dim_count,

@@ -10,7 +10,8 @@
  * This writes files and touches nothing else: what it wrote counts once px_viper_replace_parts()
  * has put it into the manifest.
  *
- * Memory: 16 bytes a row, the sample of k-means, and texts of about 256 MiB. Threads: any one.
+ * Memory: 20 bytes a row, the sample of k-means, and texts of about 256 MiB, or of one cluster if
+ * those are more. Threads: any one.
  */
 #ifndef PX_VIPER_COMPACTION_H
 #define PX_VIPER_COMPACTION_H

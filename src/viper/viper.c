@@ -2,6 +2,7 @@
 
 #include "os/file.h"
 #include "viper/part_writer.h"
+#include "viper/viper_internal.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ int px_viper_create(struct px_fs *fs, const char *folder, struct px_uuid collect
 void px_viper_close(struct px_viper *viper)
 {
     pthread_mutex_destroy(&viper->commit_lock);
+    pthread_mutex_destroy(&viper->numbers_lock);
     px_manifest_release(&viper->manifest);
     free(viper->unsure_files.items);
     px_removal_gate_unref(viper->gate);
@@ -58,21 +60,27 @@ int px_viper_part_path(struct px_viper *viper, uint32_t cluster, char path[PX_MA
     return make_folder(viper->fs, viper->folder.text, folder, reterr);
 }
 
-void px_viper_get_numbers(struct px_viper *viper, struct px_viper_numbers *ret_numbers)
+void px_viper__count(struct px_viper *viper)
 {
-    struct px_viper_numbers numbers = {0};
-    pthread_mutex_lock(&viper->commit_lock);
     const struct px_manifest *manifest = &viper->manifest;
-    numbers.part_count = manifest->parts.count;
-    numbers.flushed_lsn = manifest->flushed_lsn;
-    numbers.live_row_count = manifest->live_row_count;
-    numbers.disk_bytes = manifest->centroids.size_bytes;
+    struct px_viper_numbers numbers = {.part_count = manifest->parts.count,
+                                       .disk_bytes = manifest->centroids.size_bytes,
+                                       .flushed_lsn = manifest->flushed_lsn,
+                                       .live_row_count = manifest->live_row_count};
     for (size_t i = 0; i < manifest->parts.count; i++)
         numbers.disk_bytes += manifest->parts.items[i].size_bytes;
     for (size_t i = 0; i < manifest->deletes.count; i++)
         numbers.disk_bytes += manifest->deletes.items[i].size_bytes;
-    pthread_mutex_unlock(&viper->commit_lock);
-    *ret_numbers = numbers;
+    pthread_mutex_lock(&viper->numbers_lock);
+    viper->numbers = numbers;
+    pthread_mutex_unlock(&viper->numbers_lock);
+}
+
+void px_viper_get_numbers(struct px_viper *viper, struct px_viper_numbers *ret_numbers)
+{
+    pthread_mutex_lock(&viper->numbers_lock);
+    *ret_numbers = viper->numbers;
+    pthread_mutex_unlock(&viper->numbers_lock);
 }
 
 /* ---- committing ---------------------------------------------------------------------------- */
@@ -158,6 +166,7 @@ static int commit(struct px_viper *viper, struct px_manifest *next, bool *ret_un
     }
     px_manifest_release(&viper->manifest);
     viper->manifest = *next;
+    px_viper__count(viper);
     set_sure(viper);
     return PROXIMADB_OK;
 }

@@ -39,12 +39,22 @@ struct px_moved {
 
 enum { PX_NOT_MOVED = UINT32_MAX }; /* the row was dead and is gone */
 
+struct px_viper_numbers {
+    uint64_t part_count;
+    uint64_t disk_bytes;
+    int64_t flushed_lsn;
+    uint64_t live_row_count; /* at flushed_lsn */
+};
+
 struct px_viper {
     struct px_fs *fs;         /* kept */
     const struct px_log *log; /* kept */
     struct px_path folder;
     struct px_uuid collection_id;
     struct px_removal_gate *gate; /* of replaced parts; a drop closes it */
+
+    pthread_mutex_t numbers_lock; /* guards: numbers, of the present manifest; a leaf */
+    struct px_viper_numbers numbers;
 
     pthread_mutex_t commit_lock; /* guards: all below, and the order of commits */
     struct px_manifest manifest;
@@ -153,12 +163,7 @@ void px_viper_remove_file(struct px_viper *viper, const char *path);
 /* Whether a name is one that a flush or a compaction gives: KIND_NUMBER.parquet. */
 bool px_viper_is_file_name(const char *name);
 
-struct px_viper_numbers {
-    uint64_t part_count;
-    uint64_t disk_bytes;
-    int64_t flushed_lsn;
-    uint64_t live_row_count; /* at flushed_lsn */
-};
+/* Waits for no device. */
 void px_viper_get_numbers(struct px_viper *viper, struct px_viper_numbers *ret_numbers);
 
 #endif /* PX_VIPER_VIPER_H */

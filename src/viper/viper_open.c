@@ -3,6 +3,7 @@
 #include "os/file.h"
 #include "parquet/parquet_reader.h"
 #include "viper/part_columns.h"
+#include "viper/viper_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -240,6 +241,7 @@ int px_viper_open(struct px_viper *viper, struct px_fs *fs, const struct px_log 
     struct px_viper_parts parts = {0};
     *viper = (struct px_viper){.fs = fs, .log = log, .collection_id = collection->id};
     pthread_mutex_init(&viper->commit_lock, NULL);
+    pthread_mutex_init(&viper->numbers_lock, NULL);
     int rc = px_path_format(&viper->folder, reterr, "%s", folder);
     if (rc == PROXIMADB_OK)
         rc = px_removal_gate_new(&viper->gate, reterr);
@@ -250,6 +252,7 @@ int px_viper_open(struct px_viper *viper, struct px_fs *fs, const struct px_log 
         px_viper_close(viper);
         return rc;
     }
+    px_viper__count(viper);
     *ret_parts = parts;
     return PROXIMADB_OK;
 }

@@ -24,6 +24,8 @@ struct recovery {
     bool damaged; /* the rest of the chain is not replayed */
 };
 
+enum { HEADER_PROBE_BYTES = 64 << 10 }; /* a header has about 8,000 */
+
 /* The content of a log file while it is looked at. */
 struct content {
     struct px_fs *fs;
@@ -50,6 +52,15 @@ static int content_open(struct content *content, struct px_fs *fs, const char *p
     }
     content->bytes = px_slice_of(data, (size_t)info.size_bytes);
     return PROXIMADB_OK;
+}
+
+/* What is mapped must be readable: a fault would end the process, and each one after it. */
+static int content_probe(const struct content *content, const char *path, uint64_t size_bytes,
+                         struct proximadb_error *reterr)
+{
+    uint64_t present = content->bytes.size_bytes;
+    return px_file_probe(content->fs, content->fd, path,
+                         size_bytes < present ? size_bytes : present, reterr);
 }
 
 static void content_close(struct content *content)
@@ -105,8 +116,12 @@ static int inspect_file(struct recovery *recovery, const char *name, struct prox
     int rc = file_path(wal, name, &path, reterr);
     if (rc == PROXIMADB_OK)
         rc = content_open(&content, wal->options.fs, path.text, reterr);
-    if (rc != PROXIMADB_OK)
+    if (rc == PROXIMADB_OK)
+        rc = content_probe(&content, path.text, HEADER_PROBE_BYTES, reterr);
+    if (rc != PROXIMADB_OK) {
+        content_close(&content);
         return rc;
+    }
     rc = px_wal_reader_init(&reader, content.bytes, &error);
     if (rc == PROXIMADB_OK) {
         add_found(recovery, &path, &reader);
@@ -356,6 +371,8 @@ static int recover_file(struct recovery *recovery, size_t index, struct proximad
     int rc = file_path(wal, file->name, &path, reterr);
     if (rc == PROXIMADB_OK)
         rc = content_open(&content, wal->options.fs, path.text, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = content_probe(&content, path.text, UINT64_MAX, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_wal_reader_init(&reader, content.bytes, reterr);
     if (rc != PROXIMADB_OK)

@@ -269,6 +269,8 @@ static void test_request__delete_is_by_ids_or_filter_but_one(void **state)
     check_refused(PX_SCHEMA_DELETE_BATCH, &datum, -1, "both");
     put_delete(&datum, 0, NULL, "");
     check_refused(PX_SCHEMA_DELETE_BATCH, &datum, -1, "neither");
+    put_delete(&datum, PX_MOST_DELETED_IDS + 1, NULL, "");
+    check_refused(PX_SCHEMA_DELETE_BATCH, &datum, -1, "at most 100000");
     put_delete(&datum, 1, NULL, "\x02\x02p\x04\x02");
     check_refused(PX_SCHEMA_DELETE_BATCH, &datum, -1, "parameters but no filter");
     put_delete(&datum, 0, "\xff", "");

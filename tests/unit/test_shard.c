@@ -412,6 +412,10 @@ static void test_shard__a_full_disk_loses_nothing(void **state)
         engine_must(engine_try_delete(&box, "docs", "row-0", &result), &box.error);
         assert_true(i < 5000);
     }
+    /* What rows would take belongs to deletes from now on. */
+    assert_int_equal(put_large(count), PROXIMADB_RESOURCE_EXHAUSTED);
+    assert_non_null(strstr(box.error.message, "the disk is full"));
+    engine_must(engine_try_delete(&box, "docs", "row-0", &result), &box.error);
     px_fault_fs_set_space(&faults, UINT64_MAX);
     engine_must(put_large(count++), &box.error);
     for (int i = 0; i < 2; i++) {
@@ -597,7 +601,8 @@ static void test_shard__a_compaction_may_overtake_a_flush_that_is_stored(void **
     struct px_shard *shard = engine_shard(&box, "docs");
     store_without_showing(shard);
     sem_init(&done, 0, 0);
-    px_shard_compact(shard, 2, compacted, &done);
+    px_shard_compact(shard, &(struct px_shard_compact_request){
+                                .cluster_count = 2, .done = compacted, .context = &done});
     sem_wait(&done);
     px_shard_unref(shard);
     check_rows();
@@ -605,6 +610,72 @@ static void test_shard__a_compaction_may_overtake_a_flush_that_is_stored(void **
     engine_insert(&box, "docs", "row-0", DIMS, 1);
     lose_power(PX_POWERCUT_ANY, 1);
     check_rows();
+}
+
+/* ---- work that nobody wants ---------------------------------------------------------------- */
+
+struct outcome {
+    sem_t done;
+    int status;
+};
+
+static void note_outcome(void *context, const struct proximadb_compact_result *result,
+                         const struct proximadb_error *error)
+{
+    struct outcome *outcome = context;
+    (void)result;
+    outcome->status = error != NULL ? error->status : PROXIMADB_OK;
+    sem_post(&outcome->done);
+}
+
+static int compact_for(struct px_shard *shard, int64_t deadline_ms, const proximadb_cancel *cancel)
+{
+    struct outcome outcome;
+    const struct px_shard_compact_request request = {.cluster_count = 2,
+                                                     .deadline_ms = deadline_ms,
+                                                     .cancel = cancel,
+                                                     .done = note_outcome,
+                                                     .context = &outcome};
+    sem_init(&outcome.done, 0, 0);
+    px_shard_compact(shard, &request);
+    sem_wait(&outcome.done);
+    return outcome.status;
+}
+
+static void test_shard__a_compaction_ends_with_the_call_that_asked_for_it(void **state)
+{
+    (void)state;
+    make_history();
+    engine_flush(&box, "docs");
+    uint64_t part_count = engine_info(&box, "docs").info.part_count;
+    struct px_shard *shard = engine_shard(&box, "docs");
+    proximadb_cancel *cancel = proximadb_cancel_new();
+    proximadb_cancel_fire(cancel);
+    assert_int_equal(compact_for(shard, 0, cancel), PROXIMADB_CANCELLED);
+    assert_int_equal(compact_for(shard, box.clock.monotonic_ms, NULL), PROXIMADB_DEADLINE_EXCEEDED);
+    assert_int_equal(engine_info(&box, "docs").info.part_count, part_count);
+    assert_int_equal(compact_for(shard, box.clock.monotonic_ms + 1, NULL), PROXIMADB_OK);
+    assert_int_equal(engine_info(&box, "docs").info.part_count, 2);
+    proximadb_cancel_free(cancel);
+    px_shard_unref(shard);
+    check_rows();
+}
+
+/* A sweep is work that a drop waits for. */
+static void test_shard__sweeps_only_where_something_can_expire(void **state)
+{
+    (void)state;
+    struct px_shard *shard = engine_shard(&box, "docs");
+    engine_insert(&box, "docs", "a", DIMS, 1);
+    pthread_mutex_lock(&shard->lock); /* so that a sweep could not end meanwhile */
+    uint32_t before = shard->job_count;
+    pthread_mutex_unlock(&shard->lock);
+    px_shard_sweep(shard);
+    pthread_mutex_lock(&shard->lock);
+    assert_false(shard->is_sweeping);
+    assert_int_equal(shard->job_count, before);
+    pthread_mutex_unlock(&shard->lock);
+    px_shard_unref(shard);
 }
 
 /* A sync of the log that waits, once, until the test lets it go on. */
@@ -721,6 +792,25 @@ static void test_shard__sweeps_what_has_expired(void **state)
 
 /* ---- the log ------------------------------------------------------------------------------- */
 
+/* Looking at the map of such a file would end the process, at each start anew. */
+static void test_shard__a_log_that_cannot_be_read_costs_its_collection_alone(void **state)
+{
+    (void)state;
+    int64_t version;
+    engine_create(&box, "more", DIMS, PROXIMADB_L2);
+    engine_insert(&box, "docs", "a", DIMS, 1);
+    engine_insert(&box, "more", "b", DIMS, 1);
+    engine_close(&box);
+    fail_calls(PX_FAULT_READ_AT, "wal/docs", EIO);
+    engine_open(&box);
+    assert_int_equal(engine_try_get(&box, "docs", "a", &version), PROXIMADB_IO);
+    assert_non_null(strstr(box.error.message, "wal/docs/"));
+    assert_int_equal(engine_get_version(&box, "more", "b"), 1);
+    fail_calls(0, NULL, 0);
+    engine_reopen(&box);
+    assert_int_equal(engine_get_version(&box, "docs", "a"), 1);
+}
+
 /* An entry with the right checksum that no engine of ours writes: an insert whose batch is deletes. */
 static void append_strange_entry(const struct px_collection *collection)
 {
@@ -779,6 +869,8 @@ static void test_shard__an_entry_must_be_of_its_operations_schema(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_shard__a_compaction_ends_with_the_call_that_asked_for_it),
+        TEST(test_shard__sweeps_only_where_something_can_expire),
         TEST(test_shard__checks_rows_again_when_the_fields_have_changed),
         TEST(test_shard__decides_nothing_behind_an_alteration_that_is_under_way),
         TEST(test_shard__settles_the_json_before_rows_are_written),
@@ -793,6 +885,7 @@ int main(void)
         TEST(test_shard__a_row_may_move_between_decision_and_application),
         TEST(test_shard__its_clock_never_goes_back),
         TEST(test_shard__sweeps_what_has_expired),
+        TEST(test_shard__a_log_that_cannot_be_read_costs_its_collection_alone),
         TEST(test_shard__an_entry_must_be_of_its_operations_schema),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

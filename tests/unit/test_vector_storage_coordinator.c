@@ -543,6 +543,38 @@ static void test_coordinator__searches_wherever_rows_are(void **state)
     }
 }
 
+static void test_coordinator__bounds_what_one_search_may_find(void **state)
+{
+    (void)state;
+    enum { QUERIES = 101 };
+    static const float queries[QUERIES * DIMS];
+    struct engine_rows rows = {0};
+    struct engine_query query = {queries, QUERIES, DIMS, 10000, NULL};
+    start(PROXIMADB_L2);
+    insert_ten();
+    assert_int_equal(engine_try_search(&box, "docs", &query, &rows), PROXIMADB_RESOURCE_EXHAUSTED);
+    assert_non_null(strstr(box.error.message, "send fewer queries"));
+    query.query_count = QUERIES - 1;
+    engine_search(&box, "docs", &query, &rows);
+    assert_int_equal(rows.count, 10 * (QUERIES - 1));
+    engine_rows_clear(&rows);
+    end();
+}
+
+/* Scans of one page, and scans that fail, leave no snapshot behind: there is room for 1,024. */
+static void test_coordinator__small_scans_take_no_place(void **state)
+{
+    (void)state;
+    struct engine_rows rows = {0};
+    start(PROXIMADB_L2);
+    insert_ten();
+    for (int i = 0; i <= PX_MOST_SCANS; i++) {
+        engine_scan(&box, "docs", NULL, &rows);
+        engine_rows_clear(&rows);
+    }
+    end();
+}
+
 static void test_coordinator__searches_for_several_queries_at_once(void **state)
 {
     (void)state;
@@ -726,6 +758,8 @@ int main(void)
         cmocka_unit_test(test_coordinator__gets_rows_in_the_order_asked_for),
         cmocka_unit_test(test_coordinator__searches_wherever_rows_are),
         cmocka_unit_test(test_coordinator__searches_for_several_queries_at_once),
+        cmocka_unit_test(test_coordinator__bounds_what_one_search_may_find),
+        cmocka_unit_test(test_coordinator__small_scans_take_no_place),
         cmocka_unit_test(test_coordinator__a_scan_sees_the_rows_of_its_beginning),
         cmocka_unit_test(test_coordinator__a_page_may_be_asked_for_again),
         cmocka_unit_test(test_coordinator__a_scan_ends_when_it_is_not_continued),
