@@ -73,7 +73,8 @@ enum proximadb_status {
     PROXIMADB_PERMISSION_DENIED = 19,
     PROXIMADB_SNAPSHOT_EXPIRED = 20, /* a scan was not continued for 10 minutes */
     PROXIMADB_INTERNAL = 21,         /* a fault of ours; please report the message */
-    PROXIMADB_STATUS_COUNT = 22
+    PROXIMADB_TOO_LARGE = 22,        /* more than one request or answer holds; ask for less */
+    PROXIMADB_STATUS_COUNT = 23
 };
 
 /* Why a call failed. Plain data, owned by the caller, no allocation inside: copy it freely. */

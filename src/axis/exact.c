@@ -98,7 +98,7 @@ static int scan_init(struct scan *scan, const struct px_exact_request *request,
                           .query_count = request->queries.row_count,
                           .chunk_rows = chunk_rows > 0 ? chunk_rows : 1};
     if (!take_memory(scan, arena))
-        return px_fail(reterr, PROXIMADB_RESOURCE_EXHAUSTED,
+        return px_fail(reterr, PROXIMADB_TOO_LARGE,
                        "%zu queries at once need more memory than a request may have; send fewer",
                        scan->query_count);
     return init_queries(scan, arena, reterr);

@@ -54,7 +54,7 @@ struct px_exact_request {
  * as there are accepted rows.
  *
  * PROXIMADB_CANCELLED           should_stop said so.
- * PROXIMADB_RESOURCE_EXHAUSTED  the arena's ceiling, or no memory.
+ * PROXIMADB_TOO_LARGE  the arena's ceiling, or no memory.
  * PROXIMADB_CORRUPT             a row's vector() gave NULL.
  * and what block() fails with.
  */

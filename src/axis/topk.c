@@ -9,7 +9,7 @@ enum { LEAST_SPARE = 256 };
 static int fail_no_room(struct proximadb_error *reterr)
 {
     return px_fail(
-        reterr, PROXIMADB_RESOURCE_EXHAUSTED,
+        reterr, PROXIMADB_TOO_LARGE,
         "the search needs more memory than a request may have; ask for fewer hits or send "
         "fewer queries at once");
 }

@@ -79,7 +79,7 @@ struct px_hits {
     size_t count;
 };
 
-/* k is 1 to 10,000. PROXIMADB_RESOURCE_EXHAUSTED: the arena's ceiling, or no memory. */
+/* k is 1 to 10,000. PROXIMADB_TOO_LARGE: the arena's ceiling, or no memory. */
 PX_MUST_CHECK int px_topk_init(struct px_topk *topk, size_t k, const struct px_query *query,
                                const struct px_row_visitor *rows, struct px_arena *arena,
                                struct proximadb_error *reterr);
@@ -93,7 +93,7 @@ void px_topk_offer(struct px_topk *topk, struct px_interval distance, uint32_t s
 void px_topk_merge(struct px_topk *into, const struct px_topk *from);
 
 /* The answer; nothing may be offered afterwards. PROXIMADB_CORRUPT: a vector could not be read.
- * PROXIMADB_RESOURCE_EXHAUSTED: as px_topk_init(). */
+ * PROXIMADB_TOO_LARGE: as px_topk_init(). */
 PX_MUST_CHECK int px_topk_finish(struct px_topk *topk, struct px_arena *arena,
                                  struct px_hits *ret_hits, struct proximadb_error *reterr);
 

@@ -25,6 +25,7 @@ static const char *const names[] = {
     [PROXIMADB_PERMISSION_DENIED] = "PERMISSION_DENIED",
     [PROXIMADB_SNAPSHOT_EXPIRED] = "SNAPSHOT_EXPIRED",
     [PROXIMADB_INTERNAL] = "INTERNAL",
+    [PROXIMADB_TOO_LARGE] = "TOO_LARGE",
 };
 static_assert(sizeof names / sizeof names[0] == PROXIMADB_STATUS_COUNT, "a status has no name");
 

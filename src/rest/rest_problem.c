@@ -31,6 +31,7 @@ static const struct {
     [PROXIMADB_PERMISSION_DENIED] = {403, "Permission denied"},
     [PROXIMADB_SNAPSHOT_EXPIRED] = {410, "Snapshot expired"},
     [PROXIMADB_INTERNAL] = {500, "Internal error"},
+    [PROXIMADB_TOO_LARGE] = {413, "Too large"},
 };
 static_assert(sizeof problems / sizeof problems[0] == PROXIMADB_STATUS_COUNT, "each has a status");
 

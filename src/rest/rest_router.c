@@ -85,7 +85,7 @@ const struct px_rest_endpoint px_rest_endpoints[] = {
         .parameters = TIMEOUT,
         .decode = px_rest_decode_get,
         .success = 200,
-        .statuses = READ,
+        .statuses = READ | MAY(TOO_LARGE),
     },
     {
         .method = "POST",
@@ -105,7 +105,7 @@ const struct px_rest_endpoint px_rest_endpoints[] = {
         .parameters = TIMEOUT,
         .decode = px_rest_decode_search,
         .success = 200,
-        .statuses = READ | MAY(DIMENSION),
+        .statuses = READ | MAY(DIMENSION) | MAY(TOO_LARGE),
     },
     {
         .method = "POST",
@@ -115,7 +115,7 @@ const struct px_rest_endpoint px_rest_endpoints[] = {
         .parameters = TIMEOUT,
         .decode = px_rest_decode_scan,
         .success = 200,
-        .statuses = READ | MAY(SNAPSHOT_EXPIRED),
+        .statuses = READ | MAY(SNAPSHOT_EXPIRED) | MAY(TOO_LARGE),
     },
     {
         .method = "GET",

@@ -65,6 +65,8 @@ void px_call_finish(struct px_call *call, struct px_buffer *answer)
     struct proximadb_error error = {.row_index = -1};
     struct proximadb_buffer response = {0};
     if (answer != NULL && px_buffer_take(answer, &response, &error) != PROXIMADB_OK) {
+        if (error.status == PROXIMADB_RESOURCE_EXHAUSTED)
+            error.status = PROXIMADB_TOO_LARGE; /* its ceiling: later, too */
         px_call_fail(call, &error);
         return;
     }

@@ -101,7 +101,7 @@ static void test_call__an_answer_that_is_too_large_is_a_failure(void **state)
     px_call_finish(make_call(&(struct proximadb_request){0}, &ended), &answer);
     px_buffer_release(&answer);
     assert_int_equal(ended.count, 1);
-    assert_int_equal(ended.status, PROXIMADB_RESOURCE_EXHAUSTED);
+    assert_int_equal(ended.status, PROXIMADB_TOO_LARGE);
     assert_int_equal(release_count, 1);
     assert_int_equal(atomic_load(&bare.finished_counts[1]), 1);
 }

@@ -321,7 +321,7 @@ static void test_exact__passes_failures_on(void **state)
         struct px_arena arena;
         px_arena_init(&arena, limit);
         int rc = px_exact_search(&request, &input, &arena, hits, &error);
-        assert_true(rc == PROXIMADB_RESOURCE_EXHAUSTED || (rc == PROXIMADB_OK && limit > 1 << 14));
+        assert_true(rc == PROXIMADB_TOO_LARGE || (rc == PROXIMADB_OK && limit > 1 << 14));
         px_arena_release(&arena);
     }
 }

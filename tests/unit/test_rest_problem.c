@@ -12,7 +12,7 @@ static void test_rest_problem__has_an_http_status_for_each(void **state)
     (void)state;
     const int expected[PROXIMADB_STATUS_COUNT] = {200, 400, 503, 500, 500, 404, 409, 404,
                                                   409, 400, 412, 429, 409, 503, 504, 503,
-                                                  501, 500, 401, 403, 410, 500};
+                                                  501, 500, 401, 403, 410, 500, 413};
     for (int status = 0; status < PROXIMADB_STATUS_COUNT; status++)
         assert_int_equal(px_rest_http_status(status), expected[status]);
     assert_int_equal(px_rest_http_status(PROXIMADB_STATUS_COUNT), 500);
@@ -20,6 +20,7 @@ static void test_rest_problem__has_an_http_status_for_each(void **state)
     assert_true(px_rest_is_temporary(429));
     assert_true(px_rest_is_temporary(503));
     assert_false(px_rest_is_temporary(500));
+    assert_false(px_rest_is_temporary(413)); /* as much would be too much again */
     assert_false(px_rest_is_temporary(504)); /* the same time limit would pass again */
 }
 

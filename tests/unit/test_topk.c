@@ -350,12 +350,12 @@ static void test_topk__keeps_to_the_arenas_ceiling(void **state)
     struct proximadb_error error;
     px_arena_init(&arena, 10000);
     assert_int_equal(px_topk_init(&topk, 10000, &query, &visitor, &arena, &error),
-                     PROXIMADB_RESOURCE_EXHAUSTED);
+                     PROXIMADB_TOO_LARGE);
     assert_int_equal(px_topk_init(&topk, 100, &query, &visitor, &arena, &error), PROXIMADB_OK);
     struct px_test_random random = px_test_random_new("topk");
     make_rows(&random, 100, 10);
     offer_range(&topk, &random, 0, 100, 0.5);
-    assert_int_equal(px_topk_finish(&topk, &arena, &hits, &error), PROXIMADB_RESOURCE_EXHAUSTED);
+    assert_int_equal(px_topk_finish(&topk, &arena, &hits, &error), PROXIMADB_TOO_LARGE);
     px_arena_release(&arena);
 }
 

@@ -52,6 +52,7 @@ CODES = {
     "VERSION_MISMATCH": Code.ABORTED,
     "RESOURCE_EXHAUSTED": Code.RESOURCE_EXHAUSTED,
     "NO_MEMORY": Code.RESOURCE_EXHAUSTED,
+    "TOO_LARGE": Code.RESOURCE_EXHAUSTED,
     "UNAVAILABLE": Code.UNAVAILABLE,
     "CORRUPT": Code.DATA_LOSS,
     "OUTCOME_UNKNOWN": Code.UNKNOWN,
@@ -255,6 +256,7 @@ class FakeServer:
         self.metadata: list[dict[str, Any]] = []
         self.faults: deque[Fault] = deque()
         self.delay_s = 0.0
+        self.answer_rows_limit: int | None = None
         self.collections: dict[str, Collection] = {}
         self.snapshots: dict[str, list[Row]] = {}
         self._lock = threading.Lock()
@@ -512,6 +514,10 @@ class FakeServer:
 
     # ---- reads ----------------------------------------------------------------------------------
 
+    def _limit_answer(self, row_count: int) -> None:
+        if self.answer_rows_limit is not None and row_count > self.answer_rows_limit:
+            raise RefusalError("TOO_LARGE", "the result is larger than the limit")
+
     def do_VectorGet(self, request: Any) -> Any:  # noqa: N802
         collection = self._collection(request.collection)
         asked = decode("GetRequest", request.avro_payload)
@@ -519,6 +525,7 @@ class FakeServer:
             raise RefusalError("INVALID", "more than 10,000 ids")
         rows = [collection.rows[i] for i in dict.fromkeys(asked["ids"]) if i in collection.rows]
         records = [row.as_dict(asked["include_vectors"]) for row in rows if row.is_live()]
+        self._limit_answer(len(records))
         payload = encode("RecordBatch", {"records": records, "cursor": None})
         return answer("VectorGetResponse", avro_payload=payload)
 
@@ -541,6 +548,7 @@ class FakeServer:
                 hits.append(hit)
             hits.sort(key=lambda hit: (hit["distance"], hit["id"].encode()))
             results.append(hits[: asked["k"]])
+        self._limit_answer(sum(map(len, results)))
         payload = encode("SearchResult", {"results": results})
         return answer("VectorSearchResponse", avro_payload=payload)
 

@@ -116,6 +116,67 @@ def test_retries__a_message_limit_stays_as_it_is(client, fake):
     assert fake.count("VectorInsert") == 1
 
 
+# ---- answers that are too large -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["VectorSearch", "VectorGet", "VectorCount", "VectorInsert"])
+def test_retries__what_is_too_large_is_not_sent_again(client, fake, method):
+    calls = {**READS, "VectorInsert": lambda c: c.insert("docs", VECTORS)}
+    fake.fail(method, "TOO_LARGE", times=2, message="over 60 MiB")
+    with pytest.raises(proximadb.ResourceExhaustedError, match="over 60 MiB") as caught:
+        calls[method](client)
+    assert caught.value.reason == "TOO_LARGE"
+    assert fake.count(method) == 1
+
+
+def test_retries__a_search_that_is_too_large_is_halved(client, fake):
+    client.insert("docs", np.arange(40).reshape(10, 4))
+    queries = np.arange(32).reshape(8, 4)
+    whole = client.search("docs", queries, k=3)
+    fake.calls.clear()
+    fake.answer_rows_limit = 6
+    parts = client.search("docs", queries, k=3)
+    assert [[hit.id for hit in hits] for hits in parts] == [
+        [hit.id for hit in hits] for hits in whole
+    ]
+    assert fake.count("VectorSearch") == 2 + 4  # 8, 4, and then 2 each: what failed is not repeated
+
+
+def test_retries__a_query_that_is_too_large_alone_is_told(client, fake):
+    client.insert("docs", np.arange(40).reshape(10, 4))
+    fake.answer_rows_limit = 6
+    with pytest.raises(proximadb.ResourceExhaustedError, match="lower k, or leave out") as caught:
+        client.search("docs", np.ones((3, 4)), k=7)
+    assert (caught.value.reason, caught.value.row_index) == ("TOO_LARGE", 0)
+    assert fake.count("VectorSearch") == 3  # of 3, of 2, of 1
+    with pytest.raises(proximadb.ResourceExhaustedError, match="lower k"):
+        client.search("docs", np.ones(4), k=7)
+
+
+def test_retries__a_get_that_is_too_large_is_halved(client, fake):
+    ids = client.insert("docs", np.arange(40).reshape(10, 4)).ids
+    fake.answer_rows_limit = 3
+    asked = [*reversed(ids), "missing", ids[0]]
+    assert [row.id for row in client.get("docs", asked)] == [*reversed(ids), ids[0]]
+    assert fake.count("VectorGet") == 2 + 4  # 11, 6, and then 3, 3, 3, 2
+    fake.answer_rows_limit = 0
+    with pytest.raises(proximadb.ResourceExhaustedError, match="leave out the vectors"):
+        client.get("docs", ids)
+
+
+def test_retries__a_split_read_counts_its_rows_from_the_first(client, fake):
+    client.insert("docs", np.arange(40).reshape(10, 4))
+    fake.fail("VectorSearch", "TOO_LARGE")
+    queries = np.ones((4, 4))
+    queries[3] = np.inf
+    with pytest.raises(proximadb.InvalidArgumentError) as caught:
+        client.search("docs", queries)
+    assert caught.value.row_index == 3
+
+
+# ---- calls that are not repeated ----------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("method", "call"),
     [

@@ -7,7 +7,7 @@ for users stands in client.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Callable, NamedTuple, Optional, Union
@@ -22,9 +22,11 @@ from proximadb._progress import Report, reporter
 from proximadb._results import WriteResult
 from proximadb._rows import DeleteRows, InsertRows, Rows, UpdateRows
 from proximadb.errors import (
+    TOO_LARGE,
     CorruptionError,
     InvalidArgumentError,
     ProximaDBError,
+    ResourceExhaustedError,
     UnavailableError,
 )
 from proximadb.grpc_client import Attempt, Deadline, Transport, call_once, call_with_retries
@@ -330,11 +332,14 @@ class Operations:
         method = METHODS["VectorGet"]
         asked = list(dict.fromkeys(names))
         found: dict[str, Record] = {}
-        for start in range(0, len(asked), limit):
-            payload = _requests.get_payload(asked[start : start + limit], include_vectors)
+
+        async def ask(start: int, stop: int) -> None:
+            payload = _requests.get_payload(asked[start:stop], include_vectors)
             response = await self._call(method, _frame(method, collection, payload))
             page = _results.decode_record_batch(response.avro_payload)
             found.update((record.id, record) for record in page.records)
+
+        await _in_parts(len(asked), limit, ask, "leave out the vectors")
         return [found[name] for name in names if name in found]
 
     async def search(
@@ -353,14 +358,16 @@ class Operations:
         encoded = settings.encode()
         results: list[list[Hit]] = []
         step = max(self._message_bytes // (4 * queries.shape[1] + 16), 1) if len(queries) else 1
-        for start in range(0, len(queries), step):
-            part = queries[start : start + step]
-            payload = _requests.search_payload(part, encoded)
+
+        async def ask(start: int, stop: int) -> None:
+            payload = _requests.search_payload(queries[start:stop], encoded)
             response = await self._call(method, _frame(method, collection, payload))
             found = _results.decode_search_result(response.avro_payload)
-            if len(found) != len(part):
-                raise CorruptionError(f"the server answered {len(found)} of {len(part)} queries")
-            results += found
+            if len(found) != stop - start:
+                raise CorruptionError(f"the server answered {len(found)} of {stop - start} queries")
+            results.extend(found)
+
+        await _in_parts(len(queries), step, ask, "lower k, or leave out vectors and documents")
         return results
 
     def scan(
@@ -432,6 +439,40 @@ class Scan:
         self.cursor = page.cursor
         self.is_over = page.cursor is None
         return page.records
+
+
+async def _in_parts(
+    count: int, step: int, ask: Callable[[int, int], Awaitable[None]], advice: str
+) -> None:
+    """Calls ask(start, stop) for parts of `step` items that make up all, each once it was answered.
+
+    A part whose answer would be too large is halved, and so are those behind it. An error's row is
+    counted from the first of all.
+
+    Raises:
+        ResourceExhaustedError: one item alone is too large; the message ends with the advice.
+        ProximaDBError: what `ask` raises.
+    """
+    start = 0
+    while start < count:
+        stop = min(start + step, count)
+        try:
+            await ask(start, stop)
+        except ProximaDBError as error:
+            if error.reason == TOO_LARGE and stop - start > 1:
+                step = (stop - start + 1) // 2
+                continue
+            if error.reason == TOO_LARGE:
+                raise ResourceExhaustedError(
+                    f"{error}: this is for one alone, so {advice}",
+                    code=error.code,
+                    reason=error.reason,
+                    row_index=start,
+                ) from None
+            if error.row_index is not None:
+                error.row_index += start
+            raise
+        start = stop
 
 
 def _encode(method: Method, **fields: Any) -> bytes:

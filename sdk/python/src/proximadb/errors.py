@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _DETAILS_TRAILER = "grpc-status-details-bin"
 _ERROR_INFO_TYPE = "google.rpc.ErrorInfo"
 _DOMAIN = "proximadb"
+
+TOO_LARGE = "TOO_LARGE"  # a reason that splitting what is asked for may help against
 _Status = _contract.message_class("proximadb.sdk.v1.Status")
 _ErrorInfo = _contract.message_class("proximadb.sdk.v1.ErrorInfo")
 
@@ -158,7 +160,11 @@ class PermissionDeniedError(ProximaDBError):
 
 
 class ResourceExhaustedError(ProximaDBError):
-    """Disk, memory or a limit is used up. Try later, or with less."""
+    """Disk, memory or a limit is used up. Try later, or with less.
+
+    With the reason "TOO_LARGE", and without one, only less helps: what was asked for does not fit
+    one answer or one message.
+    """
 
 
 class UnavailableError(ProximaDBError):
@@ -219,6 +225,7 @@ _BY_REASON: dict[str, type[ProximaDBError]] = {
     "PERMISSION_DENIED": PermissionDeniedError,
     "SNAPSHOT_EXPIRED": SnapshotExpiredError,
     "INTERNAL": InternalError,
+    TOO_LARGE: ResourceExhaustedError,
 }
 
 # For failures without a reason: those of gRPC itself and of what stands between the two sides.

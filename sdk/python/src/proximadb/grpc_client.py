@@ -9,8 +9,8 @@ outcome), is tried again with exponential back-off and jitter until the call's t
 when the failure may pass by itself:
 
     UNAVAILABLE         the connection broke, or the server is starting or closing
-    RESOURCE_EXHAUSTED  with the engine's own reason; without one it is a message limit on the way,
-                        which stays as it is
+    RESOURCE_EXHAUSTED  with the engine's own reason, unless that is TOO_LARGE; without one it is a
+                        message limit on the way: these two stay as they are
     DEADLINE_EXCEEDED   from the server, while the call has time left
     OUTCOME_UNKNOWN     the repeat tells
 
@@ -33,6 +33,7 @@ import grpc.aio
 from proximadb._contract import Method
 from proximadb._version import __version__
 from proximadb.errors import (
+    TOO_LARGE,
     AlreadyExistsError,
     CallCancelledError,
     CollectionNotFoundError,
@@ -339,5 +340,5 @@ async def call_once(
 
 def _may_pass(error: ProximaDBError) -> bool:
     if isinstance(error, ResourceExhaustedError):
-        return error.reason != ""
+        return error.reason not in ("", TOO_LARGE)
     return isinstance(error, _MAY_PASS)
