@@ -21,7 +21,7 @@ import pytest
 from fake_server import FakeServer
 
 import proximadb
-from proximadb import AsyncProximaDBClient, ProximaDBClient, _batching
+from proximadb import AsyncProximaDBClient, ProximaDBClient, _batching, _contract
 from proximadb.grpc_client import full_target, run
 
 
@@ -170,6 +170,91 @@ def test_clients__closing_ends_calls_under_way(fake):
 
     asyncio.run(use())
     fake.delay_s = 0.0
+
+
+def closing_in_a_pause(client, call):
+    """Calls; when the client waits to try again, it is closed, as by another thread or task."""
+
+    async def close(seconds):
+        closing = client.close()
+        if closing is not None:
+            await closing
+
+    async def use():
+        await call(client)
+
+    client._transport.sleep = close
+    with pytest.raises(proximadb.ProximaDBError) as caught:
+        call(client) if isinstance(client, ProximaDBClient) else asyncio.run(use())
+    return caught.value
+
+
+@pytest.fixture(params=[ProximaDBClient, AsyncProximaDBClient])
+def either(request, fake):
+    with ProximaDBClient(fake.target) as client:
+        client.create_collection("docs", 4)
+    return request.param(fake.target, message_bytes=4096)
+
+
+def test_clients__closed_in_a_pause_say_so(either, fake):
+    fake.fail("VectorCount", "UNAVAILABLE", times=9, message="starting")
+    error = closing_in_a_pause(either, lambda client: client.count("docs"))
+    assert isinstance(error, proximadb.UnavailableError)
+    assert "was closed" in str(error)
+    assert fake.count("VectorCount") == 1
+
+
+def test_clients__closed_in_a_pause_keep_what_is_not_known(either, fake):
+    fake.fail("VectorInsert", "OUTCOME_UNKNOWN", message="EIO")
+    error = closing_in_a_pause(either, lambda client: client.insert("docs", np.ones((2, 4))))
+    assert isinstance(error, proximadb.OutcomeUnknownError)
+    assert isinstance(error.__cause__, proximadb.UnavailableError)
+
+
+@pytest.mark.parametrize("write", ["insert", "upsert"])
+def test_clients__closed_in_a_pause_tell_how_far_a_write_came(either, fake, write):
+    acknowledged = []
+
+    def spoil(done, total):
+        acknowledged.append(done)
+        if len(acknowledged) == 2:
+            fake.fail("VectorInsert", "UNAVAILABLE", times=9)
+
+    ids = [f"row-{i:03}" for i in range(500)]
+    error = closing_in_a_pause(
+        either,
+        lambda client: getattr(client, write)("docs", np.ones((500, 4)), ids, progress=spoil),
+    )
+    assert isinstance(error, proximadb.UnavailableError)
+    assert "was closed" in str(error)
+    assert "rows are written" in str(error)
+    assert error.acknowledged_rows == error.first_failed_row == acknowledged[1]
+    assert error.partial_result.ids == ids[: acknowledged[1]]
+    assert fake.collections["docs"].last_version == acknowledged[1]
+
+
+def test_clients__closed_before_their_first_call_open_no_channel(fake):
+    async def use():
+        client = AsyncProximaDBClient(fake.target)
+        await client.close()
+        with pytest.raises(proximadb.UnavailableError, match="was closed"):
+            client._transport.start(_contract.METHODS["Metrics"], b"", None)
+        assert client._transport._channel is None
+
+    asyncio.run(use())
+
+
+def test_clients__a_channel_of_asyncio_that_was_closed_says_so(fake):
+    async def use():
+        client = AsyncProximaDBClient(fake.target)
+        await client.list_collections()
+        await client._transport._channel.close()
+        with pytest.raises(proximadb.UnavailableError, match="was closed"):
+            await client.list_collections()
+        with pytest.raises(proximadb.UnavailableError, match="was closed"):
+            await client.insert("docs", np.ones((1, 4)))
+
+    asyncio.run(use())
 
 
 def test_clients__a_cancelled_task_is_cancelled(fake):

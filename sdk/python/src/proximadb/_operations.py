@@ -27,9 +27,15 @@ from proximadb.errors import (
     InvalidArgumentError,
     ProximaDBError,
     ResourceExhaustedError,
-    UnavailableError,
 )
-from proximadb.grpc_client import Attempt, Deadline, Transport, call_once, call_with_retries
+from proximadb.grpc_client import (
+    Attempt,
+    Deadline,
+    Transport,
+    call_once,
+    call_with_retries,
+    closed_error,
+)
 from proximadb.types import (
     Clear,
     CollectionInfo,
@@ -90,7 +96,7 @@ class Operations:
 
     def _deadline(self) -> Deadline:
         if self._is_closed:
-            raise UnavailableError("this client was closed; make a new one")
+            raise closed_error()
         return Deadline(self._timeout)
 
     async def _call(self, method: Method, request: bytes) -> Any:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 import time
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -203,13 +204,20 @@ class GrpcClient(_Channel):
 
 @contextlib.contextmanager
 def _closing_meanwhile() -> Iterator[None]:
-    """A channel that another thread has closed refuses calls with a ValueError."""
+    """A channel that was closed meanwhile refuses calls with a ValueError, one of grpc.aio with a
+    UsageError.
+    """
     try:
         yield
-    except ValueError as failure:
-        if "closed channel" not in str(failure):
+    except (ValueError, grpc.aio.UsageError) as failure:
+        if not re.search("closed channel|channel is closed", str(failure), re.IGNORECASE):
             raise
-        raise UnavailableError("this client was closed; make a new one") from None
+        raise closed_error() from None
+
+
+def closed_error() -> UnavailableError:
+    """What a call of a closed client ends with."""
+    return UnavailableError("this client was closed; make a new one")
 
 
 class _BlockingAttempt:
@@ -233,10 +241,13 @@ class AsyncGrpcClient(_Channel):
 
     def start(self, method: Method, request: bytes, timeout: float | None) -> Attempt:
         """Sends without waiting, when the loop next runs."""
+        if self.is_closed:
+            raise closed_error()
         if self._channel is None:
             self._channel = self._open(grpc.aio)
         call = self._callable(self._channel, method)
-        return _AsyncAttempt(self, call(request, timeout=timeout, metadata=self._metadata))
+        with _closing_meanwhile():
+            return _AsyncAttempt(self, call(request, timeout=timeout, metadata=self._metadata))
 
     async def attempt(self, method: Method, request: bytes, timeout: float | None) -> Any:
         """Sends and waits."""
@@ -312,11 +323,13 @@ async def call_with_retries(
                 return await started.result()
             return await transport.attempt(method, request, deadline.remaining())
         except grpc.RpcError as failure:
-            error = from_rpc(failure)
+            error, is_closed = from_rpc(failure), False
+        except ProximaDBError as failure:
+            error, is_closed = failure, True
         started = None
         unknown = error if isinstance(error, OutcomeUnknownError) else unknown
         pause = delay * random.uniform(0.5, 1.0)
-        if not _may_pass(error) or not deadline.allows(pause):
+        if is_closed or not _may_pass(error) or not deadline.allows(pause):
             if unknown is None or isinstance(error, _SETTLES):
                 raise error
             raise unknown from error
