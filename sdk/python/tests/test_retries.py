@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import grpc
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 from fake_server import FakeServer, decode
 
 import proximadb
+from proximadb import grpc_client
 
 VECTORS = np.arange(8, dtype=np.float32).reshape(2, 4) + 1
 
@@ -33,7 +35,6 @@ READS = {
     "VectorScan": lambda c: list(c.scan("docs")),
     "VectorCount": lambda c: c.count("docs"),
     "Flush": lambda c: c.flush("docs"),
-    "Compact": lambda c: c.compact("docs"),
     "Metrics": lambda c: c.metrics(),
     "UpdateCollection": lambda c: c.update_collection("docs", {"year": "long"}),
     "CreateCollection": lambda c: c.create_collection("docs", 4, metric="l2", exist_ok=True),
@@ -46,6 +47,85 @@ def test_retries__calls_that_may_be_repeated_are(client, fake, method, reason):
     fake.fail(method, reason, times=2)
     READS[method](client)
     assert fake.count(method) == 3
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that pass only where a client would sleep: it goes on at once."""
+    hands = [1000.0]
+
+    async def sleep(self, seconds):
+        hands[0] += seconds
+
+    for transport in (grpc_client.GrpcClient, grpc_client.AsyncGrpcClient):
+        monkeypatch.setattr(transport, "sleep", sleep)
+    monkeypatch.setattr(grpc_client, "time", SimpleNamespace(monotonic=lambda: hands[0]))
+    return hands
+
+
+def limits_of(monkeypatch, client):
+    """The time limits of the attempts to come."""
+    inner = getattr(client, "client", client)
+    attempt, limits = inner._transport.attempt, []
+
+    def noting(method, request, timeout):
+        limits.append(timeout)
+        return attempt(method, request, timeout)
+
+    monkeypatch.setattr(inner._transport, "attempt", noting)
+    return limits
+
+
+def test_retries__compact_waits_for_a_server_that_is_away(client, fake, monkeypatch):
+    limits = limits_of(monkeypatch, client)
+    fake.fail("Compact", "UNAVAILABLE", times=2)
+    client.compact("docs")
+    assert limits == [None, None, None]
+
+
+@pytest.mark.parametrize("reason", ["RESOURCE_EXHAUSTED", "NO_MEMORY", "DEADLINE_EXCEEDED"])
+def test_retries__compact_is_not_repeated_for_other_reasons(client, fake, reason):
+    fake.fail("Compact", reason, times=2)
+    with pytest.raises(proximadb.ProximaDBError) as caught:
+        client.compact("docs")
+    assert caught.value.reason == reason
+    assert fake.count("Compact") == 1
+
+
+@pytest.mark.parametrize(
+    ("client_timeout", "timeout", "limit"),
+    [(5.0, None, 5), (None, None, 30), (None, 600.0, 30), (5.0, 600.0, 5), (5.0, 2.0, 2)],
+)
+def test_retries__compact_gives_up_a_server_that_stays_away(
+    make_client, fake, clock, client_timeout, timeout, limit
+):
+    client = make_client(fake.target, timeout=client_timeout)
+    fake.fail("Compact", "UNAVAILABLE", times=1000)
+    with pytest.raises(proximadb.UnavailableError):
+        client.compact("docs", timeout=timeout)
+    assert limit - 2.0 <= clock[0] - 1000 < limit
+    assert fake.count("Compact") > 2
+
+
+def test_retries__a_limit_of_retries_counts_from_the_first_failure(clock):
+    deadline = grpc_client.Deadline(None, 5.0)
+    clock[0] += 3600
+    assert deadline.allows(4.0)
+    clock[0] += 2
+    assert deadline.allows(2.0)
+    assert not deadline.allows(3.0)
+
+
+def test_retries__without_a_timeout_end_half_a_minute_after_the_first_failure(
+    make_client, fake, clock, monkeypatch
+):
+    client = make_client(fake.target, timeout=None)
+    limits = limits_of(monkeypatch, client)
+    fake.fail("VectorCount", "UNAVAILABLE", times=1000)
+    with pytest.raises(proximadb.UnavailableError):
+        client.count("docs")
+    assert 28 <= clock[0] - 1000 < 30
+    assert set(limits) == {None}
 
 
 @pytest.mark.parametrize(

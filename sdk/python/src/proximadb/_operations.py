@@ -29,12 +29,14 @@ from proximadb.errors import (
     ResourceExhaustedError,
 )
 from proximadb.grpc_client import (
+    RETRY_LIMIT_S,
     Attempt,
     Deadline,
     Transport,
     call_once,
     call_with_retries,
     closed_error,
+    is_unavailable,
 )
 from proximadb.types import (
     Clear,
@@ -162,12 +164,19 @@ class Operations:
     async def compact(
         self, name: str, cluster_count: int | None, timeout: float | None
     ) -> CompactResult:
-        """Under a timeout of its own, for it takes minutes where other calls take milliseconds."""
+        """Under a timeout of its own, for it takes minutes where other calls take milliseconds.
+
+        It is tried again only when the server was not there, as long as other calls are: a full
+        disk would be filled again for minutes.
+        """
         method = METHODS["Compact"]
         clusters = 0 if cluster_count is None else _arguments.integer(cluster_count, "clusters")
         request = _encode(method, collection=name, cluster_count=clusters)
         self._deadline()
-        answer = await call_with_retries(self._transport, method, request, Deadline(timeout))
+        deadline = Deadline(timeout, RETRY_LIMIT_S if self._timeout is None else self._timeout)
+        answer = await call_with_retries(
+            self._transport, method, request, deadline, may_pass=is_unavailable
+        )
         return CompactResult(
             answer.row_count, answer.cluster_count, answer.bytes_read, answer.bytes_written
         )

@@ -40,8 +40,9 @@ class ProximaDBClient:
             connection anyone on the way can read it: use it with `tls`.
         tls: None for plain text; True for TLS with the system's roots; the path of a PEM file for
             TLS with the roots in it; or grpc.ChannelCredentials.
-        timeout: seconds that one request may take with all its retries; None for no limit. A write
-            that is split, a scan and a large get make several requests in a row.
+        timeout: seconds that one request may take with all its retries. None: a request takes as
+            long as it takes, and if it fails it is retried for 30 seconds. A write that is split, a
+            scan and a large get make several requests in a row.
         message_bytes: writes are split into messages of at most this size, from 4 KiB to 64 MiB.
 
     A call raises a subclass of `ProximaDBError` (see `proximadb.errors`). Besides those named at a
@@ -178,7 +179,11 @@ class ProximaDBClient:
         Args:
             name: the collection.
             cluster_count: clusters to make; None: chosen from the number of rows.
-            timeout: seconds; None: without limit, whatever the client's timeout.
+            timeout: seconds; None: as long as it takes, whatever the client's timeout. In either
+                case a server that is not there is waited for no longer than the client's timeout.
+
+        Raises:
+            ResourceExhaustedError: the disk is full. It is not tried again.
 
         Example:
             >>> client.compact("docs").bytes_written

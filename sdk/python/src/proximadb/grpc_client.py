@@ -5,8 +5,8 @@ all that is above them is written once, as coroutines: those of GrpcClient never
 drives them to their end without an event loop.
 
 Retries. A read, or a write under a request id (a repeat of which the server answers with the first
-outcome), is tried again with exponential back-off and jitter until the call's timeout is used up,
-when the failure may pass by itself:
+outcome), is tried again with exponential back-off and jitter until the call's timeout is used up
+(without one, for RETRY_LIMIT_S from the first failure on), when the failure may pass by itself:
 
     UNAVAILABLE         the connection broke, or the server is starting or closing
     RESOURCE_EXHAUSTED  with the engine's own reason, unless that is TOO_LARGE; without one it is a
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import re
 import time
@@ -74,6 +75,7 @@ CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_LIMIT_S = 2.0
+RETRY_LIMIT_S = 30.0  # of a call without a timeout, from its first failure on
 
 _MAY_PASS = (UnavailableError, ResourceExhaustedError, DeadlineExceededError, OutcomeUnknownError)
 
@@ -287,19 +289,29 @@ class _AsyncAttempt:
 
 
 class Deadline:
-    """The moment until which a call may be tried again."""
+    """The moment until which a call may be tried again.
 
-    def __init__(self, timeout: float | None) -> None:
-        self._end = None if timeout is None else time.monotonic() + timeout
+    Args:
+        timeout: seconds of the call with all its attempts; None: no limit of an attempt.
+        retry_s: seconds from the first failure on in which it is tried again, if that ends before.
+            None: to the timeout's end, or, without one, RETRY_LIMIT_S.
+    """
+
+    def __init__(self, timeout: float | None, retry_s: float | None = None) -> None:
+        self._end = math.inf if timeout is None else time.monotonic() + timeout
+        self._retry_s = RETRY_LIMIT_S if retry_s is None and timeout is None else retry_s
+        self._retry_end: float | None = None
 
     def remaining(self) -> float | None:
         """Seconds, not below 0; None: without limit."""
-        return None if self._end is None else max(self._end - time.monotonic(), 0.0)
+        return None if self._end == math.inf else max(self._end - time.monotonic(), 0.0)
 
     def allows(self, seconds: float) -> bool:
-        """Whether there is time left after so many seconds."""
-        remaining = self.remaining()
-        return remaining is None or remaining > seconds
+        """Whether a call that has failed may be tried again after so many seconds."""
+        now = time.monotonic()
+        if self._retry_end is None:
+            self._retry_end = math.inf if self._retry_s is None else now + self._retry_s
+        return min(self._end, self._retry_end) - now > seconds
 
 
 async def call_with_retries(
@@ -308,8 +320,11 @@ async def call_with_retries(
     request: bytes,
     deadline: Deadline,
     started: Attempt | None = None,
+    may_pass: Callable[[ProximaDBError], bool] | None = None,
 ) -> Any:
     """The response of a call that may be repeated; `started` is its first attempt, if any.
+
+    `may_pass` says which failures are tried again, instead of the rule at the top of this file.
 
     Raises:
         ProximaDBError: the failure of the last attempt; but OutcomeUnknownError if an attempt
@@ -317,6 +332,7 @@ async def call_with_retries(
     """
     unknown: OutcomeUnknownError | None = None
     delay = BACKOFF_FIRST_S
+    may_pass = may_pass or _may_pass
     while True:
         try:
             if started is not None:
@@ -329,7 +345,7 @@ async def call_with_retries(
         started = None
         unknown = error if isinstance(error, OutcomeUnknownError) else unknown
         pause = delay * random.uniform(0.5, 1.0)
-        if is_closed or not _may_pass(error) or not deadline.allows(pause):
+        if is_closed or not may_pass(error) or not deadline.allows(pause):
             if unknown is None or isinstance(error, _SETTLES):
                 raise error
             raise unknown from error
@@ -349,6 +365,11 @@ async def call_once(
         return await transport.attempt(method, request, deadline.remaining())
     except grpc.RpcError as failure:
         raise from_rpc(failure) from None
+
+
+def is_unavailable(error: ProximaDBError) -> bool:
+    """Whether the server was not there, or went away."""
+    return isinstance(error, UnavailableError)
 
 
 def _may_pass(error: ProximaDBError) -> bool:
