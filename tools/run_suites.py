@@ -72,6 +72,8 @@ SUITES = [
     Suite("engine", [ctest("dev", "simd|model|fault|interop")], "ctest"),
     Suite("fuzz", [ctest("dev", "fuzz")], "ctest"),
     Suite("sdk", [pytest("sdk/python/tests")], "pytest"),
+    Suite("contract", [pytest("sdk/python/tests/test_contract.py")], "pytest",
+          {"PROXIMADB_TEST_PROGRAM": "build/dev/proximadb"}),
     Suite("bench", [pytest("bench/tests")], "pytest"),
     Suite("docs", [pytest("tests/docs")], "pytest"),
     Suite("interop", [pytest("tests/interop")], "pytest"),

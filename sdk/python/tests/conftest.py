@@ -3,6 +3,7 @@
 PX_TEST_SEED           the seed of random tests; a random one by default
 PROXIMADB_TEST_TARGET  host:port of a real server for test_contract.py, instead of the fake
 PROXIMADB_TEST_API_KEY the key of that server, if it wants one
+PROXIMADB_TEST_PROGRAM the program `proximadb`, of which a server is started and stopped for that
 """
 
 from __future__ import annotations
@@ -11,7 +12,12 @@ import asyncio
 import inspect
 import os
 import random
+import shutil
+import signal
+import subprocess
+import tempfile
 import uuid
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +27,44 @@ from fake_server import FakeServer
 from proximadb import AsyncProximaDBClient, ProximaDBClient
 
 SEED = int(os.environ.get("PX_TEST_SEED", random.randrange(1 << 32)))
+
+
+class Program:
+    """`proximadb serve` on a free port of the loopback interface and a folder that goes with it."""
+
+    def __init__(self, path: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="proximadb-contract-"))
+        self.log = self.folder / "log"
+        command = [path, "serve", "--data", self.folder / "data", "--listen", "127.0.0.1:0"]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line.startswith("listening on "):
+            self.process.kill()
+            raise pytest.UsageError(f"{path} does not serve: {self.log.read_text()}")
+        self.target = line.split()[-1]
+
+    def stop(self) -> None:
+        """Raises UsageError unless it was there to the end, and ends well."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            status: int | str = self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = "that it does not end"
+        if status != 0:
+            raise pytest.UsageError(f"the server's status is {status}; its log is {self.log}")
+        shutil.rmtree(self.folder)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before test_contract.py is imported, which asks for the target."""
+    path = os.environ.get("PROXIMADB_TEST_PROGRAM")
+    if path:
+        program = Program(path)
+        os.environ["PROXIMADB_TEST_TARGET"] = program.target
+        config.add_cleanup(program.stop)
 
 
 def pytest_report_header() -> str:
