@@ -503,12 +503,15 @@ void px_exchange__end_body(struct px_exchange *x)
 
 /* ---- slowness ------------------------------------------------------------------------------ */
 
+/* Only what has come buys time: a peer that announces much and sends nothing holds its memory no
+ * longer than one that announces little. */
 static bool reads_too_slowly(const struct px_exchange *x, int64_t now_ms)
 {
     if (!x->is_reading || x->is_patient)
         return false;
+    size_t arrived_bytes = x->read_size_bytes - x->read_left_bytes;
     int64_t allowed_ms = x->worker->config->limits.body_timeout_ms +
-                         (int64_t)(x->read_size_bytes / PX_BODY_LOWEST_RATE_BYTES) * 1000;
+                         (int64_t)(arrived_bytes / PX_LOWEST_RATE_BYTES) * 1000;
     return now_ms - x->read_started_ms > allowed_ms;
 }
 

@@ -19,9 +19,9 @@
 #include <stdalign.h>
 
 enum {
-    PX_OUTPUT_HIGH_BYTES = 256 << 10,  /* protocols add nothing to an output of this size */
-    PX_RESPONSE_HEADERS_LIMIT = 24,    /* of one response */
-    PX_BODY_LOWEST_RATE_BYTES = 32768, /* a second, of a body over px_http_limits.body_timeout_ms */
+    PX_OUTPUT_HIGH_BYTES = 256 << 10, /* protocols add nothing to an output of this size */
+    PX_RESPONSE_HEADERS_LIMIT = 24,   /* of one response */
+    PX_LOWEST_RATE_BYTES = 32768,     /* a second, of what comes or goes beyond its timeout */
 };
 
 struct px_protocol {

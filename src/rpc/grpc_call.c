@@ -197,9 +197,17 @@ static void on_half_close(struct px_grpc_call *call)
                call->method->path);
 }
 
+/* What answers from memory of its own takes little; it must not reserve what writes are to have. */
+static size_t message_limit(const struct px_grpc_call *call)
+{
+    size_t all = call->server->message_limit_bytes;
+    size_t own = call->method->message_limit_bytes;
+    return own != 0 && own < all ? own : all;
+}
+
 static void on_prefix(struct px_grpc_call *call)
 {
-    size_t limit = call->server->message_limit_bytes;
+    size_t limit = message_limit(call);
     if (!px_grpc_prefix_read(call->prefix_bytes, &call->prefix))
         refuse(call, PX_GRPC_INTERNAL, "a message begins with byte %u, where 0 or 1 is expected",
                call->prefix_bytes[0]);
@@ -210,7 +218,7 @@ static void on_prefix(struct px_grpc_call *call)
                "a message is marked as compressed, but the call has no grpc-encoding");
     else if (call->prefix.size_bytes > limit)
         refuse(call, PX_GRPC_RESOURCE_EXHAUSTED,
-               "the message has %u bytes, over the server's limit of %zu; send less at "
+               "the message has %u bytes, over the limit of %zu; send less at "
                "a time",
                call->prefix.size_bytes, limit);
     else
@@ -238,8 +246,7 @@ static int unpack(struct px_grpc_call *call, const struct px_message *packed,
 {
     struct px_budget *budget = px_exchange_budget(call->exchange);
     size_t size;
-    int rc =
-        px_gzip_size(px_message_slice(packed), call->server->message_limit_bytes, &size, reterr);
+    int rc = px_gzip_size(px_message_slice(packed), message_limit(call), &size, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     if (!px_budget_reserve(budget, size))

@@ -26,7 +26,10 @@
 
 #include <stdalign.h>
 
-enum { PX_GRPC_STATE_BYTES = 768 };
+enum {
+    PX_GRPC_STATE_BYTES = 768,
+    PX_GRPC_SMALL_MESSAGE_BYTES = 64 << 10, /* the limit of health checks and reflection */
+};
 
 struct px_grpc_call;
 
@@ -34,6 +37,7 @@ struct px_grpc_call;
 struct px_grpc_method {
     const char *path; /* "/package.Service/Method" */
     bool takes_stream;
+    size_t message_limit_bytes; /* below the server's; 0: the server's */
     void (*on_message)(struct px_grpc_call *call, struct px_message *message); /* taken */
     void (*on_half_close)(struct px_grpc_call *call);
     void (*on_sent)(struct px_grpc_call *call);  /* nothing waits to be sent */

@@ -83,11 +83,13 @@ static void on_watch_drain(struct px_grpc_call *call)
 
 const struct px_grpc_method px_health_check = {
     .path = "/grpc.health.v1.Health/Check",
+    .message_limit_bytes = PX_GRPC_SMALL_MESSAGE_BYTES,
     .on_message = on_check,
 };
 
 const struct px_grpc_method px_health_watch = {
     .path = "/grpc.health.v1.Health/Watch",
+    .message_limit_bytes = PX_GRPC_SMALL_MESSAGE_BYTES,
     .on_message = on_watch,
     .on_drain = on_watch_drain,
 };

@@ -371,6 +371,33 @@ static void test_exchange__gives_up_on_a_peer_that_takes_nothing(void **state)
     rig_tear_down();
 }
 
+static void receive_much(struct px_exchange *x)
+{
+    px_exchange_receive(x, 1000000);
+}
+
+/* What was announced buys no time, what has come does: 900,000 bytes are worth 27 s. */
+static void test_exchange__gives_up_on_a_peer_that_only_announces(void **state)
+{
+    static char body[900000];
+    (void)state;
+    for (int is_silent = 0; is_silent < 2; is_silent++) {
+        rig_set_up();
+        rig.on_request = receive_much;
+        rig_connect();
+        rig_send_text("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
+        if (!is_silent)
+            rig_send(body, sizeof body);
+        rig_wait(29000);
+        rig_expect_record("request POST /");
+        rig_wait(33000);
+        rig_expect_record(is_silent ? "request POST / | close timeout" : "request POST /");
+        rig_wait(60000);
+        rig_expect_record("request POST / | close timeout");
+        rig_tear_down();
+    }
+}
+
 static void reset_at_once(struct px_exchange *x)
 {
     px_exchange_reset(x);
@@ -418,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_exchange__takes_posts_from_other_threads),
         cmocka_unit_test(test_exchange__asks_for_more_when_everything_is_sent),
         cmocka_unit_test(test_exchange__gives_up_on_a_peer_that_takes_nothing),
+        cmocka_unit_test(test_exchange__gives_up_on_a_peer_that_only_announces),
         cmocka_unit_test(test_exchange__resets),
         cmocka_unit_test(test_exchange__writes_the_access_log),
     };

@@ -81,12 +81,34 @@ static void test_health__watches_unknown_services(void **state)
     tear_down();
 }
 
+/* What is asked here is a name; its memory is not to be taken from those who write. */
+static void test_health__takes_small_messages_only(void **state)
+{
+    static const char *const paths[] = {
+        "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"};
+    (void)state;
+    set_up();
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        rig_call(paths[i]);
+        rig_body("\0\0\1\0\0", 5); /* 65,536 bytes are to come */
+        assert_non_null(rig.x);
+        rig_close(PX_CLOSE_PEER_GONE);
+        rig_call(paths[i]);
+        rig_body("\0\0\1\0\1", 5);
+        rig_expect_says("grpc-status: 8\n");
+    }
+    tear_down();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_health__checks),
         cmocka_unit_test(test_health__tells_a_watch_of_the_end),
         cmocka_unit_test(test_health__watches_unknown_services),
+        cmocka_unit_test(test_health__takes_small_messages_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
