@@ -1,5 +1,7 @@
 #include "bridge/engine_call.h"
 
+#include "http/counted.h"
+
 #include <assert.h>
 
 static struct px_engine_call *call_of(struct px_task *task)
@@ -22,16 +24,42 @@ static void on_answered(struct px_task *task)
     px_exchange_drop(exchange);
 }
 
+static int fail_no_room(const struct px_budget *answers, struct proximadb_error *reterr)
+{
+    return px_fail(reterr, PROXIMADB_RESOURCE_EXHAUSTED,
+                   "the server holds %zu bytes of answers that clients have not taken, of %zu that "
+                   "it may hold; take them, try again later, or ask for less at a time",
+                   atomic_load(&answers->used_bytes), answers->limit_bytes);
+}
+
+/* Counts the response while it lives. That of a write is kept in any case. */
+static int count_response(const struct px_engine_call *call, struct proximadb_buffer *response,
+                          struct proximadb_error *reterr)
+{
+    struct px_budget *answers = px_exchange_answers(call->exchange);
+    size_t size_bytes = response->size_bytes;
+    if (!call->is_read)
+        px_budget_charge(answers, size_bytes);
+    else if (!px_budget_reserve(answers, size_bytes))
+        return fail_no_room(answers, reterr);
+    int rc = px_counted_buffer(response, answers, reterr);
+    if (rc != PROXIMADB_OK)
+        px_budget_return(answers, size_bytes);
+    return call->is_read ? rc : PROXIMADB_OK;
+}
+
 /* On an engine thread. */
 static void on_engine_done(void *context, int status, struct proximadb_buffer *response,
                            const struct proximadb_error *error)
 {
     struct px_engine_call *call = context;
+    call->error = *error;
+    if (status == PROXIMADB_OK && response->size_bytes > 0)
+        status = count_response(call, response, &call->error);
     if (status == PROXIMADB_OK) {
         call->response = *response;
         *response = (struct proximadb_buffer){0};
     }
-    call->error = *error;
     call->error.status = status;
     px_exchange_post(call->exchange, &call->answered);
 }
@@ -47,6 +75,23 @@ static int64_t engine_deadline_ms(const struct px_exchange *exchange)
     return at_ms > 0 ? at_ms : 1;
 }
 
+/* Those whose answers may be large. */
+static bool is_read(int operation)
+{
+    return operation == PROXIMADB_SEARCH || operation == PROXIMADB_GET ||
+           operation == PROXIMADB_SCAN || operation == PROXIMADB_LIST_COLLECTIONS;
+}
+
+/* What is needed before the engine is asked. */
+static int prepare(struct px_engine_call *call)
+{
+    const struct px_budget *answers = px_exchange_answers(call->exchange);
+    if (call->is_read && atomic_load(&answers->used_bytes) >= answers->limit_bytes)
+        return fail_no_room(answers, &call->error);
+    call->cancel = proximadb_cancel_new();
+    return call->cancel != NULL ? PROXIMADB_OK : px_fail_no_memory(&call->error);
+}
+
 void px_engine_call_start(struct px_engine_call *call, proximadb *db, struct px_exchange *exchange,
                           struct proximadb_request *request,
                           void (*done)(struct px_exchange *exchange, struct px_engine_call *call))
@@ -56,12 +101,11 @@ void px_engine_call_start(struct px_engine_call *call, proximadb *db, struct px_
         .answered = {.run = on_answered},
         .exchange = exchange,
         .done = done,
+        .is_read = is_read(request->operation),
         .is_under_way = true,
     };
     px_exchange_hold(exchange);
-    call->cancel = proximadb_cancel_new();
-    if (call->cancel == NULL) {
-        (void)px_fail_no_memory(&call->error);
+    if (prepare(call) != PROXIMADB_OK) {
         proximadb_buffer_release(&request->payload);
         px_exchange_post(exchange, &call->answered);
         return;

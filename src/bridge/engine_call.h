@@ -10,6 +10,11 @@
  *                                          keeps the answer, posts
  *      done(call)  <----------------------
  *
+ * An answer is counted in the server's budget of answers until its last byte is sent, or nobody
+ * wants it. A read that finds no room there is refused before it is started, or when it is done:
+ * clients that ask and do not take their answers hold no more memory than that. Writes are not
+ * refused.
+ *
  * A call is part of its exchange's state: struct my_state { struct px_engine_call call; ... }.
  *
  * Threads: the exchange's I/O thread.
@@ -33,6 +38,7 @@ struct px_engine_call {
     struct px_exchange *exchange; /* held while the call is under way */
     proximadb_cancel *cancel;
     void (*done)(struct px_exchange *exchange, struct px_engine_call *call);
+    bool is_read; /* refused while clients leave too many answers with the server */
     bool is_under_way;
     bool is_unwanted;
 };

@@ -44,6 +44,8 @@ static const struct px_flag flags[] = {
      1 << 10, UINT64_C(1) << 31, NULL},
     {"request-memory", "SIZE", "for all requests under way", "256MiB", PX_FLAG_SIZE,
      AT(request_memory_bytes), 1 << 20, UINT64_C(1) << 40, NULL},
+    {"answer-memory", "SIZE", "for answers that clients have not taken", "512MiB", PX_FLAG_SIZE,
+     AT(answer_memory_bytes), 1 << 20, UINT64_C(1) << 40, NULL},
     {"header-limit", "SIZE", "of a request's header fields", "32KiB", PX_FLAG_SIZE,
      AT(header_limit_bytes), 1 << 10, 1 << 20, NULL},
     {"connections", "COUNT", "at most at once", "10000", PX_FLAG_COUNT, AT(connection_count), 1,
@@ -154,6 +156,7 @@ void px_serve_options_server(const struct px_serve_options *options,
 {
     *ret_limits = (struct px_http_limits){
         .budget_bytes = options->request_memory_bytes,
+        .answer_bytes = options->answer_memory_bytes,
         .header_bytes = options->header_limit_bytes,
         .connection_count = (uint32_t)options->connection_count,
         .stream_count = (uint32_t)options->stream_count,

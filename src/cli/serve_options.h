@@ -28,6 +28,7 @@ struct px_serve_options {
     uint64_t io_threads; /* the server's */
     uint64_t message_limit_bytes;
     uint64_t request_memory_bytes;
+    uint64_t answer_memory_bytes;
     uint64_t header_limit_bytes;
     uint64_t connection_count;
     uint64_t stream_count;

@@ -1,5 +1,6 @@
 /*
- * budget: how many bytes of requests the whole server may hold at a time.
+ * budget: how many bytes of requests the whole server may hold at a time; and another one, of
+ * answers.
  *
  * Memory for a message is reserved before the peer may send it, so a thousand clients that each
  * announce 64 MiB cost nothing until it is their turn. Whoever finds the budget used up may queue;

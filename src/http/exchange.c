@@ -342,6 +342,11 @@ struct px_budget *px_exchange_budget(const struct px_exchange *exchange)
     return exchange->worker->budget;
 }
 
+struct px_budget *px_exchange_answers(const struct px_exchange *exchange)
+{
+    return exchange->worker->answers;
+}
+
 bool px_exchange_is_open(const struct px_exchange *exchange)
 {
     return !exchange->is_closed && !exchange->is_finished;

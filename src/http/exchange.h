@@ -105,7 +105,10 @@ void *px_exchange_state(struct px_exchange *exchange);         /* the handler's 
 void *px_exchange_context(const struct px_exchange *exchange); /* of the route */
 int64_t px_exchange_now_ms(const struct px_exchange *exchange);
 const struct px_log *px_exchange_log(const struct px_exchange *exchange);
-struct px_budget *px_exchange_budget(const struct px_exchange *exchange);
+struct px_budget *px_exchange_budget(const struct px_exchange *exchange); /* of requests */
+
+/* The budget of answers. Any thread, while the exchange is held. */
+struct px_budget *px_exchange_answers(const struct px_exchange *exchange);
 
 /* Neither closed nor finished: something may still be sent. */
 bool px_exchange_is_open(const struct px_exchange *exchange);

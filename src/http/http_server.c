@@ -37,6 +37,7 @@ struct handover {
 struct px_http_server {
     struct px_http_config config;
     struct px_budget *budget;
+    struct px_budget *answers;
     struct seat *seats;
     unsigned seat_count;
 
@@ -197,7 +198,8 @@ static int start_workers(struct px_http_server *server, unsigned count,
         return px_fail_no_memory(reterr);
     for (unsigned i = 0; i < count; i++) {
         struct seat *seat = &server->seats[i];
-        int rc = px_io_worker_init(&seat->worker, &server->config, server->budget, reterr);
+        int rc = px_io_worker_init(&seat->worker, &server->config, server->budget, server->answers,
+                                   reterr);
         if (rc != PROXIMADB_OK)
             return rc;
         server->seat_count++;
@@ -251,8 +253,9 @@ int px_http_server_start(const struct px_http_server_options *options,
     pthread_condattr_destroy(&monotonic);
 
     server->budget = px_budget_new(options->config.limits.budget_bytes);
-    rc = server->budget != NULL ? open_listeners(server, options, reterr)
-                                : px_fail_no_memory(reterr);
+    server->answers = px_budget_new(options->config.limits.answer_bytes);
+    rc = server->budget != NULL && server->answers != NULL ? open_listeners(server, options, reterr)
+                                                           : px_fail_no_memory(reterr);
     if (rc == PROXIMADB_OK)
         rc = start_workers(server, choose_worker_count(options->worker_count), reterr);
     if (rc == PROXIMADB_OK)
@@ -351,6 +354,7 @@ void px_http_server_stop(struct px_http_server *server, int64_t grace_ms)
     wait_idle(server, NULL);
     stop_workers(server);
     px_budget_unref(server->budget);
+    px_budget_unref(server->answers);
     pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->lock);
     free(server);
@@ -385,4 +389,9 @@ size_t px_http_server_connection_count(const struct px_http_server *server)
 size_t px_http_server_budget_used_bytes(const struct px_http_server *server)
 {
     return atomic_load(&server->budget->used_bytes);
+}
+
+size_t px_http_server_answers_used_bytes(const struct px_http_server *server)
+{
+    return atomic_load(&server->answers->used_bytes);
 }

@@ -52,5 +52,6 @@ void px_http_server_stats(const struct px_http_server *server, struct px_http_st
 
 size_t px_http_server_connection_count(const struct px_http_server *server);
 size_t px_http_server_budget_used_bytes(const struct px_http_server *server);
+size_t px_http_server_answers_used_bytes(const struct px_http_server *server);
 
 #endif /* PX_HTTP_SERVER_H */

@@ -9,6 +9,7 @@
 
 const struct px_http_limits px_http_limits_default = {
     .budget_bytes = (size_t)256 << 20,
+    .answer_bytes = (size_t)512 << 20,
     .header_bytes = 32 << 10,
     .connection_count = 10000,
     .stream_count = 256,
@@ -28,6 +29,7 @@ int px_http_limits_check(const struct px_http_limits *limits, struct proximadb_e
         uint64_t value, least, most;
     } ranges[] = {
         {"budget_bytes", limits->budget_bytes, 1 << 20, UINT64_C(1) << 40},
+        {"answer_bytes", limits->answer_bytes, 1 << 20, UINT64_C(1) << 40},
         {"header_bytes", limits->header_bytes, 1 << 10, 1 << 20},
         {"connection_count", limits->connection_count, 1, 1 << 20},
         {"stream_count", limits->stream_count, 1, 1 << 16},
@@ -64,9 +66,10 @@ void px_http_stats_add(struct px_http_stats *sum, const struct px_http_stats *pa
 }
 
 int px_io_worker_init(struct px_io_worker *worker, const struct px_http_config *config,
-                      struct px_budget *budget, struct proximadb_error *reterr)
+                      struct px_budget *budget, struct px_budget *answers,
+                      struct proximadb_error *reterr)
 {
-    *worker = (struct px_io_worker){.config = config, .budget = budget};
+    *worker = (struct px_io_worker){.config = config, .budget = budget, .answers = answers};
     return px_loop_init(&worker->loop, reterr);
 }
 

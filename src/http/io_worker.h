@@ -21,6 +21,7 @@ enum {
 
 struct px_http_limits {
     size_t budget_bytes;       /* request bytes in flight, whole server */
+    size_t answer_bytes;       /* of answers that peers have not taken, whole server */
     size_t header_bytes;       /* of one request, counted as HTTP/2 does */
     uint32_t connection_count; /* whole server */
     uint32_t stream_count;     /* concurrent requests of one HTTP/2 connection */
@@ -75,7 +76,8 @@ struct px_connection;
 struct px_io_worker {
     struct px_loop loop;
     const struct px_http_config *config;
-    struct px_budget *budget;
+    struct px_budget *budget;  /* of requests */
+    struct px_budget *answers; /* the budget of answers */
     struct px_http_stats stats;
 
     struct px_connection *connections; /* all that are open */
@@ -94,10 +96,10 @@ struct px_io_worker {
     uint8_t scratch[PX_IO_WORKER_SCRATCH_BYTES];
 };
 
-/* config and budget are kept. PROXIMADB_IO. */
+/* config and both budgets are kept. PROXIMADB_IO. */
 PX_MUST_CHECK int px_io_worker_init(struct px_io_worker *worker,
                                     const struct px_http_config *config, struct px_budget *budget,
-                                    struct proximadb_error *reterr);
+                                    struct px_budget *answers, struct proximadb_error *reterr);
 
 /* Nothing may live in it any more. */
 void px_io_worker_release(struct px_io_worker *worker);

@@ -1,6 +1,7 @@
 #include "rest/rest_call.h"
 
 #include "bridge/engine_call.h"
+#include "http/counted.h"
 #include "rest/rest_answer.h"
 #include "rest/rest_head.h"
 #include "rest/rest_problem.h"
@@ -163,6 +164,18 @@ static size_t put_headers(const struct px_rest_call *call, struct px_header head
     return count;
 }
 
+/* Text that the peer is to take is counted like the engine's answer that it was made of. */
+static void count_piece(const struct px_rest_call *call, struct proximadb_buffer *piece)
+{
+    struct px_budget *answers = px_exchange_answers(call->exchange);
+    size_t size_bytes = piece->size_bytes;
+    if (size_bytes == 0)
+        return;
+    px_budget_charge(answers, size_bytes);
+    if (px_counted_buffer(piece, answers, NULL) != PROXIMADB_OK)
+        px_budget_return(answers, size_bytes); /* it is sent all the same */
+}
+
 /* Sends a piece of the answer: all of it, the first, the last, or one between. */
 static void send_piece(struct px_rest_call *call, struct proximadb_buffer *piece, bool is_last)
 {
@@ -172,6 +185,7 @@ static void send_piece(struct px_rest_call *call, struct proximadb_buffer *piece
     size_t header_count = put_headers(call, headers, &location);
     int http_status = success_of(call);
     bool is_first = !px_exchange_is_started(exchange);
+    count_piece(call, piece);
     if (is_last) {
         px_exchange_set_deadline(exchange, 0);
         end(call, http_status);
@@ -253,34 +267,17 @@ static void respond_document(struct px_rest_call *call)
 
 /* ---- asking -------------------------------------------------------------------------------- */
 
-/* A payload whose bytes are counted in the budget until the engine releases it. */
-struct counted_payload {
-    struct proximadb_buffer payload;
-    struct px_budget *budget; /* one reference */
-};
-
-static void release_counted(void *context)
-{
-    struct counted_payload *counted = context;
-    size_t size_bytes = counted->payload.size_bytes;
-    proximadb_buffer_release(&counted->payload);
-    px_budget_return(counted->budget, size_bytes);
-    px_budget_unref(counted->budget);
-    free(counted);
-}
-
-/* The body it was made from gives its bytes back at the same time, so this is not refused. */
+/* The payload's bytes are counted in the budget until the engine releases it. The body it was made
+ * from gives its bytes back at the same time, so this is not refused. */
 static int count_payload(struct proximadb_buffer *payload, struct px_budget *budget,
                          struct proximadb_error *reterr)
 {
-    struct counted_payload *counted = malloc(sizeof *counted);
-    if (counted == NULL)
-        return px_fail_no_memory(reterr);
-    *counted = (struct counted_payload){.payload = *payload, .budget = px_budget_ref(budget)};
-    px_budget_charge(budget, payload->size_bytes);
-    payload->release = release_counted;
-    payload->context = counted;
-    return PROXIMADB_OK;
+    size_t size_bytes = payload->size_bytes;
+    px_budget_charge(budget, size_bytes);
+    int rc = px_counted_buffer(payload, budget, reterr);
+    if (rc != PROXIMADB_OK)
+        px_budget_return(budget, size_bytes);
+    return rc;
 }
 
 static void submit(struct px_rest_call *call)

@@ -10,7 +10,8 @@
  * or its deadline comes, the engine's request is cancelled.
  *
  * Memory: a body is counted in the server's budget while it is here, and then its payload until
- * the engine is done with it.
+ * the engine is done with it; the answer and the text made of it, in the budget of answers until it
+ * is sent.
  *
  * Threads: the exchange's I/O thread, but for decoding.
  */

@@ -77,6 +77,10 @@ static void put_http(const struct px_probes *probes, struct px_http_server *http
         px_http_server_budget_used_bytes(http));
     put(text, "budget_limit_bytes", "gauge", "The limit of request bytes in flight.",
         probes->limits.budget_bytes);
+    put(text, "answers_used_bytes", "gauge", "Bytes of answers that clients have not taken.",
+        px_http_server_answers_used_bytes(http));
+    put(text, "answers_limit_bytes", "gauge", "The limit of such bytes.",
+        probes->limits.answer_bytes);
 }
 
 /* The engine's text, then the server's own. */

@@ -14,6 +14,7 @@
 struct connection_rig {
     struct px_http_config config;
     struct px_budget *budget;
+    struct px_budget *answers;
     struct px_io_worker worker;
 };
 
@@ -24,8 +25,9 @@ static inline void connection_rig_set_up(struct connection_rig *rig, const struc
         .limits = px_http_limits_default, .routes = routes, .route_count = route_count};
     rig->config.limits.header_bytes = 2000;
     rig->budget = px_budget_new(1 << 16);
-    int rc = px_io_worker_init(&rig->worker, &rig->config, rig->budget, NULL);
-    if (rig->budget == NULL || rc != PROXIMADB_OK)
+    rig->answers = px_budget_new(1 << 20);
+    int rc = px_io_worker_init(&rig->worker, &rig->config, rig->budget, rig->answers, NULL);
+    if (rig->budget == NULL || rig->answers == NULL || rc != PROXIMADB_OK)
         abort();
 }
 
@@ -56,6 +58,7 @@ static inline void connection_rig_tear_down(struct connection_rig *rig)
     assert(rig->worker.exchange_count == 0);
     px_io_worker_release(&rig->worker);
     px_budget_unref(rig->budget); /* asserts that nothing is used */
+    px_budget_unref(rig->answers);
 }
 
 #endif /* PX_CONNECTION_RIG_H */

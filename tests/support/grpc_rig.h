@@ -14,6 +14,7 @@
 struct grpc_rig {
     struct px_http_config config;
     struct px_budget *budget;
+    struct px_budget *answers;
     struct px_io_worker worker;
     struct px_connection *connection;
     struct px_exchange *x; /* the call; NULL once it is closed */
@@ -133,7 +134,9 @@ static inline void rig_set_up(const struct px_route *routes, size_t route_count)
         .log = {.write = rig_log},
     };
     rig.budget = px_budget_new(1 << 20);
-    assert_int_equal(px_io_worker_init(&rig.worker, &rig.config, rig.budget, NULL), PROXIMADB_OK);
+    rig.answers = px_budget_new(64 << 20);
+    assert_int_equal(px_io_worker_init(&rig.worker, &rig.config, rig.budget, rig.answers, NULL),
+                     PROXIMADB_OK);
     atomic_fetch_add(&rig.worker.connection_count, 1);
     rig.connection = px_connection__new(&rig.worker, -1, &nowhere);
     rig.connection->protocol = &rig_protocol;
@@ -248,6 +251,7 @@ static inline void rig_tear_down(void)
     px_loop_turn(&rig.worker.loop, 0);
     px_io_worker_release(&rig.worker);
     px_budget_unref(rig.budget); /* asserts that nothing is used */
+    px_budget_unref(rig.answers);
     px_buffer_release(&rig.headers);
     px_buffer_release(&rig.body);
     px_buffer_release(&rig.trailers);

@@ -19,6 +19,7 @@
 struct http_rig {
     struct px_http_config config;
     struct px_budget *budget;
+    struct px_budget *answers;
     struct px_io_worker worker;
     struct px_route route;
     struct px_handler handler;
@@ -152,7 +153,9 @@ static inline void rig_set_up(void)
         .log = {.write = rig_log},
     };
     rig.budget = px_budget_new(1 << 20);
-    assert_int_equal(px_io_worker_init(&rig.worker, &rig.config, rig.budget, NULL), PROXIMADB_OK);
+    rig.answers = px_budget_new(64 << 20);
+    assert_int_equal(px_io_worker_init(&rig.worker, &rig.config, rig.budget, rig.answers, NULL),
+                     PROXIMADB_OK);
 }
 
 /* Runs a few turns and takes what the connection wrote. */
@@ -227,6 +230,7 @@ static inline void rig_tear_down(void)
     assert_int_equal(atomic_load(&rig.worker.connection_count), 0);
     px_io_worker_release(&rig.worker);
     px_budget_unref(rig.budget); /* asserts that nothing is used */
+    px_budget_unref(rig.answers);
     px_buffer_release(&rig.received);
     px_buffer_release(&rig.record);
     px_buffer_release(&rig.log);

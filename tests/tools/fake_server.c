@@ -71,6 +71,7 @@ static bool set_limit(struct settings *settings, const char *name, int64_t value
         uint32_t *count;
     } known[] = {
         {"budget-bytes", NULL, &limits->budget_bytes, NULL},
+        {"answer-bytes", NULL, &limits->answer_bytes, NULL},
         {"header-bytes", NULL, &limits->header_bytes, NULL},
         {"message-limit-bytes", NULL, &settings->options.message_limit_bytes, NULL},
         {"connection-count", NULL, NULL, &limits->connection_count},

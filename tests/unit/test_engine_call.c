@@ -10,6 +10,8 @@
 
 static proximadb *db;
 static const char *collection;
+static int operation = PROXIMADB_SEARCH;
+static size_t answer_limit_bytes = 64 << 20;
 static int done_status;
 static char done_bytes[64];
 static struct px_engine_call *started;
@@ -33,7 +35,7 @@ static void start(struct px_exchange *x)
     char *copy = strdup("payload");
     struct proximadb_request request = {
         .struct_size = sizeof request,
-        .operation = PROXIMADB_SEARCH,
+        .operation = operation,
         .collection = collection,
         .collection_size_bytes = strlen(collection),
         .payload = {.data = copy, .size_bytes = 7, .release = release_text, .context = copy},
@@ -54,6 +56,7 @@ static void ask(const char *name, void (*on_request)(struct px_exchange *x))
     collection = name;
     done_status = -1;
     rig_set_up();
+    rig.answers->limit_bytes = answer_limit_bytes;
     rig.on_request = on_request;
     rig_connect();
     rig_send_text("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -140,6 +143,73 @@ static void test_engine_call__drops_an_answer_that_comes_too_late(void **state)
     rig_tear_down();
 }
 
+enum { BIG_BYTES = 4000000 }; /* more than a socket takes at a time */
+
+/* Turns without reading what is sent. */
+static void wait_until_done(void)
+{
+    while (done_status < 0) {
+        usleep(1000);
+        px_loop_turn(&rig.worker.loop, 0);
+    }
+}
+
+static void test_engine_call__counts_answers_until_they_are_sent(void **state)
+{
+    (void)state;
+    ask("big-4000000", start);
+    wait_until_done();
+    assert_int_equal(atomic_load(&rig.answers->used_bytes), BIG_BYTES);
+    assert_int_equal(atomic_load(&rig.budget->used_bytes), 0);
+    while (rig.received.size_bytes < BIG_BYTES)
+        rig_turn();
+    wait_for_answer();
+    assert_int_equal(atomic_load(&rig.answers->used_bytes), 0);
+
+    px_buffer_clear(&rig.record); /* or dropped with their connection */
+    px_buffer_clear(&rig.received);
+    done_status = -1;
+    rig_send_text("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    wait_until_done();
+    assert_true(atomic_load(&rig.answers->used_bytes) > 0);
+    px_connection__close(rig.connection, PX_CLOSE_PEER_GONE);
+    wait_for_answer();
+    assert_int_equal(atomic_load(&rig.answers->used_bytes), 0);
+    fake_engine_close(db);
+    rig_tear_down();
+}
+
+/* However many have been started at a time, no more is kept than the limit. */
+static void test_engine_call__refuses_reads_whose_answers_find_no_room(void **state)
+{
+    struct fake_engine_counts counts;
+    (void)state;
+    answer_limit_bytes = BIG_BYTES - 1;
+    ask("big-4000000", start); /* when it is done */
+    wait_for_answer();
+    assert_int_equal(done_status, PROXIMADB_RESOURCE_EXHAUSTED);
+    assert_int_equal(atomic_load(&rig.answers->used_bytes), 0);
+    px_budget_charge(rig.answers, answer_limit_bytes); /* before it is started */
+    done_status = -1;
+    rig_send_text("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    wait_for_answer();
+    assert_int_equal(done_status, PROXIMADB_RESOURCE_EXHAUSTED);
+    fake_engine_counts(db, &counts);
+    assert_int_equal(counts.submitted, 1);
+    px_budget_return(rig.answers, answer_limit_bytes);
+    fake_engine_close(db);
+    rig_tear_down();
+
+    operation = PROXIMADB_INSERT; /* what was written is said */
+    ask("big-4000000", start);
+    wait_for_answer();
+    assert_int_equal(done_status, PROXIMADB_OK);
+    fake_engine_close(db);
+    rig_tear_down();
+    answer_limit_bytes = 64 << 20;
+    operation = PROXIMADB_SEARCH;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +218,8 @@ int main(void)
         cmocka_unit_test(test_engine_call__passes_the_deadline_on),
         cmocka_unit_test(test_engine_call__cancels_for_a_peer_that_left),
         cmocka_unit_test(test_engine_call__drops_an_answer_that_comes_too_late),
+        cmocka_unit_test(test_engine_call__counts_answers_until_they_are_sent),
+        cmocka_unit_test(test_engine_call__refuses_reads_whose_answers_find_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

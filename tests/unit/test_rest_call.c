@@ -516,10 +516,17 @@ static void test_rest_call__breaks_off_what_takes_too_long(void **state)
 static void test_rest_call__stops_writing_for_nobody(void **state)
 {
     (void)state;
-    rest_answer_with(rest_record_answer(MANY, NULL));
+    struct proximadb_buffer answer = rest_record_answer(MANY, NULL);
+    size_t answer_bytes = answer.size_bytes;
+    rest_answer_with(answer);
     take_first("/v1/collections/docs/scan", "{}");
+    rig_turn(); /* the next piece is made, and nobody takes it: both are counted */
+    size_t piece_bytes = px_exchange_unsent_bytes(rig.x);
+    assert_true(piece_bytes > 0);
+    assert_int_equal(atomic_load(&rig.answers->used_bytes), answer_bytes + piece_bytes);
     rig_close(PX_CLOSE_PEER_GONE);
     assert_int_equal(rig.worker.exchange_count, 0);
+    assert_int_equal(atomic_load(&rig.answers->used_bytes), 0);
 }
 
 static void test_rest_call__answers_damage_with_a_problem(void **state)

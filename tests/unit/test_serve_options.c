@@ -33,6 +33,7 @@ static void test_serve_options__defaults_are_those_of_the_server(void **state)
     (void)state;
     px_serve_options_server(&options, &limits, &server);
     assert_int_equal(limits.budget_bytes, px_http_limits_default.budget_bytes);
+    assert_int_equal(limits.answer_bytes, px_http_limits_default.answer_bytes);
     assert_int_equal(limits.header_bytes, px_http_limits_default.header_bytes);
     assert_int_equal(limits.connection_count, px_http_limits_default.connection_count);
     assert_int_equal(limits.stream_count, px_http_limits_default.stream_count);
@@ -70,11 +71,12 @@ static void test_serve_options__passes_everything_to_the_engine(void **state)
 
 static void test_serve_options__passes_everything_to_the_server(void **state)
 {
-    struct px_serve_options options = READ(
-        "--io-threads=3", "--message-limit=4MiB", "--request-memory=5MiB", "--header-limit=6KiB",
-        "--connections=7", "--streams=8", "--window=90000", "--header-timeout=10s",
-        "--body-timeout=11s", "--send-timeout=12s", "--idle-timeout=13s", "--memory-wait=14s",
-        "--stop-grace=15s", "--access-log", "--listen=[::1]:0", "--listen=localhost:0");
+    struct px_serve_options options =
+        READ("--io-threads=3", "--message-limit=4MiB", "--request-memory=5MiB",
+             "--header-limit=6KiB", "--connections=7", "--streams=8", "--window=90000",
+             "--header-timeout=10s", "--body-timeout=11s", "--send-timeout=12s",
+             "--idle-timeout=13s", "--memory-wait=14s", "--stop-grace=15s", "--answer-memory=16MiB",
+             "--access-log", "--listen=[::1]:0", "--listen=localhost:0");
     struct px_http_limits limits;
     struct px_server_options server;
     (void)state;
@@ -83,6 +85,7 @@ static void test_serve_options__passes_everything_to_the_server(void **state)
     assert_int_equal(server.message_limit_bytes, 4 << 20);
     assert_ptr_equal(server.limits, &limits);
     assert_int_equal(limits.budget_bytes, 5 << 20);
+    assert_int_equal(limits.answer_bytes, 16 << 20);
     assert_int_equal(limits.header_bytes, 6 << 10);
     assert_int_equal(limits.connection_count, 7);
     assert_int_equal(limits.stream_count, 8);
