@@ -14,6 +14,7 @@ enum {
     READS_PER_TURN = 16,            /* then other connections have their turn */
     WRITE_PER_TURN_BYTES = 4 << 20, /* likewise */
     PARTS_PER_WRITE = 64,
+    PACED_BYTES = 4 << 20, /* went out: its pace is measured anew */
     TICK_MS = 1000,   /* how often a busy connection's patience is looked at */
     LINGER_MS = 1000, /* for the peer to read our last words */
     DRAIN_MS = 5000,  /* for an idle peer to confirm that it saw GOAWAY */
@@ -90,7 +91,7 @@ struct px_connection *px_connection__new(struct px_io_worker *worker, int fd,
     c->worker = worker;
     c->flush.run = on_flush;
     c->timer.fire = on_timer;
-    c->started_ms = c->written_ms = px_loop_now_ms(&worker->loop);
+    c->started_ms = c->written_ms = c->paced_ms = px_loop_now_ms(&worker->loop);
     px_address_format(peer, c->peer);
     if (fd >= 0 && !set_up_socket(c)) {
         close(fd);
@@ -297,14 +298,21 @@ static ssize_t send_once(struct px_connection *c)
     c->written_ms = px_loop_now_ms(&c->worker->loop);
     px_http_count(&c->worker->stats.sent_bytes, (uint64_t)sent);
     px_send_queue_consume(&c->output, (size_t)sent);
+    c->paced_bytes += (size_t)sent;
+    if (c->paced_bytes >= PACED_BYTES) { /* no credit for hours is earned by having been fast */
+        c->paced_ms = c->written_ms;
+        c->paced_bytes = 0;
+    }
     return sent;
 }
 
 /* Lets the protocol and the handlers fill the output as far as they may. */
 static void fill_output(struct px_connection *c)
 {
-    if (c->output.size_bytes == 0)
-        c->written_ms = px_loop_now_ms(&c->worker->loop);
+    if (c->output.size_bytes == 0) {
+        c->written_ms = c->paced_ms = px_loop_now_ms(&c->worker->loop);
+        c->paced_bytes = 0;
+    }
     do {
         if (c->protocol != NULL)
             c->protocol->produce(c);
@@ -383,14 +391,23 @@ static void on_flush(struct px_task *task)
 
 /* ---- patience ------------------------------------------------------------------------------ */
 
+static size_t count_sharers(const struct px_connection *c)
+{
+    size_t count = 0;
+    for (const struct px_exchange *x = c->exchanges; x != NULL; x = x->next)
+        count += x->output.size_bytes > 0;
+    return count;
+}
+
 /* Looks at every exchange; false if the connection is to end. Checking one may close it, but no
  * other. */
 static bool check_exchanges(struct px_connection *c, int64_t now_ms)
 {
     struct px_exchange *next;
+    size_t sharers = count_sharers(c);
     for (struct px_exchange *x = c->exchanges; x != NULL; x = next) {
         next = x->next;
-        if (!px_exchange__check_time(x, now_ms))
+        if (!px_exchange__check_time(x, now_ms, sharers))
             return false;
         if (c->is_closed)
             return true;
@@ -398,12 +415,20 @@ static bool check_exchanges(struct px_connection *c, int64_t now_ms)
     return true;
 }
 
+static bool takes_too_slowly(const struct px_connection *c, int64_t now_ms)
+{
+    int64_t timeout_ms = c->worker->config->limits.send_timeout_ms;
+    int64_t earned_ms = (int64_t)(c->paced_bytes / PX_LOWEST_RATE_BYTES) * 1000;
+    return c->output.size_bytes > 0 && (now_ms - c->written_ms > timeout_ms ||
+                                        now_ms - c->paced_ms > timeout_ms + earned_ms);
+}
+
 /* Why the connection has lasted long enough; NULL if it has not. */
 static const char *reason_to_end(struct px_connection *c, int64_t now_ms)
 {
     const struct px_http_limits *limits = &c->worker->config->limits;
-    if (c->output.size_bytes > 0 && now_ms - c->written_ms > limits->send_timeout_ms)
-        return "the peer takes nothing that is sent";
+    if (takes_too_slowly(c, now_ms))
+        return "the peer takes what is sent too slowly, or not at all";
     if (c->protocol == NULL && now_ms - c->started_ms > limits->header_timeout_ms)
         return "no request came";
     if (!check_exchanges(c, now_ms))

@@ -520,15 +520,24 @@ static bool reads_too_slowly(const struct px_exchange *x, int64_t now_ms)
     return now_ms - x->read_started_ms > allowed_ms;
 }
 
-bool px_exchange__check_time(struct px_exchange *x, int64_t now_ms)
+/* A peer may not keep an answer here by taking a byte of it now and then. The streams of a
+ * connection share the lowest rate, since they share the line. */
+static bool takes_too_slowly(const struct px_exchange *x, int64_t now_ms, size_t sharers)
+{
+    int64_t timeout_ms = x->worker->config->limits.send_timeout_ms;
+    if (x->output.size_bytes == 0)
+        return false;
+    uint64_t taken_bytes = x->sent_bytes - x->waiting_at;
+    int64_t earned_ms = (int64_t)(taken_bytes * sharers / PX_LOWEST_RATE_BYTES) * 1000;
+    return now_ms - x->progress_ms > timeout_ms || now_ms - x->waiting_ms > timeout_ms + earned_ms;
+}
+
+bool px_exchange__check_time(struct px_exchange *x, int64_t now_ms, size_t sharers)
 {
     const struct px_http_limits *limits = &x->worker->config->limits;
     if (!x->is_ready)
         return now_ms - x->started_ms <= limits->header_timeout_ms;
-    bool reads_slowly = reads_too_slowly(x, now_ms);
-    bool takes_slowly =
-        x->output.size_bytes > 0 && now_ms - x->progress_ms > limits->send_timeout_ms;
-    if (!reads_slowly && !takes_slowly)
+    if (!reads_too_slowly(x, now_ms) && !takes_too_slowly(x, now_ms, sharers))
         return true;
     px_exchange_hold(x);
     x->connection->protocol->reset(x);

@@ -47,8 +47,10 @@ static void wake(struct px_exchange *x)
 
 static void begin_progress(struct px_exchange *x)
 {
-    if (x->output.size_bytes == 0)
-        x->progress_ms = px_exchange_now_ms(x);
+    if (x->output.size_bytes > 0)
+        return;
+    x->progress_ms = x->waiting_ms = px_exchange_now_ms(x);
+    x->waiting_at = x->sent_bytes;
 }
 
 void px_exchange_send(struct px_exchange *exchange, struct proximadb_buffer *data)

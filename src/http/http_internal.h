@@ -91,6 +91,8 @@ struct px_connection {
     int64_t started_ms;
     int64_t drained_ms; /* when the peer was told to go; 0: it was not */
     int64_t written_ms; /* when bytes last went out, or the output was found empty */
+    int64_t paced_ms;   /* from when on the pace of what goes out is measured */
+    size_t paced_bytes; /* that went out since */
 
     uint8_t first[4]; /* the first bytes, until they tell the protocol */
     size_t first_bytes;
@@ -182,6 +184,8 @@ struct px_exchange {
     struct px_send_queue output;
     struct px_headers trailers;
     int64_t progress_ms; /* when bytes of the response last moved on, or began to wait */
+    int64_t waiting_ms;  /* since when there have been bytes that wait */
+    uint64_t waiting_at; /* sent_bytes then */
     uint64_t sent_bytes;
 
     alignas(16) uint8_t state[PX_EXCHANGE_STATE_BYTES];
@@ -213,8 +217,9 @@ void px_exchange__call_sent(struct px_connection *connection);
 /* The protocol is done with the exchange. */
 void px_exchange__close(struct px_exchange *x, enum px_close_reason reason);
 
-/* Gives up on a peer that is too slow. False: its headers are not even complete. */
-bool px_exchange__check_time(struct px_exchange *x, int64_t now_ms);
+/* Gives up on a peer that is too slow, where `sharers` exchanges have something to send on the
+ * connection. False: its headers are not even complete. */
+bool px_exchange__check_time(struct px_exchange *x, int64_t now_ms, size_t sharers);
 
 /* A read with its own callback, for body.c. */
 void px_exchange__read(struct px_exchange *x, void *destination, size_t size_bytes,

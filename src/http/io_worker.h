@@ -29,7 +29,7 @@ struct px_http_limits {
     int64_t header_timeout_ms; /* from the first byte of a request, or the connection's start */
     int64_t idle_timeout_ms;   /* without any request under way */
     int64_t body_timeout_ms;   /* for a message, and more by what has come of it */
-    int64_t send_timeout_ms;   /* without the peer taking anything */
+    int64_t send_timeout_ms;   /* for the peer to take an answer, and more by what it has taken */
     int64_t budget_wait_ms;    /* in the queue for the budget */
 };
 

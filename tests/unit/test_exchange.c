@@ -371,6 +371,40 @@ static void test_exchange__gives_up_on_a_peer_that_takes_nothing(void **state)
     rig_tear_down();
 }
 
+/* Reads as the peer, with as many turns as it takes. */
+static void take(size_t size_bytes)
+{
+    static char bytes[65536];
+    while (size_bytes > 0) {
+        size_t most = size_bytes < sizeof bytes ? size_bytes : sizeof bytes;
+        ssize_t got = read(rig.peer, bytes, most);
+        size_bytes -= got > 0 ? (size_t)got : 0;
+        px_loop_turn(&rig.worker.loop, 0);
+    }
+}
+
+/* 90 s after the answer was begun, and 40 s after the peer last took of it: 3 MB are worth that. */
+static void test_exchange__gives_up_on_a_peer_that_dribbles(void **state)
+{
+    (void)state;
+    for (int is_slow = 0; is_slow < 2; is_slow++) {
+        rig_set_up();
+        rig_connect();
+        rig_send_text("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        struct proximadb_buffer body = {.size_bytes = 8 << 20};
+        body.data = body.context = calloc(1, body.size_bytes);
+        body.release = free;
+        px_exchange_respond(rig.last, 200, NULL, 0, &body);
+        px_loop_turn(&rig.worker.loop, 0);
+        take(is_slow ? 100 : 3000000);
+        rig.connection->paced_ms -= 50000;
+        rig.worker.loop.now_ms += 40000;
+        px_timers_run(&rig.worker.loop.timers, rig.worker.loop.now_ms);
+        assert_int_equal(rig.worker.connections == NULL, is_slow);
+        rig_tear_down();
+    }
+}
+
 static void receive_much(struct px_exchange *x)
 {
     px_exchange_receive(x, 1000000);
@@ -445,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_exchange__takes_posts_from_other_threads),
         cmocka_unit_test(test_exchange__asks_for_more_when_everything_is_sent),
         cmocka_unit_test(test_exchange__gives_up_on_a_peer_that_takes_nothing),
+        cmocka_unit_test(test_exchange__gives_up_on_a_peer_that_dribbles),
         cmocka_unit_test(test_exchange__gives_up_on_a_peer_that_only_announces),
         cmocka_unit_test(test_exchange__resets),
         cmocka_unit_test(test_exchange__writes_the_access_log),

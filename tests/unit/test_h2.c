@@ -978,6 +978,49 @@ static void test_h2__resets_a_stream_whose_body_is_too_slow(void **state)
     tear_down();
 }
 
+static const uint8_t no_window[] = {0, 4, 0, 0, 0, 0}; /* SETTINGS_INITIAL_WINDOW_SIZE 0 */
+
+static void grant_by_hand(uint32_t bytes)
+{
+    struct px_buffer frame = {0};
+    const uint8_t payload[] = {(uint8_t)(bytes >> 24), (uint8_t)(bytes >> 16),
+                               (uint8_t)(bytes >> 8), (uint8_t)bytes};
+    put_frame(&frame, NGHTTP2_WINDOW_UPDATE, 0, 1, px_slice_of(payload, sizeof payload));
+    send_and_clear(&frame);
+    px_buffer_release(&frame);
+}
+
+/* A byte now and then does not keep an answer here; who takes 60,000 bytes has a second more. */
+static void test_h2__resets_a_stream_whose_answer_dribbles(void **state)
+{
+    (void)state;
+    for (int takes_more = 0; takes_more < 2; takes_more++) {
+        struct px_buffer bytes = {0};
+        struct proximadb_buffer body = {.size_bytes = 1000000};
+        set_up();
+        rig_connect();
+        put_greeting(&bytes);
+        put_frame(&bytes, NGHTTP2_SETTINGS, 0, 0, px_slice_of(no_window, sizeof no_window));
+        put_post(&bytes, 1);
+        send_and_clear(&bytes);
+        body.data = body.context = calloc(1, body.size_bytes);
+        body.release = free;
+        px_exchange_respond(rig.last, 200, NULL, 0, &body);
+        grant_by_hand(takes_more ? 60000 : 1);
+        assert_int_equal(rig.last->sent_bytes, takes_more ? 60000 : 1);
+        rig.last->waiting_ms -= 50000;
+        rig_wait(9000);
+        rig_expect_record("request POST /");
+        grant_by_hand(1);
+        rig_wait(10500);
+        rig_expect_record(takes_more ? "request POST /" : "request POST / | close timeout");
+        rig_wait(12000);
+        rig_expect_record("request POST / | close timeout");
+        px_buffer_release(&bytes);
+        tear_down();
+    }
+}
+
 static void test_h2__drains_with_two_goaways(void **state)
 {
     (void)state;
@@ -1060,6 +1103,7 @@ int main(void)
         cmocka_unit_test(test_h2__closes_exchanges_that_the_client_resets),
         cmocka_unit_test(test_h2__resets_what_a_handler_gives_up),
         cmocka_unit_test(test_h2__resets_a_stream_whose_body_is_too_slow),
+        cmocka_unit_test(test_h2__resets_a_stream_whose_answer_dribbles),
         cmocka_unit_test(test_h2__drains_with_two_goaways),
         cmocka_unit_test(test_h2__lets_an_idle_connection_go),
         cmocka_unit_test(test_h2__closes_everything_with_its_peer),
