@@ -1,7 +1,5 @@
 #include "cli/serve_options.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stddef.h>
 
 enum { MINUTE_MS = 60 * 1000 };
@@ -83,20 +81,6 @@ const struct px_flag_table px_serve_flags = {
 
 /* ---- checks -------------------------------------------------------------------------------- */
 
-static bool is_loopback(const struct px_address *address)
-{
-    const struct sockaddr *any = (const struct sockaddr *)&address->socket;
-    if (any->sa_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address->socket;
-        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-    }
-    if (any->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address->socket;
-        return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-    }
-    return false;
-}
-
 int px_serve_is_remote(const char *address, bool *ret_is_remote, struct proximadb_error *reterr)
 {
     struct px_address resolved[PX_ADDRESS_LIMIT];
@@ -106,7 +90,7 @@ int px_serve_is_remote(const char *address, bool *ret_is_remote, struct proximad
         return rc;
     *ret_is_remote = false;
     for (size_t i = 0; i < count; i++)
-        *ret_is_remote |= !is_loopback(&resolved[i]);
+        *ret_is_remote |= !px_address_is_loopback(&resolved[i]);
     return PROXIMADB_OK;
 }
 

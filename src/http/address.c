@@ -69,6 +69,19 @@ int px_address_resolve(const char *text, struct px_address *ret_addresses, size_
     return PROXIMADB_OK;
 }
 
+bool px_address_is_loopback(const struct px_address *address)
+{
+    if (address->socket.ss_family == AF_INET) {
+        const struct sockaddr_in *four = (const struct sockaddr_in *)&address->socket;
+        return ntohl(four->sin_addr.s_addr) >> 24 == 127;
+    }
+    if (address->socket.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address->socket;
+        return IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+    }
+    return false;
+}
+
 unsigned px_address_port(const struct px_address *address)
 {
     if (address->socket.ss_family == AF_INET)

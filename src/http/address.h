@@ -30,6 +30,9 @@ PX_MUST_CHECK int px_address_resolve(const char *text, struct px_address *ret_ad
 /* "127.0.0.1:5678" or "[::1]:5678"; "?" for other families. */
 void px_address_format(const struct px_address *address, char text[PX_ADDRESS_TEXT_BYTES]);
 
+/* Only this machine can connect there. */
+bool px_address_is_loopback(const struct px_address *address);
+
 /* 0 for other families. */
 unsigned px_address_port(const struct px_address *address);
 

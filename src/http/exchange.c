@@ -347,6 +347,11 @@ struct px_budget *px_exchange_answers(const struct px_exchange *exchange)
     return exchange->worker->answers;
 }
 
+bool px_exchange_is_local(const struct px_exchange *exchange)
+{
+    return exchange->worker->config->is_local;
+}
+
 bool px_exchange_is_open(const struct px_exchange *exchange)
 {
     return !exchange->is_closed && !exchange->is_finished;

@@ -110,6 +110,9 @@ struct px_budget *px_exchange_budget(const struct px_exchange *exchange); /* of 
 /* The budget of answers. Any thread, while the exchange is held. */
 struct px_budget *px_exchange_answers(const struct px_exchange *exchange);
 
+/* Only this machine can reach the server: it listens on loopback addresses and no others. */
+bool px_exchange_is_local(const struct px_exchange *exchange);
+
 /* Neither closed nor finished: something may still be sent. */
 bool px_exchange_is_open(const struct px_exchange *exchange);
 

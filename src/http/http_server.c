@@ -169,6 +169,14 @@ static int open_listeners(struct px_http_server *server,
     return PROXIMADB_OK;
 }
 
+static bool is_local(const struct px_http_server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++)
+        if (!px_address_is_loopback(&server->listeners[i].address))
+            return false;
+    return true;
+}
+
 /* Signals are for the thread that runs the program: ours are started with all of them blocked. */
 static int start_thread(pthread_t *thread, void *(*run)(void *), void *context,
                         struct proximadb_error *reterr)
@@ -256,6 +264,7 @@ int px_http_server_start(const struct px_http_server_options *options,
     server->answers = px_budget_new(options->config.limits.answer_bytes);
     rc = server->budget != NULL && server->answers != NULL ? open_listeners(server, options, reterr)
                                                            : px_fail_no_memory(reterr);
+    server->config.is_local = is_local(server);
     if (rc == PROXIMADB_OK)
         rc = start_workers(server, choose_worker_count(options->worker_count), reterr);
     if (rc == PROXIMADB_OK)

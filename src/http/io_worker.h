@@ -48,6 +48,7 @@ struct px_http_config {
     size_t route_count;
     struct px_log log;
     bool access_log; /* a line for each exchange */
+    bool is_local;   /* only this machine can connect; the server finds out itself */
 };
 
 /* Each worker counts for itself; px_http_stats_add() sums up. */

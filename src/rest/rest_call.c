@@ -4,6 +4,7 @@
 #include "http/counted.h"
 #include "rest/rest_answer.h"
 #include "rest/rest_head.h"
+#include "rest/rest_origin.h"
 #include "rest/rest_problem.h"
 #include "rest/rest_unpack.h"
 
@@ -510,6 +511,17 @@ static bool refuse_body(struct px_rest_call *call)
     return true;
 }
 
+static int check_origin(const struct px_exchange *exchange, struct proximadb_error *reterr)
+{
+    struct px_rest_origin request = {.method = px_exchange_method(exchange),
+                                     .is_local = px_exchange_is_local(exchange)};
+    if (!px_exchange_header(exchange, ":authority", &request.authority))
+        (void)px_exchange_header(exchange, "host", &request.authority);
+    (void)px_exchange_header(exchange, "origin", &request.origin);
+    (void)px_exchange_header(exchange, "sec-fetch-site", &request.site);
+    return px_rest_origin_check(&request, reterr);
+}
+
 static void on_request(struct px_exchange *exchange)
 {
     struct px_rest_call *call = call_of(exchange);
@@ -518,7 +530,9 @@ static void on_request(struct px_exchange *exchange)
     px_rest_route(px_exchange_method(exchange), px_exchange_path(exchange), &match);
     *call = (struct px_rest_call){
         .exchange = exchange, .rest = px_exchange_context(exchange), .endpoint = match.endpoint};
-    if (match.endpoint == NULL)
+    if (check_origin(exchange, &error) != PROXIMADB_OK)
+        fail(call, &error);
+    else if (match.endpoint == NULL)
         refuse_route(call, &match);
     else if (take_head(call, match.name, &error) != PROXIMADB_OK)
         fail(call, &error);

@@ -207,3 +207,23 @@ def test_http1__finishes_and_ends_when_it_is_told_to_stop(start_server):
         assert b"503 Service Unavailable" in half.received and b"connection: close" in half.received
         half.read_to_end()
     server.stop()
+
+
+def test_http1__refuses_pages_of_other_sites(server):
+    """The server listens on 127.0.0.1 only; a page can neither rebind its name to it nor send changes unasked."""
+    delete = b"DELETE /v1/collections/nothing HTTP/1.1\r\nHost: localhost:5678\r\n%s\r\n"
+    requests = [
+        (b"GET /v1/collections HTTP/1.1\r\nHost: evil.example\r\n\r\n", b"403"),
+        (b"GET /openapi.json HTTP/1.1\r\nHost: evil.example\r\n\r\n", b"403"),
+        (b"GET /v1/collections HTTP/1.1\r\nHost: localhost:5678\r\n\r\n", b"200"),
+        (delete % b"Origin: http://evil.example\r\n", b"403"),
+        (delete % b"Sec-Fetch-Site: cross-site\r\n", b"403"),
+        (delete % b"Origin: http://localhost:5678\r\nSec-Fetch-Site: same-origin\r\n", b"404"),
+        (GET % b"/healthz", b"200"),
+    ]
+    for request, status in requests:
+        with Client(server) as client:
+            client.send(request)
+            client.read_until(b"\r\n\r\n")
+            assert client.received.startswith(b"HTTP/1.1 " + status), (request, client.received)
+            assert (b"application/problem+json" in client.received) == (status in (b"403", b"404"))

@@ -73,6 +73,26 @@ static void test_address__formats_other_families_as_unknown(void **state)
     assert_int_equal(px_address_port(&address), 0);
 }
 
+static void expect_loopback(const char *text, bool expected)
+{
+    struct px_address found[PX_ADDRESS_LIMIT];
+    size_t count;
+    assert_int_equal(px_address_resolve(text, found, &count, NULL), PROXIMADB_OK);
+    assert_int_equal(px_address_is_loopback(&found[0]), expected);
+}
+
+static void test_address__knows_loopback(void **state)
+{
+    (void)state;
+    expect_loopback("127.0.0.1:1", true);
+    expect_loopback("127.9.8.7:1", true);
+    expect_loopback("[::1]:1", true);
+    expect_loopback("0.0.0.0:1", false);
+    expect_loopback("126.0.0.1:1", false);
+    expect_loopback("[::]:1", false);
+    assert_false(px_address_is_loopback(&(struct px_address){0}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -80,6 +100,7 @@ int main(void)
         cmocka_unit_test(test_address__takes_a_name_and_every_interface),
         cmocka_unit_test(test_address__refuses_what_is_none),
         cmocka_unit_test(test_address__formats_other_families_as_unknown),
+        cmocka_unit_test(test_address__knows_loopback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,8 +19,12 @@ static int closed_reason;
 static pthread_t worker_threads[64];
 static size_t worker_thread_count;
 
+static _Atomic bool all_were_local = true;
+
 static void on_request(struct px_exchange *x)
 {
+    if (!px_exchange_is_local(x))
+        all_were_local = false;
     pthread_mutex_lock(&lock);
     worker_threads[worker_thread_count++ % 64] = pthread_self();
     pthread_mutex_unlock(&lock);
@@ -119,6 +123,7 @@ static void test_http_server__serves_and_spreads_connections(void **state)
     assert_int_equal(px_http_server_budget_used_bytes(server), 0);
     char text[PX_ADDRESS_TEXT_BYTES];
     assert_false(px_http_server_address(server, 1, text));
+    assert_true(all_were_local);
     for (int i = 0; i < 4; i++)
         close(clients[i]);
     px_http_server_stop(server, 10000);

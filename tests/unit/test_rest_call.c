@@ -513,6 +513,28 @@ static void test_rest_call__breaks_off_what_takes_too_long(void **state)
     assert_true(rig.was_reset); /* and no end that could be taken for one */
 }
 
+/* Whatever the path; see test_rest_origin.c for who they are. */
+static void test_rest_call__refuses_pages_of_other_sites(void **state)
+{
+    (void)state;
+    const struct px_slice body = rest_json(ROWS_JSON);
+    rest_send_with("POST", ROWS_PATH, body, "origin", "http://evil.example");
+    rest_expect_problem(403, "PERMISSION_DENIED", "a web page of 'http://evil.example' asks");
+    rest_send_with("POST", ROWS_PATH, body, "sec-fetch-site", "cross-site");
+    rest_expect_problem(403, "PERMISSION_DENIED", "a web page of another site asks");
+    rest_send_with("GET", "/v1/collections", (struct px_slice){0}, "host", "evil.example");
+    rest_expect_status(200);
+    rig.config.is_local = true;
+    for (int is_http2 = 0; is_http2 < 2; is_http2++) {
+        const char *name = is_http2 ? ":authority" : "host";
+        rest_send_with("GET", "/v1/collections", (struct px_slice){0}, name, "evil.example");
+        rest_expect_problem(403, "PERMISSION_DENIED", "is called 'evil.example'");
+        rest_send_with("GET", "/v1/collections", (struct px_slice){0}, name, "localhost:5678");
+    }
+    rest_send("GET", "/nowhere", NULL);
+    rest_expect_status(404);
+}
+
 static void test_rest_call__stops_writing_for_nobody(void **state)
 {
     (void)state;
@@ -574,6 +596,7 @@ int main(void)
         TEST(answers_bodies_that_break_off),
         TEST(answers_piece_by_piece),
         TEST(breaks_off_what_takes_too_long),
+        TEST(refuses_pages_of_other_sites),
         TEST(stops_writing_for_nobody),
         TEST(answers_damage_with_a_problem),
     };
