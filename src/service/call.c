@@ -60,13 +60,29 @@ void px_call_fail(struct px_call *call, const struct proximadb_error *error)
     end_call(call, false);
 }
 
+/* An answer over its ceiling is so later, too. */
+static int check_room(const struct px_buffer *answer, struct proximadb_error *reterr)
+{
+    struct proximadb_error error;
+    int rc = px_buffer_status(answer, &error);
+    return rc == PROXIMADB_RESOURCE_EXHAUSTED
+               ? px_fail(reterr, PROXIMADB_TOO_LARGE, "%s", error.message)
+               : px_buffer_status(answer, reterr);
+}
+
+int px_call_check_answer(const struct px_call *call, const struct px_buffer *answer,
+                         struct proximadb_error *reterr)
+{
+    int rc = check_room(answer, reterr);
+    return rc == PROXIMADB_OK ? px_call_check(call, reterr) : rc;
+}
+
 void px_call_finish(struct px_call *call, struct px_buffer *answer)
 {
     struct proximadb_error error = {.row_index = -1};
     struct proximadb_buffer response = {0};
-    if (answer != NULL && px_buffer_take(answer, &response, &error) != PROXIMADB_OK) {
-        if (error.status == PROXIMADB_RESOURCE_EXHAUSTED)
-            error.status = PROXIMADB_TOO_LARGE; /* its ceiling: later, too */
+    if (answer != NULL && (check_room(answer, &error) != PROXIMADB_OK ||
+                           px_buffer_take(answer, &response, &error) != PROXIMADB_OK)) {
         px_call_fail(call, &error);
         return;
     }

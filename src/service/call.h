@@ -49,6 +49,10 @@ void px_call_fail(struct px_call *call, const struct proximadb_error *error);
  * PROXIMADB_DEADLINE_EXCEEDED. */
 PX_MUST_CHECK int px_call_check(const struct px_call *call, struct proximadb_error *reterr);
 
+/* The same of a call whose answer is being written: PROXIMADB_TOO_LARGE, too. */
+PX_MUST_CHECK int px_call_check_answer(const struct px_call *call, const struct px_buffer *answer,
+                                       struct proximadb_error *reterr);
+
 static inline struct px_slice px_call_payload(const struct px_call *call)
 {
     return px_slice_of(call->payload.data, call->payload.size_bytes);

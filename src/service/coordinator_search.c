@@ -58,21 +58,13 @@ static const void *give_vector(void *context, uint32_t source_index, uint32_t ro
 
 /* ---- the search ---------------------------------------------------------------------------- */
 
-/* Whether anybody still wants the answer, and can have it. */
-static int check_answer(const struct px_reading *reading, const struct px_buffer *answer,
-                        struct proximadb_error *reterr)
-{
-    int rc = px_buffer_status(answer, reterr);
-    return rc == PROXIMADB_OK ? px_call_check(reading->call, reterr) : rc;
-}
-
 /* Candidates and hits take about 80 bytes each. */
 static int check_size(const struct px_search_request *request, struct proximadb_error *reterr)
 {
     uint64_t hits = (uint64_t)request->query_count * request->k;
     if (hits <= PX_MOST_HITS_OF_ALL)
         return PROXIMADB_OK;
-    return px_fail(reterr, PROXIMADB_RESOURCE_EXHAUSTED,
+    return px_fail(reterr, PROXIMADB_TOO_LARGE,
                    "%u queries for %u hits each are more than %d hits; send fewer queries at once",
                    request->query_count, request->k, PX_MOST_HITS_OF_ALL);
 }
@@ -85,8 +77,9 @@ static int put_hits(struct px_reading *reading, const struct px_search_request *
                                  .metadata = request->include_metadata};
     px_result_begin_hits(answer, hits->count);
     for (size_t i = 0; i < hits->count; i++) {
-        int rc =
-            i % PX_ROWS_BETWEEN_CHECKS == 0 ? check_answer(reading, answer, reterr) : PROXIMADB_OK;
+        int rc = i % PX_ROWS_BETWEEN_CHECKS == 0
+                     ? px_call_check_answer(reading->call, answer, reterr)
+                     : PROXIMADB_OK;
         if (rc != PROXIMADB_OK)
             return rc;
         const struct px_hit *hit = &hits->items[i];

@@ -552,7 +552,7 @@ static void test_coordinator__bounds_what_one_search_may_find(void **state)
     struct engine_query query = {queries, QUERIES, DIMS, 10000, NULL};
     start(PROXIMADB_L2);
     insert_ten();
-    assert_int_equal(engine_try_search(&box, "docs", &query, &rows), PROXIMADB_RESOURCE_EXHAUSTED);
+    assert_int_equal(engine_try_search(&box, "docs", &query, &rows), PROXIMADB_TOO_LARGE);
     assert_non_null(strstr(box.error.message, "send fewer queries"));
     query.query_count = QUERIES - 1;
     engine_search(&box, "docs", &query, &rows);

@@ -15,7 +15,7 @@ from fake_server import decode
 
 from proximadb import InvalidArgumentError, _batching
 from proximadb._contract import METHODS
-from proximadb._rows import InsertRows
+from proximadb._rows import DeleteRows, InsertRows
 
 METHOD = METHODS["VectorInsert"]
 FRAME = partial(METHOD.encode_with_payload, "docs", mode="INSERT_MODE_UPSERT")
@@ -84,6 +84,14 @@ def test_batching__messages_are_filled():
     sizes = [0] * 40_000
     messages = list(_batching.messages(rows_of(sizes), FRAME, 400 << 10))
     assert min(len(message.request) for message in messages[:-1]) > 300 << 10
+
+
+def test_batching__no_message_has_more_rows_than_the_server_takes():
+    ids = [str(i) for i in range(2 * _batching.MESSAGE_ROWS + 1)]
+    messages = list(_batching.messages(DeleteRows(ids), b"".join))
+    assert max(m.stop_row - m.first_row for m in messages) <= _batching.MESSAGE_ROWS
+    assert [m.first_row for m in messages[1:]] == [m.stop_row for m in messages[:-1]]
+    assert messages[-1].stop_row == len(ids)
 
 
 def test_batching__a_row_over_the_target_goes_alone():

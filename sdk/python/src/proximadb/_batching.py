@@ -18,6 +18,7 @@ from proximadb.errors import InvalidArgumentError
 MESSAGE_LIMIT_BYTES = 64 << 20  # the server's
 MESSAGE_LEAST_BYTES = 4 << 10
 MESSAGE_TARGET_BYTES = 8 << 20
+MESSAGE_ROWS = 100_000  # the server's limit of a delete
 BLOCK_BYTES = 512 << 10
 BLOCK_ROWS = 1024
 ENVELOPE_BYTES = 1024  # more than a message has besides its rows
@@ -54,7 +55,9 @@ def messages(
     size = 0
     limit = target_bytes - ENVELOPE_BYTES
     for block in _blocks(rows, limit):
-        if gathered and size + len(block.body) > limit:
+        if gathered and (
+            size + len(block.body) > limit or block.stop_row - gathered[0].first_row > MESSAGE_ROWS
+        ):
             yield _message(rows, frame, gathered)
             gathered, size = [], 0
         gathered.append(block)
