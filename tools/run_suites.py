@@ -94,9 +94,13 @@ SUITES = [
 
 
 def count_ctest(output):
-    """(passed, failed) by ctest's last lines; failed are also those that it did not run."""
+    """(passed, failed) by ctest's last lines; failed are also those that it did not run, of which it counts the
+    disabled ones nowhere and the skipped ones as passed."""
     found = re.search(r"% tests passed, (\d+) tests failed out of (\d+)", output)
-    return (int(found[2]) - int(found[1]), int(found[1])) if found else (0, 0)
+    failed, total = (int(found[1]), int(found[2])) if found else (0, 0)
+    left_out = re.findall(r"^\s+\d+ - \S+ \((Skipped|Disabled)\)", output, re.MULTILINE)
+    skipped = left_out.count("Skipped")
+    return total - failed - skipped, failed + len(left_out)
 
 
 def count_pytest(output):

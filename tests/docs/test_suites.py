@@ -1,0 +1,68 @@
+"""Goal: what docs/TESTING.md says of suites holds: one that skips a test, or of which a label has lost its tests, fails.
+Method: tools/run_suites.py reads what the real ctest says of tests that pass, fail, skip and are missing; the tests that
+were built are asked for their properties.
+"""
+import importlib.util
+import json
+import os
+import re
+import subprocess
+
+import pytest
+from conftest import ROOT
+
+BUILD = ROOT / os.environ.get("PX_BUILD", "build/dev")
+SKIPPED = "[  SKIPPED ] test_module__does_something"
+
+
+def load(path):
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+run_suites = load(ROOT / "tools/run_suites.py")
+
+
+def built_tests():
+    output = subprocess.run(["ctest", "--show-only=json-v1"], cwd=BUILD, capture_output=True, text=True, check=True).stdout
+    return [{each["name"]: each["value"] for each in test["properties"]} for test in json.loads(output)["tests"]]
+
+
+KINDS = {
+    "passes": ("exit 0", ""),
+    "fails": ("exit 1", ""),
+    "skips-by-status": ("exit 77", "SKIP_RETURN_CODE 77"),
+    "skips-in-cmocka": (f"echo '{SKIPPED}'", r'FAIL_REGULAR_EXPRESSION "\\[  SKIPPED \\]"'),
+    "disabled": ("exit 0", "DISABLED TRUE"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_suites__count_what_ctest_did_not_run_as_failed(tmp_path, kind):
+    lines = []
+    for name in ("passes", kind):
+        command, properties = KINDS[name]
+        test = f"{name}-{len(lines)}"
+        lines.append(f'add_test({test} /bin/sh -c "{command}")')
+        lines += [f"set_tests_properties({test} PROPERTIES {properties})"] if properties else []
+    (tmp_path / "CTestTestfile.cmake").write_text("\n".join(lines))
+    ran = subprocess.run(["ctest", "--output-on-failure"], cwd=tmp_path, capture_output=True, text=True)
+    expected = (2, 0) if kind == "passes" else (1, 1)
+    assert run_suites.count("ctest", ran.stdout, ran.returncode == 0) == expected, ran.stdout
+
+
+def test_suites__a_skipped_test_of_cmocka_fails_in_every_program():
+    tests = built_tests()
+    assert len(tests) > 100
+    for properties in tests:
+        assert any(re.search(pattern, SKIPPED) for pattern in properties["FAIL_REGULAR_EXPRESSION"]), properties
+
+
+def test_suites__every_label_has_tests():
+    labels = {label for properties in built_tests() for label in properties["LABELS"]}
+    asked = {label for suite in run_suites.SUITES for command in suite.commands if command[0] == "ctest"
+             for label in command[-1].strip("^()$").split("|")}
+    assert {"unit", "interop", "threads"} <= asked
+    assert asked <= labels
