@@ -192,7 +192,10 @@ class AsyncProximaDBClient:
         filter: str | None = None,
         params: Metadata | None = None,
     ) -> int:
-        """Deletes rows by id or by filter; returns how many. As `ProximaDBClient.delete`."""
+        """Deletes rows by id or by filter; returns how many. As `ProximaDBClient.delete`.
+
+        The number is too small when a delete of more than 100,000 rows by filter was repeated.
+        """
         return await self._operations.delete(collection, ids, filter, params)
 
     # ---- reads ----------------------------------------------------------------------------------
@@ -247,7 +250,7 @@ class AsyncProximaDBClient:
         return await self._operations.health()
 
     async def metrics(self) -> str:
-        """Counters and gauges of the server in Prometheus' text format."""
+        """Numbers of the engine in Prometheus' text format. As `ProximaDBClient.metrics`."""
         return await self._operations.metrics()
 
 

@@ -335,6 +335,11 @@ class ProximaDBClient:
     ) -> int:
         """Deletes rows by id or by filter, and returns how many there were.
 
+        More than 100,000 rows that match a filter are deleted in batches of that size, each atomic.
+        If such a call is repeated (as the client does by itself when the connection breaks), the
+        number is too small: rows that an attempt before has deleted are not counted. They are gone
+        all the same.
+
         Args:
             collection: its name.
             ids: the rows; unknown ids are ignored.
@@ -462,7 +467,12 @@ class ProximaDBClient:
         return run(self._operations.health())
 
     def metrics(self) -> str:
-        """Counters and gauges of the server in Prometheus' text format.
+        """Numbers of the engine in Prometheus' text format.
+
+        These are each collection's live rows, parts, bytes on disk, in the log, in memory and of
+        its index of ids, and the engine's calls by outcome since it was opened. What the server
+        counts besides (calls by method and code, connections, requests, bytes on the wire) is at
+        its `GET /metrics` only.
 
         Example:
             >>> print(client.metrics())
