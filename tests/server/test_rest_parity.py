@@ -656,12 +656,12 @@ def test_rest_parity__refuses_messages_over_the_limit(engine, calls, kept):
     error = refused_by_grpc(calls, "insert", kept, large)
     assert error.code() == Code.RESOURCE_EXHAUSTED and "send less at a time" in error.details()
     with wire.Connection(engine) as connection:     # HTTP/2, before the body is sent
-        connection.request(1, [(":method", "POST"), (":scheme", "http"), (":path", path(kept, "/vectors")), (":authority", "x"),
+        connection.request(1, [(":method", "POST"), (":scheme", "http"), (":path", path(kept, "/vectors")), (":authority", "localhost"),
                                ("content-type", "application/json"), ("content-length", str(LIMIT + 1))])
         connection.wait_for_end(1)
         assert connection.headers[1][0][":status"] == "413" and b"send less at a time" in connection.data[1]
     with socket.create_connection((engine.host, engine.port), timeout=10) as http:      # HTTP/1.1, likewise
-        http.sendall(b"POST /v1/collections/x/vectors HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        http.sendall(b"POST /v1/collections/x/vectors HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                      b"Content-Length: 1048577\r\nExpect: 100-continue\r\n\r\n")
         assert http.recv(65536).startswith(b"HTTP/1.1 413 ")
 

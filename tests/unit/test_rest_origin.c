@@ -40,6 +40,7 @@ static void test_rest_origin__takes_a_local_server_s_own_names_only(void **state
                                           "evil.example:x@127.0.0.1",
                                           "localhost:80.evil.example",
                                           "[::1].evil.example",
+                                          "[::1]15678",
                                           "[evil.example]",
                                           "[::1",
                                           "2130706433",
@@ -73,6 +74,7 @@ static void test_rest_origin__refuses_changes_by_other_pages(void **state)
         {"POST", "localhost:5678", "", "cross-site"},
         {"DELETE", "db.example", "https://evil.example", ""},
         {"PATCH", "", "http://localhost:5678", ""},
+        {"PATCH", "", "null", ""},
         {"OPTIONS", "localhost:5678", "http://evil.example", "cross-site"},
     };
     static const struct fields taken[] = {
