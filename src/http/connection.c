@@ -15,9 +15,9 @@ enum {
     WRITE_PER_TURN_BYTES = 4 << 20, /* likewise */
     PARTS_PER_WRITE = 64,
     PACED_BYTES = 4 << 20, /* went out: its pace is measured anew */
-    TICK_MS = 1000,   /* how often a busy connection's patience is looked at */
-    LINGER_MS = 1000, /* for the peer to read our last words */
-    DRAIN_MS = 5000,  /* for an idle peer to confirm that it saw GOAWAY */
+    TICK_MS = 1000,        /* how often a busy connection's patience is looked at */
+    LINGER_MS = 1000,      /* for the peer to read our last words */
+    DRAIN_MS = 5000,       /* for an idle peer to confirm that it saw GOAWAY */
     TLS_HANDSHAKE = 0x16,
     KEEPALIVE_IDLE_S = 60, /* then a probe each ... */
     KEEPALIVE_PROBE_S = 10,
@@ -91,7 +91,7 @@ struct px_connection *px_connection__new(struct px_io_worker *worker, int fd,
     c->worker = worker;
     c->flush.run = on_flush;
     c->timer.fire = on_timer;
-    c->started_ms = c->written_ms = c->paced_ms = px_loop_now_ms(&worker->loop);
+    c->started_ms = c->idle_ms = c->written_ms = c->paced_ms = px_loop_now_ms(&worker->loop);
     px_address_format(peer, c->peer);
     if (fd >= 0 && !set_up_socket(c)) {
         close(fd);
@@ -419,8 +419,8 @@ static bool takes_too_slowly(const struct px_connection *c, int64_t now_ms)
 {
     int64_t timeout_ms = c->worker->config->limits.send_timeout_ms;
     int64_t earned_ms = (int64_t)(c->paced_bytes / PX_LOWEST_RATE_BYTES) * 1000;
-    return c->output.size_bytes > 0 && (now_ms - c->written_ms > timeout_ms ||
-                                        now_ms - c->paced_ms > timeout_ms + earned_ms);
+    return c->output.size_bytes > 0 &&
+           (now_ms - c->written_ms > timeout_ms || now_ms - c->paced_ms > timeout_ms + earned_ms);
 }
 
 /* Why the connection has lasted long enough; NULL if it has not. */
@@ -436,14 +436,19 @@ static const char *reason_to_end(struct px_connection *c, int64_t now_ms)
     return NULL;
 }
 
-/* An idle connection is first told to go, and ended when the peer does not react. */
+/* An idle connection is first told to go, and ended when the peer does not react. What is neither
+ * a request nor an answer on its way keeps nothing alive: no PING, no stray bytes. */
 static void end_if_idle(struct px_connection *c, int64_t now_ms)
 {
-    bool is_idle = c->exchanges == NULL && c->output.size_bytes == 0 && c->protocol != NULL;
-    int64_t idle_ms = is_idle ? now_ms - c->written_ms : 0;
-    if (idle_ms > c->worker->config->limits.idle_timeout_ms)
+    const struct px_http_limits *limits = &c->worker->config->limits;
+    if (c->exchanges != NULL || (c->had_request && c->output.size_bytes > 0)) {
+        c->idle_ms = now_ms;
+        return;
+    }
+    int64_t limit_ms = c->had_request ? limits->idle_timeout_ms : limits->header_timeout_ms;
+    if (c->protocol != NULL && now_ms - c->idle_ms > limit_ms)
         px_connection__drain(c);
-    if (is_idle && c->drained_ms != 0 && now_ms - c->drained_ms > DRAIN_MS)
+    if (c->drained_ms != 0 && now_ms - c->drained_ms > DRAIN_MS)
         px_connection__end(c, NULL);
 }
 

@@ -77,6 +77,7 @@ struct px_exchange *px_exchange__new(struct px_connection *connection)
     x->deadline.fire = on_deadline_timer;
     link_exchange(x, connection);
     connection->exchange_count++;
+    connection->had_request = true;
     worker->exchange_count++;
     px_http_count(&worker->stats.requests, 1);
     return x;
@@ -260,6 +261,7 @@ void px_exchange__close(struct px_exchange *x, enum px_close_reason reason)
     if (x->is_closed)
         return;
     x->is_closed = true;
+    x->connection->idle_ms = px_exchange_now_ms(x);
     unlink_exchange(x);
     px_loop_clear_timer(&x->worker->loop, &x->deadline);
     px_body__cancel(x);

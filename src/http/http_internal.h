@@ -88,6 +88,8 @@ struct px_connection {
     bool is_closed;    /* the descriptor is gone */
 
     struct px_timer timer;
+    int64_t idle_ms;  /* when it was last seen with a request; its start, where none came yet */
+    bool had_request; /* its peer has begun one */
     int64_t started_ms;
     int64_t drained_ms; /* when the peer was told to go; 0: it was not */
     int64_t written_ms; /* when bytes last went out, or the output was found empty */

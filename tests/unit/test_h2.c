@@ -1058,6 +1058,67 @@ static void test_h2__lets_an_idle_connection_go(void **state)
     tear_down();
 }
 
+/* "PRI" is no request, and neither is all of the greeting. */
+static void test_h2__lets_a_connection_without_a_request_go(void **state)
+{
+    (void)state;
+    for (int is_whole = 0; is_whole < 2; is_whole++) {
+        struct px_buffer bytes = {0};
+        set_up();
+        rig_connect();
+        put_greeting(&bytes);
+        rig_send(bytes.data, is_whole ? bytes.size_bytes : 3);
+        rig_wait(9000);
+        assert_int_equal(rig.connection->drained_ms, 0);
+        rig_wait(11000);
+        assert_true(rig.connection->drained_ms != 0);
+        assert_false(rig.connection->is_ending);
+        rig_wait(17000);
+        assert_true(rig.connection->is_ending);
+        px_buffer_release(&bytes);
+        tear_down();
+    }
+}
+
+static void test_h2__does_not_take_pings_for_requests(void **state)
+{
+    (void)state;
+    struct px_buffer bytes = {0};
+    set_up();
+    rig.on_request = rig_answer_ok;
+    rig_connect();
+    put_greeting(&bytes);
+    put_post(&bytes, 1);
+    send_and_clear(&bytes);
+    rig.connection->idle_ms -= 290000;
+    put_frame(&bytes, NGHTTP2_PING, 0, 0, px_slice_of("12345678", 8));
+    send_and_clear(&bytes);
+    rig_wait(9000);
+    assert_int_equal(rig.connection->drained_ms, 0);
+    rig_wait(11000);
+    assert_true(rig.connection->drained_ms != 0);
+    px_buffer_release(&bytes);
+    tear_down();
+}
+
+/* An answer that is on its way for an hour does not make its connection idle. */
+static void test_h2__is_not_idle_while_it_answers(void **state)
+{
+    (void)state;
+    set_up();
+    rig_connect();
+    request("GET", "/a", NULL);
+    client_run();
+    rig.connection->idle_ms -= 3600000;
+    rig_wait(2000);
+    assert_int_equal(rig.connection->drained_ms, 0);
+    rig_answer_ok(rig.last);
+    client_run();
+    rig_wait(9000);
+    assert_int_equal(rig.connection->drained_ms, 0);
+    tear_down();
+}
+
 static void test_h2__closes_everything_with_its_peer(void **state)
 {
     (void)state;
@@ -1106,6 +1167,9 @@ int main(void)
         cmocka_unit_test(test_h2__resets_a_stream_whose_answer_dribbles),
         cmocka_unit_test(test_h2__drains_with_two_goaways),
         cmocka_unit_test(test_h2__lets_an_idle_connection_go),
+        cmocka_unit_test(test_h2__lets_a_connection_without_a_request_go),
+        cmocka_unit_test(test_h2__does_not_take_pings_for_requests),
+        cmocka_unit_test(test_h2__is_not_idle_while_it_answers),
         cmocka_unit_test(test_h2__closes_everything_with_its_peer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
