@@ -160,8 +160,7 @@ void px_connection__end(struct px_connection *connection, const char *why)
     connection->is_ending = true;
     if (why != NULL) {
         px_http_count(&connection->worker->stats.connections_failed, 1);
-        px_log_write(&connection->worker->config->log, PROXIMADB_LOG_WARNING,
-                     "%s: connection ended: %s", connection->peer, why);
+        px_io_worker_complain(connection->worker, connection->peer, "connection ended: %s", why);
     }
     px_connection__schedule(connection);
 }

@@ -107,8 +107,8 @@ static void on_goaway_sent(struct px_connection *c, const nghttp2_frame *frame)
         return;
     const char *why = h->why != NULL ? h->why : h->error;
     px_http_count(&c->worker->stats.connections_failed, 1);
-    px_log_write(&c->worker->config->log, PROXIMADB_LOG_WARNING, "%s: GOAWAY %s: %s", c->peer,
-                 nghttp2_http2_strerror(frame->goaway.error_code), why);
+    px_io_worker_complain(c->worker, c->peer, "GOAWAY %s: %s",
+                          nghttp2_http2_strerror(frame->goaway.error_code), why);
 }
 
 /* The response is out; if the request is not all here, the peer is told to spare itself the rest.

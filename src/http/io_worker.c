@@ -4,8 +4,11 @@
 #include "http/http_internal.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
+
+enum { COMPLAINT_MS = 1000 };
 
 const struct px_http_limits px_http_limits_default = {
     .budget_bytes = (size_t)256 << 20,
@@ -128,6 +131,26 @@ void px_io_worker_abort(struct px_io_worker *worker)
     while (worker->connections != NULL)
         px_connection__close(worker->connections, PX_CLOSE_SHUTDOWN);
     px_io_worker_check_idle(worker);
+}
+
+void px_io_worker_complain(struct px_io_worker *worker, const char *peer, const char *format, ...)
+{
+    char sentence[400], withheld[60] = "";
+    int64_t now_ms = px_loop_now_ms(&worker->loop);
+    if (worker->complained_ms != 0 && now_ms - worker->complained_ms < COMPLAINT_MS) {
+        worker->complaints_withheld++;
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    if (worker->complaints_withheld > 0)
+        snprintf(withheld, sizeof withheld, " (and %llu more since the last such line)",
+                 (unsigned long long)worker->complaints_withheld);
+    px_log_write(&worker->config->log, PROXIMADB_LOG_WARNING, "%s: %s%s", peer, sentence, withheld);
+    worker->complained_ms = now_ms;
+    worker->complaints_withheld = 0;
 }
 
 const char *px_io_worker_date(struct px_io_worker *worker)

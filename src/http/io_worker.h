@@ -92,6 +92,9 @@ struct px_io_worker {
     void (*on_idle)(struct px_io_worker *worker);
     void *context; /* of on_idle */
 
+    int64_t complained_ms;        /* when px_io_worker_complain() last wrote; 0: never */
+    uint64_t complaints_withheld; /* since */
+
     int64_t date_ms; /* when `date` was made */
     char date[PX_IO_WORKER_DATE_BYTES];
     uint8_t scratch[PX_IO_WORKER_SCRATCH_BYTES];
@@ -113,6 +116,11 @@ void px_io_worker_abort(struct px_io_worker *worker);
 
 /* To be called whenever something has ceased to live. */
 void px_io_worker_check_idle(struct px_io_worker *worker);
+
+/* Logs a warning about a peer, which peers could make without end: a line a second of each worker,
+ * with how many were withheld before it. */
+void px_io_worker_complain(struct px_io_worker *worker, const char *peer, const char *format, ...)
+    PX_PRINTF(3, 4);
 
 /* The time for a "date" field, made at most once a second. */
 const char *px_io_worker_date(struct px_io_worker *worker);

@@ -90,6 +90,40 @@ static void test_io_worker__knows_the_date(void **state)
     rig_tear_down();
 }
 
+static size_t count_lines(void)
+{
+    size_t count = 0;
+    for (const char *at = text_of(&rig.log); (at = strchr(at, '\n')) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* Connections that fail are no way to fill a disk. */
+static void test_io_worker__complains_once_a_second(void **state)
+{
+    (void)state;
+    rig_set_up();
+    for (int i = 0; i < 50; i++) {
+        rig_connect();
+        px_connection__end(rig.connection, "for a reason");
+        px_connection__close(rig.connection, PX_CLOSE_RESET);
+        close(rig.peer);
+    }
+    assert_int_equal(count_lines(), 1);
+    assert_non_null(strstr(text_of(&rig.log), "connection ended: for a reason\n"));
+    assert_int_equal(rig.worker.stats.connections_failed, 50);
+    rig.worker.loop.now_ms += 1000;
+    px_io_worker_complain(&rig.worker, "peer", "number %d", 7);
+    px_io_worker_complain(&rig.worker, "peer", "number %d", 8);
+    assert_null(strstr(text_of(&rig.log), "number 8"));
+    rig.worker.loop.now_ms += 1000;
+    px_io_worker_complain(&rig.worker, "peer", "number %d", 9);
+    assert_non_null(strstr(text_of(&rig.log), "number 7 (and 49 more since the last such line)"));
+    assert_non_null(strstr(text_of(&rig.log), "peer: number 9 (and 1 more since"));
+    rig_connect();
+    rig_tear_down();
+}
+
 static void test_io_worker__checks_limits(void **state)
 {
     (void)state;
@@ -128,6 +162,7 @@ int main(void)
         cmocka_unit_test(test_io_worker__turns_newcomers_away_while_draining),
         cmocka_unit_test(test_io_worker__drains_though_handlers_close_exchanges),
         cmocka_unit_test(test_io_worker__knows_the_date),
+        cmocka_unit_test(test_io_worker__complains_once_a_second),
         cmocka_unit_test(test_io_worker__checks_limits),
         cmocka_unit_test(test_io_worker__sums_counters),
     };
