@@ -1,14 +1,13 @@
-#define _GNU_SOURCE
 #include "http/http_server.h"
 
 #include "base/clock.h"
 #include "http/http_internal.h"
 #include "http/listener.h"
+#include "os/thread.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -108,7 +107,6 @@ static void on_accept(struct px_listener *listener, int fd, const struct px_addr
 static void *run_acceptor(void *context)
 {
     struct px_http_server *server = context;
-    pthread_setname_np(pthread_self(), "px-accept");
     px_loop_run(&server->acceptor);
     return NULL;
 }
@@ -118,7 +116,6 @@ static void *run_acceptor(void *context)
 static void *run_worker(void *context)
 {
     struct seat *seat = context;
-    pthread_setname_np(pthread_self(), "px-io");
     px_loop_run(&seat->worker.loop);
     return NULL;
 }
@@ -177,19 +174,6 @@ static bool is_local(const struct px_http_server *server)
     return true;
 }
 
-/* Signals are for the thread that runs the program: ours are started with all of them blocked. */
-static int start_thread(pthread_t *thread, void *(*run)(void *), void *context,
-                        struct proximadb_error *reterr)
-{
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    errno = pthread_create(thread, NULL, run, context);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return errno == 0 ? PROXIMADB_OK : px_fail(reterr, PROXIMADB_IO, "cannot start a thread");
-}
-
 static unsigned choose_worker_count(unsigned wanted)
 {
     if (wanted > 0)
@@ -205,6 +189,7 @@ static int start_workers(struct px_http_server *server, unsigned count,
     if (server->seats == NULL)
         return px_fail_no_memory(reterr);
     for (unsigned i = 0; i < count; i++) {
+        char name[PX_THREAD_NAME_BYTES];
         struct seat *seat = &server->seats[i];
         int rc = px_io_worker_init(&seat->worker, &server->config, server->budget, server->answers,
                                    reterr);
@@ -216,7 +201,8 @@ static int start_workers(struct px_http_server *server, unsigned count,
         seat->worker.context = seat;
         seat->drain.run = run_drain;
         seat->abort.run = run_abort;
-        rc = start_thread(&seat->thread, run_worker, seat, reterr);
+        snprintf(name, sizeof name, "px-io-%u", i);
+        rc = px_thread_start(&seat->thread, name, run_worker, seat, reterr);
         if (rc != PROXIMADB_OK)
             return rc;
         seat->is_running = true;
@@ -238,7 +224,7 @@ static int start_acceptor(struct px_http_server *server, struct proximadb_error 
         rc = px_listener_start(listener, &server->acceptor, reterr);
     }
     if (rc == PROXIMADB_OK)
-        rc = start_thread(&server->acceptor_thread, run_acceptor, server, reterr);
+        rc = px_thread_start(&server->acceptor_thread, "px-accept", run_acceptor, server, reterr);
     server->acceptor_is_running = rc == PROXIMADB_OK;
     return rc;
 }

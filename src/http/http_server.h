@@ -10,8 +10,8 @@
  * "connection: close", what is under way is finished within a grace period, then everything left is
  * closed, and then the answers of work that was under way elsewhere are waited for.
  *
- * Threads: start and stop one thread, which must not be a worker; the rest any thread. All threads
- * of the server block all signals.
+ * Threads: start and stop one thread, which must not be a worker; the rest any thread. The server's
+ * are named px-accept and px-io-N, and take no signals but those of their own faults.
  */
 #ifndef PX_HTTP_SERVER_H
 #define PX_HTTP_SERVER_H
@@ -29,7 +29,8 @@ struct px_http_server_options {
 };
 
 /* Listens and serves. *ret_server is returned, stop with px_http_server_stop(). PROXIMADB_INVALID,
- * PROXIMADB_UNAVAILABLE (address), PROXIMADB_IO, PROXIMADB_NO_MEMORY */
+ * PROXIMADB_UNAVAILABLE (address), PROXIMADB_RESOURCE_EXHAUSTED (no threads), PROXIMADB_IO,
+ * PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_http_server_start(const struct px_http_server_options *options,
                                        struct px_http_server **ret_server,
                                        struct proximadb_error *reterr);

@@ -8,7 +8,10 @@
 #include "http/http_internal.h"
 #include "support/px_test.h"
 
+#include <glob.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -128,6 +131,35 @@ static void test_http_server__serves_and_spreads_connections(void **state)
         close(clients[i]);
     px_http_server_stop(server, 10000);
     px_http_server_stop(NULL, 0);
+}
+
+/* Names are given by whoever starts a thread, so they are there once px_http_server_start() is back.
+ * A thread that blocked the signal of its own fault would end without a word. */
+static void test_http_server__names_its_threads_and_leaves_faults_alone(void **state)
+{
+    (void)state;
+    struct px_http_server *server = start(2, 100);
+    glob_t tasks;
+    int found = 0;
+    assert_int_equal(glob("/proc/self/task/*/status", 0, NULL, &tasks), 0);
+    for (size_t i = 0; i < tasks.gl_pathc; i++) {
+        char text[4096] = "";
+        unsigned long long blocked = 0;
+        FILE *file = fopen(tasks.gl_pathv[i], "r");
+        assert_non_null(file);
+        text[fread(text, 1, sizeof text - 1, file)] = '\0';
+        fclose(file);
+        if (strstr(text, "px-io-0\n") == NULL && strstr(text, "px-io-1\n") == NULL &&
+            strstr(text, "px-accept\n") == NULL)
+            continue;
+        found++;
+        assert_int_equal(sscanf(strstr(text, "SigBlk:"), "SigBlk: %llx", &blocked), 1);
+        assert_true((blocked & 1ULL << (SIGTERM - 1)) != 0);
+        assert_true((blocked & (1ULL << (SIGSEGV - 1) | 1ULL << (SIGBUS - 1))) == 0);
+    }
+    globfree(&tasks);
+    assert_int_equal(found, 3);
+    px_http_server_stop(server, 0);
 }
 
 static void test_http_server__keeps_its_connection_limit(void **state)
@@ -266,6 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_http_server__serves_and_spreads_connections),
+        cmocka_unit_test(test_http_server__names_its_threads_and_leaves_faults_alone),
         cmocka_unit_test(test_http_server__keeps_its_connection_limit),
         cmocka_unit_test(test_http_server__finishes_what_is_under_way),
         cmocka_unit_test(test_http_server__closes_what_does_not_finish_and_waits_for_it),
