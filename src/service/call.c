@@ -81,8 +81,10 @@ void px_call_finish(struct px_call *call, struct px_buffer *answer)
 {
     struct proximadb_error error = {.row_index = -1};
     struct proximadb_buffer response = {0};
-    if (answer != NULL && (check_room(answer, &error) != PROXIMADB_OK ||
-                           px_buffer_take(answer, &response, &error) != PROXIMADB_OK)) {
+    int rc = answer != NULL ? check_room(answer, &error) : PROXIMADB_OK;
+    if (rc == PROXIMADB_OK && answer != NULL)
+        rc = px_buffer_take(answer, &response, &error);
+    if (rc != PROXIMADB_OK) {
         px_call_fail(call, &error);
         return;
     }
