@@ -58,6 +58,8 @@ static void unlink_exchange(struct px_exchange *x)
 struct px_exchange *px_exchange__new(struct px_connection *connection)
 {
     struct px_io_worker *worker = connection->worker;
+    if (worker->exchange_count >= PX_MOST_EXCHANGES)
+        return NULL;
     struct px_exchange *x = worker->free_exchanges;
     if (x != NULL) {
         worker->free_exchanges = x->next;
@@ -238,6 +240,29 @@ static void stop_reading(struct px_exchange *x)
     x->read_left_bytes = 0;
 }
 
+bool px_exchange_stay(struct px_exchange *exchange)
+{
+    struct px_exchange *x = exchange;
+    if (x->is_closed || x->is_staying)
+        return true;
+    if (x->connection->staying_count >= PX_MOST_STAYING ||
+        x->worker->staying_count >= PX_MOST_STAYING_IN_ALL)
+        return false;
+    x->is_staying = true;
+    x->connection->staying_count++;
+    x->worker->staying_count++;
+    return true;
+}
+
+static void stop_staying(struct px_exchange *x)
+{
+    if (!x->is_staying)
+        return;
+    x->is_staying = false;
+    x->connection->staying_count--;
+    x->worker->staying_count--;
+}
+
 static void log_access(const struct px_exchange *x, enum px_close_reason reason)
 {
     static const char *const reasons[] = {
@@ -266,6 +291,7 @@ void px_exchange__close(struct px_exchange *x, enum px_close_reason reason)
     px_loop_clear_timer(&x->worker->loop, &x->deadline);
     px_body__cancel(x);
     stop_reading(x);
+    stop_staying(x);
     return_held(x);
     px_send_queue_abandon(&x->output, &x->connection->output);
     if (reason != PX_CLOSE_DONE)

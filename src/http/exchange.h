@@ -119,6 +119,11 @@ bool px_exchange_is_open(const struct px_exchange *exchange);
 /* The server is stopping. */
 bool px_exchange_is_draining(const struct px_exchange *exchange);
 
+/* Says that the exchange stays open without a request under way: it waits for something to happen,
+ * or for the peer's next message. False: its connection (16) or its I/O thread (1,024) has too many
+ * of that kind. */
+PX_MUST_CHECK bool px_exchange_stay(struct px_exchange *exchange);
+
 /* Calls on_deadline once at `at_ms` on px_exchange_now_ms()'s clock; 0 takes it back. */
 void px_exchange_set_deadline(struct px_exchange *exchange, int64_t at_ms);
 int64_t px_exchange_deadline(const struct px_exchange *exchange); /* 0: none */

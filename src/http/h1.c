@@ -15,6 +15,7 @@
 enum {
     REST_LIMIT_BYTES = 64 << 10,  /* of requests behind the one under way */
     SMALLEST_DIRECT_BYTES = 1024, /* below it a read of its own is not worth while */
+    KEPT_BYTES = 1024,            /* of memory for the next request's fields */
 };
 
 struct px_h1 {
@@ -24,14 +25,15 @@ struct px_h1 {
     struct px_buffer url;
     struct px_buffer name; /* the header field that is being gathered */
     struct px_buffer value;
-    struct px_buffer rest; /* input behind the request under way */
-    size_t trailer_bytes;  /* of fields behind a chunked body, which are ignored */
-    int refusal;           /* the status that a parsing error is answered with */
-    bool request_is_over;  /* all of it was parsed: the parser is paused */
-    bool wants_continue;   /* it waits for "100 Continue" before it sends its body */
-    bool is_chunked;       /* the response is */
-    bool closes_after;     /* the connection ends with this response */
-    bool is_over;          /* no further request is taken */
+    struct px_buffer rest;     /* input behind the request under way */
+    size_t rest_charged_bytes; /* of it, in the budget */
+    size_t trailer_bytes;      /* of fields behind a chunked body, which are ignored */
+    int refusal;               /* the status that a parsing error is answered with */
+    bool request_is_over;      /* all of it was parsed: the parser is paused */
+    bool wants_continue;       /* it waits for "100 Continue" before it sends its body */
+    bool is_chunked;           /* the response is */
+    bool closes_after;         /* the connection ends with this response */
+    bool is_over;              /* no further request is taken */
 };
 
 static struct px_h1 *session_of(const struct px_connection *c)
@@ -124,7 +126,7 @@ static int on_message_begin(llhttp_t *parser)
     struct px_h1 *h = session_of_parser(parser);
     h->x = px_exchange__new(h->connection);
     if (h->x == NULL)
-        return -1;
+        return refuse(h, 503);
     px_buffer_clear(&h->url);
     px_buffer_clear(&h->name);
     px_buffer_clear(&h->value);
@@ -291,6 +293,16 @@ static void answer_error(struct px_h1 *h)
     px_connection__end(c, why);
 }
 
+/* It came unasked, so it cannot be refused, but others have that much less. */
+static void keep_rest(struct px_h1 *h, const uint8_t *data, size_t size_bytes)
+{
+    px_buffer_append(&h->rest, data, size_bytes);
+    if (h->rest.status != PROXIMADB_OK || size_bytes == 0)
+        return;
+    px_budget_charge(h->connection->worker->budget, size_bytes);
+    h->rest_charged_bytes += size_bytes;
+}
+
 static void parse(struct px_h1 *h, const uint8_t *data, size_t size_bytes)
 {
     const char *text = (const char *)data;
@@ -303,7 +315,7 @@ static void parse(struct px_h1 *h, const uint8_t *data, size_t size_bytes)
     }
     size_t parsed = (size_t)(llhttp_get_error_pos(&h->parser) - text);
     assert(parsed <= size_bytes);
-    px_buffer_append(&h->rest, data + parsed, size_bytes - parsed);
+    keep_rest(h, data + parsed, size_bytes - parsed);
 }
 
 static void h1_input(struct px_connection *c, const uint8_t *data, size_t size_bytes)
@@ -312,7 +324,7 @@ static void h1_input(struct px_connection *c, const uint8_t *data, size_t size_b
     if (h->is_over)
         return;
     if (h->request_is_over || h->rest.size_bytes > 0)
-        px_buffer_append(&h->rest, data, size_bytes);
+        keep_rest(h, data, size_bytes);
     else
         parse(h, data, size_bytes);
     if (h->rest.status != PROXIMADB_OK)
@@ -323,12 +335,16 @@ static void h1_input(struct px_connection *c, const uint8_t *data, size_t size_b
 static void parse_rest(struct px_h1 *h)
 {
     struct px_buffer rest = h->rest;
+    size_t charged_bytes = h->rest_charged_bytes;
     px_buffer_init(&h->rest, rest.limit_bytes);
+    h->rest_charged_bytes = 0;
     h->request_is_over = false;
     llhttp_resume(&h->parser);
     if (rest.size_bytes > 0)
         parse(h, rest.data, rest.size_bytes);
     px_buffer_release(&rest);
+    if (charged_bytes > 0)
+        px_budget_return(h->connection->worker->budget, charged_bytes);
 }
 
 /* While a body is due that nobody reads, its bytes stay with the peer. */
@@ -477,10 +493,20 @@ static bool move_response(struct px_h1 *h)
     return true;
 }
 
+/* Thousands of connections that wait must not keep what one large request took. */
+static void shrink(struct px_buffer *buffer)
+{
+    if (buffer->capacity_bytes > KEPT_BYTES)
+        px_buffer_release(buffer);
+}
+
 static void end_response(struct px_h1 *h)
 {
     struct px_exchange *x = h->x;
     h->x = NULL;
+    shrink(&h->url);
+    shrink(&h->name);
+    shrink(&h->value);
     px_exchange__close(x, PX_CLOSE_DONE);
     if (h->closes_after || h->connection->drained_ms != 0)
         h->is_over = true;
@@ -528,6 +554,8 @@ static void h1_release(struct px_connection *c)
     px_buffer_release(&h->name);
     px_buffer_release(&h->value);
     px_buffer_release(&h->rest);
+    if (h->rest_charged_bytes > 0)
+        px_budget_return(c->worker->budget, h->rest_charged_bytes);
     free(h);
     c->session = NULL;
 }

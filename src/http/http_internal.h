@@ -20,6 +20,9 @@
 
 enum {
     PX_OUTPUT_HIGH_BYTES = 256 << 10, /* protocols add nothing to an output of this size */
+    PX_MOST_EXCHANGES = 16 << 10,     /* of one I/O thread, those that are only held included */
+    PX_MOST_STAYING = 16,             /* px_exchange_stay(), of one connection ... */
+    PX_MOST_STAYING_IN_ALL = 1024,    /* ... and of one I/O thread */
     PX_RESPONSE_HEADERS_LIMIT = 24,   /* of one response */
     PX_LOWEST_RATE_BYTES = 32768,     /* a second, of what comes or goes beyond its timeout */
 };
@@ -76,6 +79,7 @@ struct px_connection {
 
     struct px_exchange *exchanges; /* the open ones */
     size_t exchange_count;         /* open or held */
+    unsigned staying_count;        /* of the open ones */
     size_t body_wanted_bytes;      /* asked for by reads under way, and not here yet */
     size_t body_held_bytes;        /* here, and not asked for */
 
@@ -159,6 +163,7 @@ struct px_exchange {
     bool is_deferred; /* HTTP/2: its stream waits for wake() */
     bool is_sent_due; /* on_sent is to be called */
     bool has_trailers;
+    bool is_staying; /* counted as such */
 
     struct px_headers headers;
     size_t header_reserved_bytes; /* in the budget, until the exchange is gone */
@@ -193,7 +198,7 @@ struct px_exchange {
     alignas(16) uint8_t state[PX_EXCHANGE_STATE_BYTES];
 };
 
-/* An exchange whose headers are to come, or NULL without memory. */
+/* An exchange whose headers are to come; NULL without memory, or where there are too many. */
 struct px_exchange *px_exchange__new(struct px_connection *connection);
 
 /* The headers are complete: finds the route, tells the handler. */

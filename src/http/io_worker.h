@@ -84,7 +84,8 @@ struct px_io_worker {
     struct px_connection *connections; /* all that are open */
     struct px_exchange *free_exchanges;
     size_t free_exchange_count;
-    size_t exchange_count; /* live ones, those that are only held included */
+    size_t exchange_count;  /* live ones, those that are only held included */
+    unsigned staying_count; /* of the open ones */
     atomic_uint connection_count;
     bool is_draining;
 

@@ -435,6 +435,11 @@ static void on_request(struct px_exchange *exchange)
                path.size_bytes < 200 ? (int)path.size_bytes : 200, (const char *)path.data);
         return;
     }
+    if (call->method->stays_open && !px_exchange_stay(exchange)) {
+        refuse(call, PX_GRPC_RESOURCE_EXHAUSTED,
+               "too many calls stay open already, of this connection or in all; end some of them");
+        return;
+    }
     if (take_timeout(call) && take_encoding(call))
         read_prefix(call, call->method->takes_stream ? PX_PATIENT : PX_IMPATIENT);
 }

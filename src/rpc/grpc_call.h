@@ -37,6 +37,7 @@ struct px_grpc_call;
 struct px_grpc_method {
     const char *path; /* "/package.Service/Method" */
     bool takes_stream;
+    bool stays_open;            /* px_exchange_stay() */
     size_t message_limit_bytes; /* below the server's; 0: the server's */
     void (*on_message)(struct px_grpc_call *call, struct px_message *message); /* taken */
     void (*on_half_close)(struct px_grpc_call *call);

@@ -89,6 +89,7 @@ const struct px_grpc_method px_health_check = {
 
 const struct px_grpc_method px_health_watch = {
     .path = "/grpc.health.v1.Health/Watch",
+    .stays_open = true,
     .message_limit_bytes = PX_GRPC_SMALL_MESSAGE_BYTES,
     .on_message = on_watch,
     .on_drain = on_watch_drain,

@@ -166,12 +166,12 @@ static void on_drain(struct px_grpc_call *call)
     px_grpc_call_fail(call, PX_GRPC_UNAVAILABLE, "the server is stopping");
 }
 
-#define REFLECTION(version)                                                                     \
-    {                                                                                           \
-        .path = "/grpc.reflection." version ".ServerReflection/ServerReflectionInfo",           \
-        .takes_stream = true, .message_limit_bytes = PX_GRPC_SMALL_MESSAGE_BYTES,               \
-        .on_message = on_message, .on_half_close = on_half_close, .on_sent = px_grpc_call_next, \
-        .on_drain = on_drain,                                                                   \
+#define REFLECTION(version)                                                                 \
+    {                                                                                       \
+        .path = "/grpc.reflection." version ".ServerReflection/ServerReflectionInfo",       \
+        .takes_stream = true, .stays_open = true,                                           \
+        .message_limit_bytes = PX_GRPC_SMALL_MESSAGE_BYTES, .on_message = on_message,       \
+        .on_half_close = on_half_close, .on_sent = px_grpc_call_next, .on_drain = on_drain, \
     }
 
 const struct px_grpc_method px_reflection_v1 = REFLECTION("v1");

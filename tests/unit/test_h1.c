@@ -117,12 +117,37 @@ static void test_h1__stops_reading_behind_an_unanswered_request(void **state)
     struct px_connection *c = rig.connection;
     assert_false(c->protocol->wants_input(c));
     assert_int_equal(c->events, 0);
+    size_t waiting_bytes = atomic_load(&rig.budget->used_bytes); /* counted, though unasked */
+    assert_true(waiting_bytes >= 64 << 10 && waiting_bytes <= 80 << 10);
     rig_expect_record("request GET /slow");
     rig_answer_ok(x);
     rig.on_request = rig_answer_ok;
     rig_turn();
     rig_turn();
     assert_true(rig.worker.stats.requests > 30);
+    for (int i = 0; i < 1000 && atomic_load(&rig.budget->used_bytes) > 0; i++)
+        rig_turn();
+    assert_int_equal(atomic_load(&rig.budget->used_bytes), 0);
+    rig_tear_down();
+
+    rig_set_up(); /* or it goes with its connection */
+    rig_connect();
+    rig_send_text("GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\n");
+    assert_int_equal(atomic_load(&rig.budget->used_bytes), 16);
+    rig_tear_down();
+}
+
+static void test_h1__refuses_requests_while_there_are_too_many(void **state)
+{
+    (void)state;
+    set_up_ok();
+    rig.worker.exchange_count += PX_MOST_EXCHANGES - 1;
+    rig_send_text("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_true(rig_was_received("HTTP/1.1 200 OK"));
+    rig.worker.exchange_count++;
+    rig_send_text("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_true(rig_was_received("HTTP/1.1 503 Service Unavailable"));
+    rig.worker.exchange_count -= PX_MOST_EXCHANGES;
     rig_tear_down();
 }
 
@@ -431,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_h1__receives_bodies),
         cmocka_unit_test(test_h1__answers_pipelined_requests_in_order),
         cmocka_unit_test(test_h1__stops_reading_behind_an_unanswered_request),
+        cmocka_unit_test(test_h1__refuses_requests_while_there_are_too_many),
         cmocka_unit_test(test_h1__lets_the_client_continue_when_the_body_is_wanted),
         cmocka_unit_test(test_h1__says_nothing_of_continuing_once_the_answer_has_begun),
         cmocka_unit_test(test_h1__leaves_offers_of_an_upgrade_alone),

@@ -778,6 +778,26 @@ static void test_h2__refuses_streams_while_too_much_work_is_under_way(void **sta
     tear_down();
 }
 
+static void test_h2__refuses_streams_while_there_are_too_many_in_all(void **state)
+{
+    (void)state;
+    set_up();
+    rig.on_request = rig_answer_ok;
+    rig_connect();
+    int32_t a = request("GET", "/a", NULL);
+    client_run();
+    rig.worker.exchange_count += PX_MOST_EXCHANGES;
+    int32_t b = request("GET", "/b", NULL);
+    client_run();
+    rig.worker.exchange_count -= PX_MOST_EXCHANGES;
+    int32_t c = request("GET", "/c", NULL);
+    client_run();
+    expect_body(a, "ok");
+    assert_int_equal(client.streams[b].error_code, NGHTTP2_REFUSED_STREAM);
+    expect_body(c, "ok");
+    tear_down();
+}
+
 static void test_h2__ends_a_flood_of_continuations(void **state)
 {
     (void)state;
@@ -1155,6 +1175,7 @@ int main(void)
         cmocka_unit_test(test_h2__ends_a_flood_of_pings_that_are_answered),
         cmocka_unit_test(test_h2__ends_a_flood_of_resets),
         cmocka_unit_test(test_h2__refuses_streams_while_too_much_work_is_under_way),
+        cmocka_unit_test(test_h2__refuses_streams_while_there_are_too_many_in_all),
         cmocka_unit_test(test_h2__ends_a_flood_of_continuations),
         cmocka_unit_test(test_h2__ends_on_a_large_goaway),
         cmocka_unit_test(test_h2__holds_large_headers_within_the_budget),

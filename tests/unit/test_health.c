@@ -102,6 +102,43 @@ static void test_health__takes_small_messages_only(void **state)
     tear_down();
 }
 
+static void close_all(void)
+{
+    rig.x = NULL;
+    while (rig.connection->exchanges != NULL)
+        px_exchange__close(rig.connection->exchanges, PX_CLOSE_PEER_GONE);
+}
+
+/* Calls that stay open cost memory for nothing: 16 a connection, 1,024 an I/O thread. */
+static void test_health__lets_few_calls_stay_open(void **state)
+{
+    static const char watch[] = "/grpc.health.v1.Health/Watch";
+    (void)state;
+    set_up();
+    for (int i = 0; i < 15; i++) {
+        ask(watch, "", 0);
+        assert_non_null(rig.x);
+    }
+    rig_call("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+    assert_non_null(rig.x);
+    rig_call("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+    rig_expect_says("grpc-status: 8\n");
+    ask(watch, "", 0);
+    rig_expect_says("grpc-status: 8\n");
+    ask("/grpc.health.v1.Health/Check", "", 0); /* does not stay */
+    rig_expect_says("grpc-status: 0\n");
+    close_all();
+    assert_int_equal(rig.worker.staying_count, 0);
+    rig.worker.staying_count = 1023;
+    ask(watch, "", 0);
+    assert_non_null(rig.x);
+    ask(watch, "", 0);
+    rig_expect_says("grpc-status: 8\n");
+    close_all();
+    assert_int_equal(rig.worker.staying_count, 1023);
+    tear_down();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +146,7 @@ int main(void)
         cmocka_unit_test(test_health__tells_a_watch_of_the_end),
         cmocka_unit_test(test_health__watches_unknown_services),
         cmocka_unit_test(test_health__takes_small_messages_only),
+        cmocka_unit_test(test_health__lets_few_calls_stay_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
