@@ -95,6 +95,7 @@ static void on_engine_metrics(struct px_exchange *x, struct px_engine_call *call
     struct px_buffer text = {0};
     struct proximadb_buffer body;
     px_buffer_append(&text, call->response.data, call->response.size_bytes);
+    proximadb_buffer_release(&call->response); /* so that it is not counted below as an answer */
     if (http != NULL)
         put_http(probes, http, &text);
     if (probes->rpc != NULL)

@@ -267,6 +267,29 @@ def test_http2__makes_a_connection_wait_for_the_budget(start_server):
     expect_alive(server)
 
 
+def test_http2__holds_few_answers_that_nobody_takes(start_server):
+    """Forty answers of a million bytes, for a client that opens no window: four fit, the others are refused."""
+    server = start_server("--answer-bytes", 4 << 20)
+    with Connection(server) as greedy:
+        greedy.send(frame(wire.SETTINGS, 0, 0, struct.pack(">HI", 4, 0)))   # SETTINGS_INITIAL_WINDOW_SIZE
+        streams = range(1, 81, 2)
+        for stream in streams:
+            call(greedy, stream, name="big-1000000")
+        greedy.read_until(lambda: len(greedy.ended) == 36)
+        assert all(greedy.grpc_status(stream) == 8 for stream in greedy.ended), greedy
+        wait_for(server, "proximadb_http_answers_used_bytes", 4_000_000)
+        with Connection(server) as other:
+            call(other, 1, INSERT)
+            expect_echo(other, 1)
+            call(other, 3, name="big-500000")
+            other.wait_for_end(3)
+            assert other.grpc_status(3) == 8
+        for stream in set(streams) - greedy.ended:
+            greedy.send(frame(wire.RST_STREAM, 0, stream, struct.pack(">I", wire.CANCEL)))
+        wait_for(server, "proximadb_http_answers_used_bytes", 0)
+    expect_alive(server)
+
+
 def test_http2__ends_who_ignores_its_windows(server):
     with Connection(server) as connection:
         connection.request(1, grpc_fields(INSERT))
