@@ -56,7 +56,7 @@ static const struct px_flag flags[] = {
      AT(header_timeout_ms), 1, DAY, NULL},
     {"body-timeout", "TIME", "for a request, and more by its size", "30s", PX_FLAG_TIME,
      AT(body_timeout_ms), 1, DAY, NULL},
-    {"send-timeout", "TIME", "without the peer taking a byte", "60s", PX_FLAG_TIME,
+    {"send-timeout", "TIME", "for an answer, and more by what is taken", "60s", PX_FLAG_TIME,
      AT(send_timeout_ms), 1, DAY, NULL},
     {"idle-timeout", "TIME", "of a connection without requests", "5m", PX_FLAG_TIME,
      AT(idle_timeout_ms), 1, DAY, NULL},
