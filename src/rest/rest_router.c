@@ -26,7 +26,7 @@ const struct px_rest_endpoint px_rest_endpoints[] = {
         .parameters = TIMEOUT,
         .decode = px_rest_decode_nothing,
         .success = 200,
-        .statuses = ANY,
+        .statuses = ANY | MAY(RESOURCE_EXHAUSTED),
     },
     {
         .method = "POST",
