@@ -111,7 +111,7 @@ def begin_request(server):
     """An HTTP request whose body is still to come; gives the connection and the body."""
     body = json.dumps({"name": "late", "dimension": 4}).encode()
     connection = socket.create_connection(("127.0.0.1", int(server.address.rsplit(":", 1)[1])), timeout=20)
-    connection.sendall(b"POST /v1/collections HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    connection.sendall(b"POST /v1/collections HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                        b"Content-Length: %d\r\n\r\n" % len(body) + body[:5])
     return connection, body[5:]
 
