@@ -50,7 +50,10 @@ struct px_fs {
     /* Makes the file size_bytes long, with the new bytes zero and their space taken (ENOSPC where
      * there is none; the file may then be of any size in between). A longer file stays as it is. */
     int (*allocate)(struct px_fs *fs, int fd, uint64_t size_bytes);
-    int (*sync_data)(struct px_fs *fs, int fd);             /* fdatasync: content and size */
+    int (*sync_data)(struct px_fs *fs, int fd); /* fdatasync: content and size */
+    /* Has the system begin to put those bytes on the device; promises nothing. Without it a large
+     * file's sync fills the device's queue, and small syncs of others wait behind it. */
+    void (*start_sync)(struct px_fs *fs, int fd, uint64_t offset, uint64_t size_bytes);
     int (*sync_folder)(struct px_fs *fs, const char *path); /* names in it, made and removed */
     int (*info)(struct px_fs *fs, const char *path, struct px_fs_info *ret_info);
 

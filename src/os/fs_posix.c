@@ -135,6 +135,12 @@ static int posix_allocate(struct px_fs *fs, int fd, uint64_t size_bytes)
     return error == 0 ? 0 : -1;
 }
 
+static void posix_start_sync(struct px_fs *fs, int fd, uint64_t offset, uint64_t size_bytes)
+{
+    (void)fs;
+    (void)sync_file_range(fd, (off64_t)offset, (off64_t)size_bytes, SYNC_FILE_RANGE_WRITE);
+}
+
 static int posix_sync_data(struct px_fs *fs, int fd)
 {
     (void)fs;
@@ -281,6 +287,7 @@ struct px_fs px_fs_posix = {
     .truncate = posix_truncate,
     .allocate = posix_allocate,
     .sync_data = posix_sync_data,
+    .start_sync = posix_start_sync,
     .sync_folder = posix_sync_folder,
     .info = posix_info,
     .rename = posix_rename,

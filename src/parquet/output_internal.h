@@ -13,7 +13,8 @@ struct px_output {
     struct px_fs *fs; /* kept */
     int fd;
     uint64_t size_bytes;
-    uint32_t crc32c; /* of all that was written */
+    uint64_t started_bytes; /* of which the system has begun to put on the device */
+    uint32_t crc32c;        /* of all that was written */
 };
 
 /* Appends all pieces. PROXIMADB_IO, PROXIMADB_RESOURCE_EXHAUSTED (the disk is full): the file is

@@ -260,6 +260,12 @@ static int64_t fault_read_at(struct px_fs *fs, int fd, void *data, size_t size_b
     return self->below->read_at(self->below, fd, data, size_bytes, offset);
 }
 
+static void fault_start_sync(struct px_fs *fs, int fd, uint64_t offset, uint64_t size_bytes)
+{
+    struct px_fault_fs *self = (struct px_fault_fs *)fs;
+    self->below->start_sync(self->below, fd, offset, size_bytes);
+}
+
 static int fault_sync_data(struct px_fs *fs, int fd)
 {
     struct px_fault_fs *self = self_of(fs);
@@ -362,6 +368,7 @@ static const struct px_fs fault_table = {
     .truncate = fault_truncate,
     .allocate = fault_allocate,
     .sync_data = fault_sync_data,
+    .start_sync = fault_start_sync,
     .sync_folder = fault_sync_folder,
     .info = fault_info,
     .rename = fault_rename,

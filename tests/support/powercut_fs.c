@@ -292,6 +292,15 @@ static bool sync_fails(struct px_powercut *disk, int fd)
     return --disk->fail_sync_in == 0;
 }
 
+/* Nothing is promised, so nothing is done. */
+static void powercut_start_sync(struct px_fs *fs, int fd, uint64_t offset, uint64_t size_bytes)
+{
+    (void)fs;
+    (void)fd;
+    (void)offset;
+    (void)size_bytes;
+}
+
 static int powercut_sync_data(struct px_fs *fs, int fd)
 {
     struct px_powercut *disk = enter_change(fs, true);
@@ -520,6 +529,7 @@ static const struct px_fs powercut_table = {
     .truncate = powercut_truncate,
     .allocate = powercut_allocate,
     .sync_data = powercut_sync_data,
+    .start_sync = powercut_start_sync,
     .sync_folder = powercut_sync_folder,
     .info = powercut_info,
     .rename = powercut_rename,
