@@ -49,20 +49,20 @@ def insert_all(
 
 
 class BackgroundLoader:
-    """A second client in a process of its own that inserts batches without pause.
+    """A second client in a process of its own that inserts batches.
 
     It goes through its rows again and again under new ids. As a context manager it is ready when
-    the block begins, loads between begin() and end(), and is gone behind it.
+    the block begins, loads between each begin() and end(), and is gone behind it.
     """
 
     def __init__(self, address: str, datasets: Path, row_count: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._answers: Any = context.Queue()
-        self._begin = context.Event()
+        self._paces: Any = context.Queue()
         self._end = context.Event()
         self._process = context.Process(
             target=_load_until_told,
-            args=(address, datasets, row_count, self._answers, self._begin, self._end),
+            args=(address, datasets, row_count, self._answers, self._paces, self._end),
             daemon=True,
         )
 
@@ -78,14 +78,15 @@ class BackgroundLoader:
         traceback: TracebackType | None,
     ) -> None:
         self._end.set()
-        self._begin.set()
+        self._paces.put(None)
         self._process.join(LOADER_TIMEOUT_S)
         if self._process.is_alive():
             self._process.kill()
 
-    def begin(self) -> None:
-        """Lets it load."""
-        self._begin.set()
+    def begin(self, pace: int = 0) -> None:
+        """Lets it load: without pause, or at a pace in rows/s, with a flush every half second."""
+        self._end.clear()
+        self._paces.put(pace)
 
     def end(self) -> tuple[int, float]:
         """Lets it finish its batch; rows that it loaded, and seconds."""
@@ -108,7 +109,7 @@ def _load_until_told(
     datasets: Path,
     row_count: int,
     answers: Any,
-    begin: multiprocessing.synchronize.Event,
+    paces: Any,
     end: multiprocessing.synchronize.Event,
 ) -> None:
     """The second process. Answers (0, 0) when it is ready, and at the end what it has loaded."""
@@ -117,23 +118,35 @@ def _load_until_told(
         with proximadb.ProximaDBClient(address, timeout=300) as client:
             client.health()
             answers.put((0, 0.0))
-            begin.wait()
-            began = time.perf_counter()
-            loaded = _load(client, rows, end)
-            answers.put((loaded, time.perf_counter() - began))
+            turn = 0
+            while (pace := paces.get()) is not None:
+                turn += 1
+                began = time.perf_counter()
+                loaded = _load(client, rows, f"bulk-{turn}", pace, end)
+                answers.put((loaded, time.perf_counter() - began))
     except (BenchError, proximadb.ProximaDBError) as error:
         answers.put(str(error))
 
 
 def _load(
-    client: proximadb.ProximaDBClient, rows: Rows, end: multiprocessing.synchronize.Event
+    client: proximadb.ProximaDBClient,
+    rows: Rows,
+    prefix: str,
+    pace: int,
+    end: multiprocessing.synchronize.Event,
 ) -> int:
+    """Loads until it is told to end; the rows that it has loaded. pace: 0 for none."""
+    began = time.perf_counter()
     loaded = turn = 0
     while not end.is_set():
         for batch in rows.batches(BATCH_ROWS):
             if end.is_set():
                 break
-            insert(client, replace(batch, ids=[f"bulk-{turn}-{id_}" for id_ in batch.ids]))
+            insert(client, replace(batch, ids=[f"{prefix}-{turn}-{id_}" for id_ in batch.ids]))
             loaded += len(batch.ids)
+            if pace > 0 and loaded % (pace // 2) < BATCH_ROWS:
+                client.flush(COLLECTION)
+            if pace > 0:
+                end.wait(max(0.0, began + loaded / pace - time.perf_counter()))
         turn += 1
     return loaded

@@ -1,8 +1,9 @@
 """bench/insert_latency: how long one row takes while a second client loads and flushes run.
 
-Each run has a server of its own. First rows are inserted one by one with nothing else at work, then
-for some seconds beside a client in a process of its own that inserts batches without pause, so that
-memory is flushed to Parquet again and again. The next row is sent when the last is acknowledged.
+Each run has a server of its own. First rows are inserted one by one with nothing else at work; then
+for some seconds beside a client in a process of its own that inserts 10,000 rows a second and
+flushes them every half second; then beside the same client without any pause, so that memory is
+flushed to Parquet again and again. The next row is sent when the last is acknowledged.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from lib.stats import Run, spread_ms
 from lib.workspace import BenchError, scratch_folder
 
 WARM_UP_INSERTS = 100
+PACE_ROWS_S = 10_000
 GET_ROWS = 1_000
 COLUMNS = (
     Column("beside", "beside", "s"),
@@ -96,11 +98,11 @@ def _alone(inserter: OneByOne, count: int) -> Run:
 
 
 def _beside_loader(
-    inserter: OneByOne, loader: BackgroundLoader, data: Path, seconds: float
+    inserter: OneByOne, loader: BackgroundLoader, data: Path, seconds: float, pace: int
 ) -> tuple[Run, int]:
     """One run, and the rows that the second client has inserted in it."""
     parts_before = _flushed_parts(data)
-    loader.begin()
+    loader.begin(pace)
     deadline = time.perf_counter() + seconds
     times_s = []
     while time.perf_counter() < deadline:
@@ -110,7 +112,7 @@ def _beside_loader(
     if flushes == 0:
         raise BenchError("no flush ran beside the inserts; give more --seconds")
     figures: Run = {
-        "beside": "bulk load",
+        "beside": "bulk load" if pace == 0 else f"{pace:,} rows/s",
         "inserts": len(times_s),
         **spread_ms(times_s),
         "loaded_rows_s": loaded_rows / loaded_s,
@@ -129,10 +131,13 @@ def _one_run(rows: Rows, options: Namespace) -> list[Run]:
         create(client)
         inserter = OneByOne(client, rows)
         alone = _alone(inserter, options.inserts)
-        loaded, loaded_rows = _beside_loader(inserter, loader, server.data, options.seconds)
-        check_count(client, COLLECTION, inserter.inserted + loaded_rows)
+        paced, paced_rows = _beside_loader(
+            inserter, loader, server.data, options.seconds, PACE_ROWS_S
+        )
+        bulk, bulk_rows = _beside_loader(inserter, loader, server.data, options.seconds, 0)
+        check_count(client, COLLECTION, inserter.inserted + paced_rows + bulk_rows)
         inserter.check()
-        return [alone, loaded]
+        return [alone, paced, bulk]
 
 
 def measure(options: Namespace) -> None:
