@@ -345,6 +345,14 @@ void px_shard__take_snapshot(struct px_shard *shard, struct px_snapshot *ret_sna
     };
 }
 
+bool px_shard_is_free(struct px_shard *shard)
+{
+    if (pthread_mutex_trylock(&shard->lock) != 0)
+        return false;
+    pthread_mutex_unlock(&shard->lock);
+    return true;
+}
+
 void px_shard_snapshot(struct px_shard *shard, struct px_snapshot *ret_snapshot)
 {
     pthread_mutex_lock(&shard->lock);

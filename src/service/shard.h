@@ -101,6 +101,9 @@ PX_MUST_CHECK int px_shard_locate(struct px_shard *shard, const struct px_id_lis
                                   struct px_located_row *ret_rows, struct px_snapshot *ret_snapshot,
                                   struct proximadb_error *reterr);
 
+/* Whether nobody holds the shard's lock just now. */
+bool px_shard_is_free(struct px_shard *shard);
+
 /* Whether a write of that request id was carried out before, and its outcome. */
 bool px_shard_recall(struct px_shard *shard, const uint8_t *request_id,
                      struct proximadb_write_result *ret_result);

@@ -4,6 +4,7 @@
 #include "service/engine.h"
 
 enum pool { POOL_READERS, POOL_WRITERS, POOL_NONE };
+enum { QUICK_PAYLOAD_BYTES = 16 << 10 };
 
 /* What each operation takes, and where it runs. */
 struct operation_form {
@@ -179,6 +180,20 @@ static void run(struct px_job *job)
     }
 }
 
+/* Whether a call is a write of few rows to a collection whose lock is free: then it is decoded and
+ * queued in less time than it takes to wake another thread, and nothing has to be waited for. */
+static bool is_quick(struct px_unified_avro_service *service, const struct px_call *call)
+{
+    struct px_shard *shard;
+    if (call->operation > PROXIMADB_DELETE || call->payload.size_bytes > QUICK_PAYLOAD_BYTES ||
+        px_collection_service_find(service->collections, call->collection, &shard, NULL) !=
+            PROXIMADB_OK)
+        return false;
+    bool is_quick = px_shard_is_free(shard);
+    px_shard_unref(shard);
+    return is_quick;
+}
+
 void px_unified_avro_service_submit(struct px_unified_avro_service *service, struct px_call *call)
 {
     struct proximadb_error error;
@@ -188,6 +203,10 @@ void px_unified_avro_service_submit(struct px_unified_avro_service *service, str
         return;
     }
     call->job.run = run;
+    if (is_quick(service, call)) {
+        run(&call->job);
+        return;
+    }
     px_workers_submit(forms[call->operation].pool == POOL_WRITERS ? service->writers
                                                                   : service->readers,
                       &call->job);

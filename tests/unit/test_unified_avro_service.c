@@ -263,11 +263,50 @@ static void test_unified_avro_service__a_delete_by_filter_keeps_no_write_waiting
     sem_destroy(&reader_may_go_on);
 }
 
+/* Writes row 'b' of a dimension that is refused, with a document of that size. */
+static void begin_refused(struct engine_wait *wait, size_t document_bytes)
+{
+    static const float vector[DIMS - 1] = {1, 2, 3};
+    static char document[100000];
+    memset(document, 'x', sizeof document);
+    const struct proximadb_row row = {.struct_size = sizeof row,
+                                      .id = engine_text("b"),
+                                      .vector = vector,
+                                      .dim_count = DIMS - 1,
+                                      .document = document,
+                                      .document_size_bytes = document_bytes};
+    struct proximadb_buffer payload = engine_batch(PROXIMADB_INSERT, NULL, &row, 1);
+    engine_begin(&box, PROXIMADB_INSERT, "docs", &payload, wait);
+}
+
+/* What would have to wait for the shard's lock, or takes some time, is another thread's work: submit
+ * never blocks. The only writer is kept away by a call that waits for the lock. */
+static void test_service__decodes_small_writes_where_they_are_submitted(void **state)
+{
+    (void)state;
+    struct engine_wait small, locked, large;
+    struct px_shard *shard = engine_shard(&box, "docs");
+    begin_refused(&small, 100);
+    assert_true(engine_is_done(&small));
+    assert_int_equal(engine_end(&small, NULL, NULL), PROXIMADB_DIMENSION);
+
+    pthread_mutex_lock(&shard->lock);
+    begin_refused(&locked, 100);
+    begin_refused(&large, 100000);
+    assert_false(engine_is_done(&locked));
+    assert_false(engine_is_done(&large));
+    pthread_mutex_unlock(&shard->lock);
+    assert_int_equal(engine_end(&locked, NULL, NULL), PROXIMADB_DIMENSION);
+    assert_int_equal(engine_end(&large, NULL, NULL), PROXIMADB_DIMENSION);
+    px_shard_unref(shard);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_service__decodes_small_writes_where_they_are_submitted),
         TEST(test_unified_avro_service__takes_the_schema_of_the_operation),
         TEST(test_unified_avro_service__refuses_what_it_does_not_know),
         TEST(test_unified_avro_service__refuses_what_is_cut),
