@@ -63,11 +63,12 @@ void px_call_fail(struct px_call *call, const struct proximadb_error *error)
 /* An answer over its ceiling is so later, too. */
 static int check_room(const struct px_buffer *answer, struct proximadb_error *reterr)
 {
-    struct proximadb_error error;
-    int rc = px_buffer_status(answer, &error);
-    return rc == PROXIMADB_RESOURCE_EXHAUSTED
-               ? px_fail(reterr, PROXIMADB_TOO_LARGE, "%s", error.message)
-               : px_buffer_status(answer, reterr);
+    int rc = px_buffer_status(answer, reterr);
+    if (rc != PROXIMADB_RESOURCE_EXHAUSTED)
+        return rc;
+    if (reterr != NULL)
+        reterr->status = PROXIMADB_TOO_LARGE;
+    return PROXIMADB_TOO_LARGE;
 }
 
 int px_call_check_answer(const struct px_call *call, const struct px_buffer *answer,

@@ -6,7 +6,7 @@
  * may be compressed, the second how the rest is cut into pieces. The engine is a function that
  * answers at once with the payload.
  */
-#include "fuzz/connection_rig.h"
+#include "fuzz/protocol_rig.h"
 #include "rpc/rpc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,23 +32,6 @@ void proximadb_submit(proximadb *db, const struct proximadb_request *request, pr
 
 /* ---- a sink -------------------------------------------------------------------------------- */
 
-static void start(struct px_exchange *x, const struct px_header *headers, size_t count)
-{
-    (void)headers;
-    (void)count;
-    px_connection__schedule(x->connection);
-}
-
-static void wake(struct px_exchange *x)
-{
-    px_connection__schedule(x->connection);
-}
-
-static void ignore(struct px_exchange *x)
-{
-    (void)x;
-}
-
 static void produce(struct px_connection *c)
 {
     struct px_exchange *x = c->exchanges;
@@ -60,29 +43,7 @@ static void produce(struct px_connection *c)
         px_exchange__close(x, PX_CLOSE_DONE);
 }
 
-static bool no(struct px_connection *c)
-{
-    (void)c;
-    return false;
-}
-
-static void ignore_connection(struct px_connection *c)
-{
-    (void)c;
-}
-
-static const struct px_protocol sink = {
-    .is_http2 = true,
-    .produce = produce,
-    .wants_input = no,
-    .is_over = no,
-    .drain = ignore_connection,
-    .release = ignore_connection,
-    .want_body = ignore,
-    .start = start,
-    .wake = wake,
-    .reset = ignore,
-};
+static const struct px_protocol sink = {PROTOCOL_RIG(produce)};
 
 /* ---- calls --------------------------------------------------------------------------------- */
 

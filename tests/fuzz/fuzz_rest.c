@@ -8,7 +8,7 @@
  * for.
  */
 #include "codec/json.h"
-#include "fuzz/connection_rig.h"
+#include "fuzz/protocol_rig.h"
 #include "payload/result.h"
 #include "rest/rest.h"
 #include "rest/rest_router.h"
@@ -130,23 +130,6 @@ void proximadb_submit(proximadb *db, const struct proximadb_request *request, pr
 
 static struct px_buffer answer_text;
 
-static void start(struct px_exchange *x, const struct px_header *headers, size_t count)
-{
-    (void)headers;
-    (void)count;
-    px_connection__schedule(x->connection);
-}
-
-static void wake(struct px_exchange *x)
-{
-    px_connection__schedule(x->connection);
-}
-
-static void ignore(struct px_exchange *x)
-{
-    (void)x;
-}
-
 static void produce(struct px_connection *c)
 {
     struct px_exchange *x = c->exchanges;
@@ -162,29 +145,7 @@ static void produce(struct px_connection *c)
         px_exchange__close(x, PX_CLOSE_DONE);
 }
 
-static bool no(struct px_connection *c)
-{
-    (void)c;
-    return false;
-}
-
-static void ignore_connection(struct px_connection *c)
-{
-    (void)c;
-}
-
-static const struct px_protocol notebook = {
-    .is_http2 = true,
-    .produce = produce,
-    .wants_input = no,
-    .is_over = no,
-    .drain = ignore_connection,
-    .release = ignore_connection,
-    .want_body = ignore,
-    .start = start,
-    .wake = wake,
-    .reset = ignore,
-};
+static const struct px_protocol notebook = {PROTOCOL_RIG(produce)};
 
 static void check_answer(void)
 {

@@ -9,43 +9,20 @@
 
 #include "os/file.h"
 #include "support/engine_rows.h"
-#include "support/fault_fs.h"
 #include "support/powercut_help.h"
 
 #include <errno.h>
 
-enum { DIMS = 4 };
+/* Its variables must not shadow what the others name. */
+#include "support/engine_on_disk.h"
 
-static struct engine_box box;
-static struct px_powercut *disk;
-static struct px_fault_fs faults;
+enum { DIMS = 4 };
 
 static int start(void **state)
 {
     (void)state;
-    disk = px_powercut_new();
-    px_fault_fs_init(&faults, px_powercut_boot(disk));
-    engine_init(&box, &faults.base, "data");
-    engine_open(&box);
+    engine_on_disk_start();
     return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    engine_close(&box);
-    px_fault_fs_release(&faults);
-    px_powercut_free(disk);
-    return 0;
-}
-
-static void lose_power(enum px_powercut_policy policy, uint64_t seed)
-{
-    px_powercut_cut(disk, policy, seed);
-    engine_close(&box);
-    px_fault_fs_release(&faults);
-    px_fault_fs_init(&faults, px_powercut_boot(disk));
-    engine_open(&box);
 }
 
 static void fail_calls(unsigned kinds, const char *path_part)
@@ -152,7 +129,7 @@ static bool fail_nth_call(uint64_t n)
     }
     engine_insert(&box, "docs", "a", DIMS, 1); /* it is one that can be used */
     engine_flush(&box, "docs");
-    lose_power(PX_POWERCUT_ANY, n);
+    engine_on_disk_lose_power(PX_POWERCUT_ANY, n);
     assert_string_equal(list(), "docs ");
     assert_int_equal(engine_count(&box, "docs", NULL), 1);
     return enough;
@@ -163,7 +140,7 @@ test_collection_service__a_failed_create_leaves_nothing_and_can_be_repeated(void
 {
     uint64_t n = 1;
     while (fail_nth_call(n)) {
-        end(state);
+        engine_on_disk_end(state);
         start(state);
         n += ENGINE_FAULT_STEP;
     }
@@ -272,7 +249,7 @@ static void test_collection_service__a_drop_removes_everything(void **state)
         assert_false(exists("data/wal/docs"));
         assert_false(exists("data/store/docs"));
         check_refused("docs", PROXIMADB_COLLECTION_NOT_FOUND);
-        lose_power(PX_POWERCUT_ANY, seed);
+        engine_on_disk_lose_power(PX_POWERCUT_ANY, seed);
     }
 }
 
@@ -314,7 +291,7 @@ static void test_collection_service__a_drop_that_is_unsure_keeps_what_may_be_nee
 {
     (void)state;
     drop_unsurely();
-    lose_power(PX_POWERCUT_DROP_ALL, 1);
+    engine_on_disk_lose_power(PX_POWERCUT_DROP_ALL, 1);
     assert_string_equal(list(), "docs ");
     assert_int_equal(engine_count(&box, "docs", NULL), 2);
     engine_must(engine_try_drop(&box, "docs"), &box.error);
@@ -334,7 +311,7 @@ static void test_collection_service__a_new_collection_may_follow_an_unsure_drop(
         drop_unsurely();
         engine_create(&box, "docs", DIMS, PROXIMADB_L2);
         engine_insert(&box, "docs", "c", DIMS, 1);
-        lose_power(PX_POWERCUT_ANY, seed);
+        engine_on_disk_lose_power(PX_POWERCUT_ANY, seed);
         assert_string_equal(list(), "docs ");
         assert_int_equal(engine_count(&box, "docs", NULL), 1);
         assert_int_equal(engine_get_version(&box, "docs", "c"), 1);
@@ -361,7 +338,7 @@ static bool fail_nth_call_of_a_drop(uint64_t n)
             assert_true(is_there);
         if (is_there)
             assert_int_equal(engine_count(&box, "docs", NULL), 1);
-        lose_power(PX_POWERCUT_ANY, n);
+        engine_on_disk_lose_power(PX_POWERCUT_ANY, n);
     }
     return enough;
 }
@@ -370,7 +347,7 @@ static void test_collection_service__any_call_of_a_drop_may_fail(void **state)
 {
     uint64_t n = 1;
     while (fail_nth_call_of_a_drop(n)) {
-        end(state);
+        engine_on_disk_end(state);
         start(state);
         n += ENGINE_FAULT_STEP;
     }
@@ -453,12 +430,12 @@ static void test_collection_service__changes_the_fields(void **state)
         assert_int_equal(engine_info(&box, "docs").info.spec.filterable_count, count);
         engine_must(engine_try_delete(&box, "docs", "b", NULL), &box.error);
         engine_must(engine_try_delete(&box, "docs", "a", NULL), &box.error);
-        lose_power(PX_POWERCUT_ANY, count);
+        engine_on_disk_lose_power(PX_POWERCUT_ANY, count);
         assert_int_equal(engine_info(&box, "docs").info.spec.filterable_count, count);
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, engine_on_disk_end)
 
 int main(void)
 {

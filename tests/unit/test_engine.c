@@ -8,31 +8,16 @@
 #include "service/engine.h"
 
 #include "support/engine_rows.h"
-#include "support/fault_fs.h"
-#include "support/powercut_fs.h"
+
+/* Its variables must not shadow what the others name. */
+#include "support/engine_on_disk.h"
 
 enum { DIMS = 4 };
-
-static struct engine_box box;
-static struct px_powercut *disk;
-static struct px_fault_fs faults;
 
 static int start(void **state)
 {
     (void)state;
-    disk = px_powercut_new();
-    px_fault_fs_init(&faults, px_powercut_boot(disk));
-    engine_init(&box, &faults.base, "data");
-    engine_open(&box);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    engine_close(&box);
-    px_fault_fs_release(&faults);
-    px_powercut_free(disk);
+    engine_on_disk_start();
     return 0;
 }
 
@@ -445,7 +430,7 @@ static void test_engine__many_threads_see_whole_batches(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, engine_on_disk_end)
 
 int main(void)
 {

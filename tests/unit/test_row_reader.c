@@ -7,30 +7,18 @@
 #include "service/row_reader.h"
 
 #include "parquet/parquet_reader.h"
-#include "support/engine_support.h"
-#include "support/powercut_fs.h"
 #include "viper/part_columns.h"
 
-enum { DIMS = 3 };
+/* Its variables must not shadow what the others name. */
+#include "support/engine_on_disk.h"
 
-static struct engine_box box;
-static struct px_powercut *disk;
+enum { DIMS = 3 };
 
 static int start(void **state)
 {
     (void)state;
-    disk = px_powercut_new();
-    engine_init(&box, px_powercut_boot(disk), "data");
-    engine_open(&box);
+    engine_on_disk_start();
     engine_create(&box, "docs", DIMS, PROXIMADB_L2);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    engine_close(&box);
-    px_powercut_free(disk);
     return 0;
 }
 
@@ -194,7 +182,7 @@ static void test_row_reader__damage_sticks_and_is_told(void **state)
     assert_int_equal(engine_info(&box, "docs").info.last_version, 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, engine_on_disk_end)
 
 int main(void)
 {

@@ -10,45 +10,21 @@
 #include "avro/schemas.h"
 #include "os/file.h"
 #include "support/engine_rows.h"
-#include "support/fault_fs.h"
-#include "support/powercut_fs.h"
 
 #include <errno.h>
 #include <semaphore.h>
 
-enum { DIMS = 4 };
+/* Its variables must not shadow what the others name. */
+#include "support/engine_on_disk.h"
 
-static struct engine_box box;
-static struct px_powercut *disk;
-static struct px_fault_fs faults;
+enum { DIMS = 4 };
 
 static int start(void **state)
 {
     (void)state;
-    disk = px_powercut_new();
-    px_fault_fs_init(&faults, px_powercut_boot(disk));
-    engine_init(&box, &faults.base, "data");
-    engine_open(&box);
+    engine_on_disk_start();
     engine_create(&box, "docs", DIMS, PROXIMADB_L2);
     return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    engine_close(&box);
-    px_fault_fs_release(&faults);
-    px_powercut_free(disk);
-    return 0;
-}
-
-static void lose_power(enum px_powercut_policy policy, uint64_t seed)
-{
-    px_powercut_cut(disk, policy, seed);
-    engine_close(&box);
-    px_fault_fs_release(&faults);
-    px_fault_fs_init(&faults, px_powercut_boot(disk));
-    engine_open(&box);
 }
 
 /* Calls of those kinds on paths with that part fail from now on. kinds 0: none does. */
@@ -244,7 +220,7 @@ static void test_shard__settles_the_json_before_rows_are_written(void **state)
         assert_int_equal(hand_op_wait(&upsert), PROXIMADB_OK);
         assert_false(atomic_load(&shard->is_json_unsure));
         px_shard_unref(shard);
-        lose_power(PX_POWERCUT_ANY, seed);
+        engine_on_disk_lose_power(PX_POWERCUT_ANY, seed);
         assert_false(engine_info(&box, "docs").info.read_only);
         assert_int_equal(engine_count(&box, "docs", "extra = 'text'"), 1);
     }
@@ -516,13 +492,13 @@ static bool fail_nth_call(uint64_t n)
     fail_calls(0, NULL, 0);
     check_rows();
     if (n % 2 == 0)
-        lose_power(PX_POWERCUT_ANY, n);
+        engine_on_disk_lose_power(PX_POWERCUT_ANY, n);
     check_rows();
     engine_flush(&box, "docs");
     engine_compact(&box, "docs", 2);
     check_rows();
     check_files();
-    lose_power(PX_POWERCUT_ANY, n);
+    engine_on_disk_lose_power(PX_POWERCUT_ANY, n);
     check_rows();
     check_files();
     assert_false(engine_info(&box, "docs").info.read_only);
@@ -533,7 +509,7 @@ static void test_shard__any_call_of_a_flush_or_compaction_may_fail(void **state)
 {
     uint64_t n = 1;
     while (fail_nth_call(n)) {
-        end(state);
+        engine_on_disk_end(state);
         start(state);
         n += ENGINE_FAULT_STEP;
     }
@@ -608,7 +584,7 @@ static void test_shard__a_compaction_may_overtake_a_flush_that_is_stored(void **
     check_rows();
     engine_must(engine_try_delete(&box, "docs", "row-0", &result), &box.error);
     engine_insert(&box, "docs", "row-0", DIMS, 1);
-    lose_power(PX_POWERCUT_ANY, 1);
+    engine_on_disk_lose_power(PX_POWERCUT_ANY, 1);
     check_rows();
 }
 
@@ -865,7 +841,7 @@ static void test_shard__an_entry_must_be_of_its_operations_schema(void **state)
     assert_int_equal(engine_put(&box, PROXIMADB_INSERT, "docs", "b", DIMS, 1), PROXIMADB_READ_ONLY);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, engine_on_disk_end)
 int main(void)
 {
     const struct CMUnitTest tests[] = {

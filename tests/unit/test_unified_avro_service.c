@@ -8,31 +8,19 @@
 
 #include "avro/schemas.h"
 #include "base/cancel.h"
-#include "support/engine_support.h"
-#include "support/powercut_fs.h"
 
 #include <semaphore.h>
 
-enum { DIMS = 4, PAYLOAD_COUNT = 10 };
+/* Its variables must not shadow what the others name. */
+#include "support/engine_on_disk.h"
 
-static struct engine_box box;
-static struct px_powercut *disk;
+enum { DIMS = 4, PAYLOAD_COUNT = 10 };
 
 static int start(void **state)
 {
     (void)state;
-    disk = px_powercut_new();
-    engine_init(&box, px_powercut_boot(disk), "data");
-    engine_open(&box);
+    engine_on_disk_start();
     engine_create(&box, "docs", DIMS, PROXIMADB_L2);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    engine_close(&box);
-    px_powercut_free(disk);
     return 0;
 }
 
@@ -301,7 +289,7 @@ static void test_service__decodes_small_writes_where_they_are_submitted(void **s
     px_shard_unref(shard);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, engine_on_disk_end)
 
 int main(void)
 {
