@@ -10,13 +10,15 @@ enum {
     CACHE_LINE_BYTES = 64,
     GROUP_QUERIES = 32,       /* whose sums over a chunk are kept at once */
     POLL_PRODUCTS = 4 << 20,  /* float products between two questions: about a millisecond */
+    SHARE_BYTES = 1 << 20,    /* of vectors that a thread takes at once */
     OFFER_PRODUCTS = 1 << 14, /* what a row that is offered may take: its metadata and a filter */
 };
 
-/* A search under way. Everything it points to lies in the request's arena. */
-struct scan {
+/* One thread's part of a search. Everything it points to lies in its arena. */
+struct px_exact_scan {
     const struct px_exact_request *request;
     const struct px_exact_input *input;
+    struct px_arena *arena;
     const struct px_kernels *kernels;
     struct px_rows vectors; /* the queries, copied to where loads do not cross cache lines */
     size_t query_count;
@@ -52,8 +54,9 @@ static void *copy_queries(const struct px_rows *from, struct px_rows *to, struct
     return copy;
 }
 
-static bool take_memory(struct scan *scan, struct px_arena *arena)
+static bool take_memory(struct px_exact_scan *scan)
 {
+    struct px_arena *arena = scan->arena;
     if (copy_queries(&scan->request->queries, &scan->vectors, arena) == NULL)
         return false;
     size_t group = smaller(GROUP_QUERIES, scan->query_count);
@@ -69,7 +72,7 @@ static bool take_memory(struct scan *scan, struct px_arena *arena)
            scan->indexes != NULL;
 }
 
-static int init_queries(struct scan *scan, struct px_arena *arena, struct proximadb_error *reterr)
+static int init_queries(struct px_exact_scan *scan, struct proximadb_error *reterr)
 {
     const struct px_rows *vectors = &scan->vectors;
     uint64_t rows = scan->input->row_count;
@@ -78,30 +81,36 @@ static int init_queries(struct scan *scan, struct px_arena *arena, struct proxim
         const uint8_t *vector = (const uint8_t *)vectors->data + q * vectors->stride_bytes;
         px_query_init(&scan->queries[q], scan->request->metric, vector, vectors->dim_count);
         px_bound_init(&scan->bounds[q], &scan->queries[q], scan->kernels);
-        int rc = px_topk_init(&scan->collectors[q], k, &scan->queries[q], &scan->input->rows, arena,
-                              reterr);
+        int rc = px_topk_init(&scan->collectors[q], k, &scan->queries[q], &scan->input->rows,
+                              scan->arena, reterr);
         if (rc != PROXIMADB_OK)
             return rc;
     }
     return PROXIMADB_OK;
 }
 
-static int scan_init(struct scan *scan, const struct px_exact_request *request,
-                     const struct px_exact_input *input, struct px_arena *arena,
-                     struct proximadb_error *reterr)
+int px_exact_begin(const struct px_exact_request *request, const struct px_exact_input *input,
+                   struct px_arena *arena, struct px_exact_scan **ret_scan,
+                   struct proximadb_error *reterr)
 {
+    assert(request->k > 0 && request->queries.dim_count > 0 && request->queries.row_count > 0);
     size_t row_bytes = request->queries.dim_count * sizeof(float);
     size_t chunk_rows = smaller(CHUNK_BYTES / row_bytes, MOST_CHUNK_ROWS);
-    *scan = (struct scan){.request = request,
-                          .input = input,
-                          .kernels = request->kernels != NULL ? request->kernels : px_kernels_get(),
-                          .query_count = request->queries.row_count,
-                          .chunk_rows = chunk_rows > 0 ? chunk_rows : 1};
-    if (!take_memory(scan, arena))
+    struct px_exact_scan *scan = px_arena_alloc(arena, sizeof *scan);
+    if (scan != NULL)
+        *scan = (struct px_exact_scan){.request = request,
+                                       .input = input,
+                                       .arena = arena,
+                                       .kernels = request->kernels != NULL ? request->kernels
+                                                                           : px_kernels_get(),
+                                       .query_count = request->queries.row_count,
+                                       .chunk_rows = chunk_rows > 0 ? chunk_rows : 1};
+    if (scan == NULL || !take_memory(scan))
         return px_fail(reterr, PROXIMADB_TOO_LARGE,
                        "%zu queries at once need more memory than a request may have; send fewer",
-                       scan->query_count);
-    return init_queries(scan, arena, reterr);
+                       request->queries.row_count);
+    *ret_scan = scan;
+    return init_queries(scan, reterr);
 }
 
 /* ---- scanning ------------------------------------------------------------------------------- */
@@ -113,8 +122,8 @@ struct origin {
 };
 
 /* Offers the rows of a chunk that may be among the nearest to one query. */
-static void collect(struct scan *scan, size_t query_index, const float *sums, size_t row_count,
-                    struct origin origin)
+static void collect(struct px_exact_scan *scan, size_t query_index, const float *sums,
+                    size_t row_count, struct origin origin)
 {
     const struct px_bound *bound = &scan->bounds[query_index];
     struct px_topk *collector = &scan->collectors[query_index];
@@ -128,13 +137,14 @@ static void collect(struct scan *scan, size_t query_index, const float *sums, si
     }
 }
 
-static void make_scales(struct scan *scan, size_t row_count)
+static void make_scales(struct px_exact_scan *scan, size_t row_count)
 {
     for (size_t r = 0; r < row_count; r++)
         scan->scales[r] = px_bound_row_scale(scan->request->metric, scan->norms[r]);
 }
 
-static void scan_for_one(struct scan *scan, const struct px_rows *chunk, struct origin origin)
+static void scan_for_one(struct px_exact_scan *scan, const struct px_rows *chunk,
+                         struct origin origin)
 {
     const void *query = scan->queries[0].vector;
     if (scan->request->metric == PROXIMADB_L2)
@@ -145,14 +155,15 @@ static void scan_for_one(struct scan *scan, const struct px_rows *chunk, struct 
     collect(scan, 0, scan->sums, chunk->row_count, origin);
 }
 
-static void make_norms(struct scan *scan, const struct px_rows *chunk)
+static void make_norms(struct px_exact_scan *scan, const struct px_rows *chunk)
 {
     const uint8_t *row = chunk->data;
     for (size_t r = 0; r < chunk->row_count; r++, row += chunk->stride_bytes)
         scan->norms[r] = scan->kernels->norm_squared(row, chunk->dim_count);
 }
 
-static void scan_for_many(struct scan *scan, const struct px_rows *chunk, struct origin origin)
+static void scan_for_many(struct px_exact_scan *scan, const struct px_rows *chunk,
+                          struct origin origin)
 {
     bool is_l2 = scan->request->metric == PROXIMADB_L2;
     size_t stride = chunk->row_count;
@@ -170,7 +181,7 @@ static void scan_for_many(struct scan *scan, const struct px_rows *chunk, struct
     }
 }
 
-static bool stopped(struct scan *scan, size_t row_count)
+static bool stopped(struct px_exact_scan *scan, size_t row_count)
 {
     if (scan->input->should_stop == NULL)
         return false;
@@ -181,8 +192,8 @@ static bool stopped(struct scan *scan, size_t row_count)
     return scan->input->should_stop(scan->input->context);
 }
 
-static int scan_block(struct scan *scan, uint32_t source_index, const struct px_exact_block *block,
-                      struct proximadb_error *reterr)
+static int scan_block(struct px_exact_scan *scan, uint32_t source_index,
+                      const struct px_exact_block *block, struct proximadb_error *reterr)
 {
     for (size_t first = 0; first < block->row_count; first += scan->chunk_rows) {
         struct px_rows chunk = {.data =
@@ -201,34 +212,112 @@ static int scan_block(struct scan *scan, uint32_t source_index, const struct px_
     return PROXIMADB_OK;
 }
 
-static int scan_source(struct scan *scan, uint32_t source_index, struct proximadb_error *reterr)
+/* ---- sharing -------------------------------------------------------------------------------- */
+
+/* Rows from_row to end_row - 1 of a source. */
+struct range {
+    uint32_t source_index;
+    uint32_t from_row;
+    uint32_t end_row;
+};
+
+/* What of the block lies in the range, which begins in it. */
+static void clip(struct px_exact_block *block, const struct range *range)
 {
-    struct px_exact_block block = {0};
-    uint32_t from_row = 0;
-    do {
-        int rc = scan->input->block(scan->input->context, source_index, from_row, &block, reterr);
-        if (rc == PROXIMADB_OK)
-            rc = scan_block(scan, source_index, &block, reterr);
+    assert(block->first_row <= range->from_row &&
+           block->row_count > range->from_row - block->first_row);
+    uint32_t skipped = range->from_row - block->first_row;
+    block->vectors = (const uint8_t *)block->vectors + skipped * block->stride_bytes;
+    block->first_row = range->from_row;
+    block->row_count -= skipped;
+    if (block->row_count > range->end_row - range->from_row)
+        block->row_count = range->end_row - range->from_row;
+}
+
+static int scan_range(struct px_exact_scan *scan, struct range range,
+                      struct proximadb_error *reterr)
+{
+    int rc = PROXIMADB_OK;
+    while (rc == PROXIMADB_OK && range.from_row < range.end_row) {
+        struct px_exact_block block;
+        rc = scan->input->block(scan->input->context, range.source_index, range.from_row, &block,
+                                reterr);
         if (rc != PROXIMADB_OK)
             return rc;
-        assert(block.row_count == 0 || block.first_row >= from_row);
-        from_row = block.first_row + block.row_count;
-    } while (block.row_count > 0);
-    return PROXIMADB_OK;
+        clip(&block, &range);
+        rc = scan_block(scan, range.source_index, &block, reterr);
+        range.from_row += block.row_count;
+    }
+    return rc;
+}
+
+/* Where a thread is among the shares, which only go up. */
+struct place {
+    uint32_t source_index;
+    uint64_t first_share; /* of the source */
+};
+
+/* The rows of a share; false behind the last one. */
+static bool find_share(const struct px_exact_scan *scan, uint64_t share, struct place *place,
+                       struct range *ret_range)
+{
+    const struct px_exact_input *input = scan->input;
+    size_t row_bytes = scan->vectors.dim_count * sizeof(float);
+    size_t share_chunks = SHARE_BYTES / (row_bytes * scan->chunk_rows) + 1;
+    uint64_t share_rows = share_chunks * scan->chunk_rows;
+    for (; place->source_index < input->source_count; place->source_index++) {
+        uint64_t row_count = input->source_rows(input->context, place->source_index);
+        uint64_t from_row = (share - place->first_share) * share_rows;
+        if (from_row < row_count) {
+            uint64_t rows = smaller(share_rows, row_count - from_row);
+            *ret_range = (struct range){place->source_index, (uint32_t)from_row,
+                                        (uint32_t)(from_row + rows)};
+            return true;
+        }
+        place->first_share += (row_count + share_rows - 1) / share_rows;
+    }
+    return false;
+}
+
+int px_exact_run(struct px_exact_scan *scan, struct px_exact_shares *shares,
+                 struct proximadb_error *reterr)
+{
+    struct place place = {0};
+    struct range range;
+    int rc = PROXIMADB_OK;
+    while (rc == PROXIMADB_OK && !atomic_load(&shares->failed) &&
+           find_share(scan, atomic_fetch_add(&shares->next, 1), &place, &range))
+        rc = scan_range(scan, range, reterr);
+    if (rc != PROXIMADB_OK)
+        atomic_store(&shares->failed, true);
+    return rc;
+}
+
+void px_exact_merge(struct px_exact_scan *into, const struct px_exact_scan *from)
+{
+    for (size_t q = 0; q < into->query_count; q++)
+        px_topk_merge(&into->collectors[q], &from->collectors[q]);
+}
+
+int px_exact_finish(struct px_exact_scan *scan, struct px_hits *ret_hits,
+                    struct proximadb_error *reterr)
+{
+    int rc = PROXIMADB_OK;
+    for (size_t q = 0; rc == PROXIMADB_OK && q < scan->query_count; q++)
+        rc = px_topk_finish(&scan->collectors[q], scan->arena, &ret_hits[q], reterr);
+    return rc;
 }
 
 int px_exact_search(const struct px_exact_request *request, const struct px_exact_input *input,
                     struct px_arena *arena, struct px_hits *ret_hits,
                     struct proximadb_error *reterr)
 {
-    assert(request->k > 0 && request->queries.dim_count > 0);
+    struct px_exact_shares shares = {0};
+    struct px_exact_scan *scan;
     if (request->queries.row_count == 0)
         return PROXIMADB_OK;
-    struct scan scan;
-    int rc = scan_init(&scan, request, input, arena, reterr);
-    for (uint32_t source = 0; rc == PROXIMADB_OK && source < input->source_count; source++)
-        rc = scan_source(&scan, source, reterr);
-    for (size_t q = 0; rc == PROXIMADB_OK && q < scan.query_count; q++)
-        rc = px_topk_finish(&scan.collectors[q], arena, &ret_hits[q], reterr);
-    return rc;
+    int rc = px_exact_begin(request, input, arena, &scan, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_exact_run(scan, &shares, reterr);
+    return rc == PROXIMADB_OK ? px_exact_finish(scan, ret_hits, reterr) : rc;
 }

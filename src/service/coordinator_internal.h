@@ -40,7 +40,8 @@ bool px_coordinator__accepts(struct px_reading *reading, uint32_t source_index, 
 PX_MUST_CHECK int px_coordinator__get(struct px_shard *shard, struct px_call *call,
                                       const struct px_get_request *request,
                                       struct px_buffer *answer, struct proximadb_error *reterr);
-PX_MUST_CHECK int px_coordinator__search(struct px_shard *shard, struct px_call *call,
+PX_MUST_CHECK int px_coordinator__search(struct px_vector_storage_coordinator *coordinator,
+                                         struct px_shard *shard, struct px_call *call,
                                          const struct px_search_request *request,
                                          struct px_buffer *answer, struct proximadb_error *reterr);
 PX_MUST_CHECK int px_coordinator__scan(struct px_vector_storage_coordinator *coordinator,

@@ -141,6 +141,9 @@ static int start_threads(struct px_engine *engine, const struct proximadb_option
     if (rc == PROXIMADB_OK)
         rc = px_workers_open(WRITER_COUNT, "px-write", 0, &engine->writers, reterr);
     if (rc == PROXIMADB_OK)
+        rc = px_crew_open(thread_count(given->worker_count, core_count()) - 1, "px-help",
+                          &engine->crew, reterr);
+    if (rc == PROXIMADB_OK)
         rc = px_workers_open(FLUSHER_COUNT, "px-flush", 0, &context->flushers, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_workers_open(BACKGROUND_COUNT, "px-back", BACKGROUND_NICE, &context->background,
@@ -167,7 +170,7 @@ static int open_all(struct px_engine *engine, const char *data_dir,
     rc = start_threads(engine, &options->public_options, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_vector_storage_coordinator_init(&engine->coordinator, context->clock,
-                                                context->snapshot_limit_ms, reterr);
+                                                context->snapshot_limit_ms, engine->crew, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     engine->has_collections = true;
@@ -221,6 +224,7 @@ void px_engine_close(struct px_engine *engine)
     wait_for_calls(engine);
     px_timer_close(engine->timer);
     px_workers_close(engine->readers);
+    px_crew_close(engine->crew);
     px_workers_close(engine->writers);
     px_vector_storage_coordinator_release(&engine->coordinator);
     if (engine->has_collections)

@@ -19,6 +19,7 @@ struct px_engine {
     bool has_data_folder;
     struct px_workers *readers;
     struct px_workers *writers;
+    struct px_crew *crew; /* helps readers with large searches */
     struct px_timer *timer;
     struct px_timer_event sweep_event;
     struct px_collection_service collections;

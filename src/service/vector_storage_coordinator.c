@@ -4,8 +4,9 @@
 
 int px_vector_storage_coordinator_init(struct px_vector_storage_coordinator *coordinator,
                                        const struct px_clock *clock, uint64_t snapshot_limit_ms,
-                                       struct proximadb_error *reterr)
+                                       struct px_crew *crew, struct proximadb_error *reterr)
 {
+    coordinator->crew = crew;
     return px_scan_table_new(clock, snapshot_limit_ms, &coordinator->scans, reterr);
 }
 
@@ -63,7 +64,8 @@ static int read_into(struct px_vector_storage_coordinator *coordinator, struct p
     case PROXIMADB_GET:
         return px_coordinator__get(shard, call, &operation->as.get, answer, reterr);
     case PROXIMADB_SEARCH:
-        return px_coordinator__search(shard, call, &operation->as.search, answer, reterr);
+        return px_coordinator__search(coordinator, shard, call, &operation->as.search, answer,
+                                      reterr);
     case PROXIMADB_SCAN:
         return px_coordinator__scan(coordinator, shard, call, &operation->as.scan, answer, reterr);
     case PROXIMADB_COUNT:

@@ -10,7 +10,8 @@
  *      DELETE by filter                        a snapshot chooses rows, then deletes of those rows
  *                                              in batches of 100,000, each atomic
  *      GET                                     the id index, then the rows
- *      SEARCH                                  exact search over the snapshot's memtables and parts
+ *      SEARCH                                  exact search over the snapshot's memtables and parts;
+ *                                              threads that are idle help with a large one
  *      SCAN, COUNT                             the snapshot's rows one by one
  *      FLUSH, COMPACT                          a barrier through the shard, then background work
  *
@@ -19,6 +20,7 @@
 #ifndef PX_SERVICE_VECTOR_STORAGE_COORDINATOR_H
 #define PX_SERVICE_VECTOR_STORAGE_COORDINATOR_H
 
+#include "os/crew.h"
 #include "payload/request.h"
 #include "payload/update.h"
 #include "service/call.h"
@@ -26,6 +28,7 @@
 #include "service/shard.h"
 
 struct px_vector_storage_coordinator {
+    struct px_crew *crew; /* kept; helps with searches */
     struct px_scan_table *scans;
 };
 
@@ -46,11 +49,11 @@ struct px_operation {
     } as;
 };
 
-/* clock is kept. PROXIMADB_NO_MEMORY */
+/* clock and crew are kept; crew may be NULL. PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int
 px_vector_storage_coordinator_init(struct px_vector_storage_coordinator *coordinator,
                                    const struct px_clock *clock, uint64_t snapshot_limit_ms,
-                                   struct proximadb_error *reterr);
+                                   struct px_crew *crew, struct proximadb_error *reterr);
 void px_vector_storage_coordinator_release(struct px_vector_storage_coordinator *coordinator);
 
 /*

@@ -8,6 +8,8 @@
  */
 #include "axis/exact.h"
 
+#include "os/crew.h"
+
 #include "support/px_test.h"
 
 enum { MOST_ROWS = 3000, MOST_DIMS = 800, MOST_SOURCES = 4, MOST_QUERIES = 70, ID_BYTES = 8 };
@@ -52,17 +54,24 @@ static const void *row_vector(void *context, uint32_t source_index, uint32_t row
     return vector_of(table.first[source_index] + row_index);
 }
 
-/* Blocks are of varying size. Refused rows between two of them are left out. */
-static int give_block(void *context, uint32_t source_index, uint32_t from_row,
+static uint32_t source_rows(void *context, uint32_t source_index)
+{
+    (void)context;
+    return table.first[source_index + 1] - table.first[source_index];
+}
+
+/* Blocks are of varying size, and begin anywhere before the row. */
+static int give_block(void *context, uint32_t source_index, uint32_t row,
                       struct px_exact_block *ret_block, struct proximadb_error *reterr)
 {
     (void)context;
     if (table.blocks_until_failure > 0 && --table.blocks_until_failure == 0)
         return px_fail(reterr, PROXIMADB_IO, "the disk is gone");
-    uint32_t first = table.first[source_index], count = table.first[source_index + 1] - first;
-    while (from_row < count && table.refused[first + from_row])
-        from_row++;
-    uint32_t rows = 1 + (from_row * 2654435761u >> 7) % table.block_rows;
+    uint32_t first = table.first[source_index], count = source_rows(context, source_index);
+    assert_true(row < count);
+    uint32_t mixed = row * 2654435761u >> 7;
+    uint32_t from_row = row - mixed % (row < table.block_rows ? row + 1 : table.block_rows);
+    uint32_t rows = row - from_row + 1 + mixed % table.block_rows;
     if (rows > count - from_row)
         rows = count - from_row;
     *ret_block = (struct px_exact_block){.vectors = vector_of(first + from_row),
@@ -84,6 +93,7 @@ static struct px_exact_input all_rows(void)
         .context = &table,
         .source_count = table.source_count,
         .row_count = table.row_count,
+        .source_rows = source_rows,
         .block = give_block,
         .should_stop = should_stop,
         .rows = {.context = &table, .accept = accept_row, .id = row_id, .vector = row_vector}};
@@ -240,6 +250,57 @@ static void test_exact__goes_over_many_chunks_and_groups(void **state)
     search_and_check(PROXIMADB_L2, 33, 2);
 }
 
+/* Threads that search together, each with a scan of its own. */
+struct together {
+    struct px_exact_request request;
+    struct px_exact_input input;
+    struct px_exact_shares shares;
+    struct px_arena arenas[3];
+    struct px_exact_scan *scans[3];
+    atomic_uint begun;
+};
+
+static void search_as(void *context, unsigned member)
+{
+    struct together *together = context;
+    int rc = px_exact_begin(&together->request, &together->input, &together->arenas[member],
+                            &together->scans[member], NULL);
+    assert_int_equal(rc, PROXIMADB_OK);
+    atomic_fetch_add(&together->begun, 1);
+    assert_int_equal(px_exact_run(together->scans[member], &together->shares, NULL), PROXIMADB_OK);
+}
+
+static void search_together(struct px_crew *crew, enum proximadb_metric metric, size_t query_count)
+{
+    struct px_hits hits[MOST_QUERIES];
+    struct together together = {.request = request_of(metric, query_count, 10, NULL),
+                                .input = all_rows()};
+    together.input.should_stop = NULL; /* ours counts without a lock */
+    px_crew_run(crew, 3, search_as, &together);
+    for (size_t member = 1; member < 3; member++)
+        if (together.scans[member] != NULL)
+            px_exact_merge(together.scans[0], together.scans[member]);
+    assert_int_equal(px_exact_finish(together.scans[0], hits, NULL), PROXIMADB_OK);
+    for (size_t q = 0; q < query_count; q++)
+        check_hits(&hits[q], metric, q, 10);
+    for (size_t member = 0; member < 3; member++)
+        px_arena_release(&together.arenas[member]);
+}
+
+static void test_exact__shares_the_rows_with_other_threads(void **state)
+{
+    (void)state;
+    struct px_test_random random = px_test_random_new("exact");
+    struct px_crew *crew;
+    assert_int_equal(px_crew_open(2, "test", &crew, NULL), PROXIMADB_OK);
+    for (size_t round = 0; round < 20; round++) {
+        make_table(&random, (enum kind)(round % KIND_COUNT), MOST_ROWS - round, MOST_DIMS);
+        for (size_t m = 0; m < 3; m++)
+            search_together(crew, metrics[m], 1 + round % 3);
+    }
+    px_crew_close(crew);
+}
+
 static void test_exact__leaves_refused_rows_out(void **state)
 {
     (void)state;
@@ -331,6 +392,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exact__equals_brute_force),
         cmocka_unit_test(test_exact__goes_over_many_chunks_and_groups),
+        cmocka_unit_test(test_exact__shares_the_rows_with_other_threads),
         cmocka_unit_test(test_exact__leaves_refused_rows_out),
         cmocka_unit_test(test_exact__gives_all_rows_when_k_is_larger),
         cmocka_unit_test(test_exact__without_queries_does_nothing),
