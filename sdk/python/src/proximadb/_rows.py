@@ -39,11 +39,15 @@ MetadataColumn = Optional[Sequence[Optional[Metadata]]]
 # Below this many rows the set-up of columns costs more than it saves.
 COLUMNAR_ROWS = 16
 
+_FLOAT = np.dtype("<f4")
+
 _CLEAR = b"\x04\x00"  # in an update: the third branch of the union, the enum's first symbol
 
 
 def weave(strips: Sequence[Strip], row_count: int) -> bytes:
     """Joins row 0 of every strip, then row 1 of every strip, and so on."""
+    if row_count == 1:
+        return b"".join(strip if isinstance(strip, bytes) else strip[0] for strip in strips)
     merged = _merge_constants(strips)
     pieces: list[Any] = [s if isinstance(s, bytes) else b"" for s in merged] * row_count
     for column, strip in enumerate(merged):
@@ -252,8 +256,10 @@ def _part(column: Any, rows: slice) -> Any:
 
 def _little_endian(matrix: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """The rows as C-contiguous little-endian float32; not copied if that is what they are."""
+    if matrix.dtype == _FLOAT and matrix.flags.c_contiguous:
+        return matrix
     with np.errstate(over="ignore"):  # the server names the row whose vector is not finite
-        return np.ascontiguousarray(matrix, dtype="<f4")
+        return np.ascontiguousarray(matrix, dtype=_FLOAT)
 
 
 @dataclass
