@@ -16,12 +16,14 @@ enum { DIMS = 3 };
 enum place { IN_MEMORY, IN_PARTS, IN_CLUSTERS, PLACE_COUNT };
 
 static struct engine_box box;
+static uint32_t box_worker_count = 1;
 static struct px_powercut *disk; /* in memory, whose power stays on */
 
 static void start(int metric)
 {
     disk = px_powercut_new();
     engine_init(&box, px_powercut_boot(disk), "data");
+    box.options.public_options.worker_count = box_worker_count;
     engine_open(&box);
     engine_create(&box, "docs", DIMS, metric);
 }
@@ -575,6 +577,47 @@ static void test_coordinator__small_scans_take_no_place(void **state)
     end();
 }
 
+static void insert_numbered(int first, int count)
+{
+    for (int done = 0; done < count; done += 100) {
+        struct proximadb_row batch[100];
+        float vectors[100][DIMS];
+        char ids[100][16];
+        for (int i = 0; i < 100; i++) {
+            int number = first + done + i;
+            snprintf(ids[i], sizeof ids[i], "%d", number);
+            memcpy(vectors[i], (float[DIMS]){1, (float)number, 0}, sizeof vectors[i]);
+            batch[i] = make(ids[i], vectors[i]);
+        }
+        write_rows(PROXIMADB_INSERT, batch, 100);
+    }
+}
+
+static void delete_numbered(int number)
+{
+    char id[16];
+    struct proximadb_buffer payload;
+    struct proximadb_write_result result;
+    snprintf(id, sizeof id, "%d", number);
+    const struct proximadb_text text = engine_text(id);
+    engine_must(proximadb_encode_delete(NULL, &text, 1, NULL, &payload, &box.error), &box.error);
+    engine_must(engine_write(&box, PROXIMADB_DELETE, "docs", &payload, &result), &box.error);
+    assert_int_equal(result.affected, 1);
+}
+
+/* Of what is left of (1, i, 0) without every seventh, the two nearest to (1, target + 0.25, 0). */
+static void check_two_nearest(int target, const struct engine_row *found)
+{
+    int expected[2] = {0}, count = 0;
+    for (int step = 0; count < 2; step++) { /* 0, 1, -1, 2, -2, ... */
+        int number = target + (step % 2 == 1 ? step / 2 + 1 : -(step / 2));
+        if (number >= 0 && number % 7 != 0)
+            expected[count++] = number;
+    }
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(atoi(found[i].id), expected[i]);
+}
+
 static void test_coordinator__searches_for_several_queries_at_once(void **state)
 {
     (void)state;
@@ -594,6 +637,38 @@ static void test_coordinator__searches_for_several_queries_at_once(void **state)
     assert_int_equal(engine_try_search(&box, "docs", &query, &rows), PROXIMADB_DIMENSION);
     engine_rows_clear(&rows);
     end();
+}
+
+/* Rows (1, i, 0), every seventh of them deleted, in parts and in memory; each query has its own two
+ * nearest. So many products make helpers worth their while. */
+static void test_coordinator__shares_large_searches(void **state)
+{
+    (void)state;
+    enum { ROW_COUNT = 4000, HALF = ROW_COUNT / 2, QUERY_COUNT = 1500 };
+    static float queries[QUERY_COUNT * DIMS];
+    struct engine_rows rows = {0};
+    struct engine_query query = {queries, QUERY_COUNT, DIMS, 2, NULL};
+    box_worker_count = 4;
+    start(PROXIMADB_L2);
+    for (int first = 0; first < ROW_COUNT; first += HALF) {
+        insert_numbered(first, HALF);
+        if (first == 0)
+            bring_to(IN_PARTS);
+    }
+    for (int i = 0; i < ROW_COUNT; i += 7)
+        delete_numbered(i);
+    for (int q = 0; q < QUERY_COUNT; q++)
+        memcpy(&queries[q * DIMS], (float[DIMS]){1, (float)(q * 2 % (ROW_COUNT - 7)) + 0.25f, 0},
+               DIMS * sizeof(float));
+    for (int round = 0; round < 5; round++) {
+        engine_search(&box, "docs", &query, &rows);
+        assert_int_equal(rows.count, 2 * QUERY_COUNT);
+        for (int q = 0; q < QUERY_COUNT; q++)
+            check_two_nearest(q * 2 % (ROW_COUNT - 7), &rows.items[2 * (size_t)q]);
+        engine_rows_clear(&rows);
+    }
+    end();
+    box_worker_count = 1;
 }
 
 /* ---- scan ---------------------------------------------------------------------------------- */
@@ -758,6 +833,7 @@ int main(void)
         cmocka_unit_test(test_coordinator__gets_rows_in_the_order_asked_for),
         cmocka_unit_test(test_coordinator__searches_wherever_rows_are),
         cmocka_unit_test(test_coordinator__searches_for_several_queries_at_once),
+        cmocka_unit_test(test_coordinator__shares_large_searches),
         cmocka_unit_test(test_coordinator__bounds_what_one_search_may_find),
         cmocka_unit_test(test_coordinator__small_scans_take_no_place),
         cmocka_unit_test(test_coordinator__a_scan_sees_the_rows_of_its_beginning),
