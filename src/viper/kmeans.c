@@ -71,6 +71,11 @@ void px_kmeans__set_centroid(struct px_kmeans *kmeans, size_t list, const void *
     px_kmeans__set_bias(kmeans, list);
 }
 
+void px_kmeans__pack(struct px_kmeans *kmeans)
+{
+    (void)kmeans;
+}
+
 int px_kmeans_init(struct px_kmeans *kmeans, enum proximadb_metric metric,
                    const struct px_rows *centroids, struct proximadb_error *reterr)
 {
@@ -183,4 +188,11 @@ void px_kmeans_assign(const struct px_kmeans *kmeans, const struct px_rows *rows
         }
     }
     px_kmeans__rows_release(&aligned);
+}
+
+void px_kmeans_assign_on(const struct px_kmeans *kmeans, struct px_workers *workers,
+                         const struct px_rows *rows, uint32_t *ret_lists, float *ret_distances)
+{
+    (void)workers;
+    px_kmeans_assign(kmeans, rows, ret_lists, ret_distances);
 }

@@ -28,6 +28,8 @@
 #include "base/error.h"
 #include "simd/kernels.h"
 
+struct px_workers;
+
 /* Where rows come from. */
 struct px_kmeans_input {
     uint64_t row_count;
@@ -48,6 +50,7 @@ struct px_kmeans_options {
     uint32_t iteration_count;         /* default 10 */
     size_t memory_limit_bytes;        /* of the sample, but a row per list; default 512 MiB */
     const struct px_kernels *kernels; /* default px_kernels_get() */
+    struct px_workers *workers;       /* help the calling thread; default: none */
 };
 
 /* What was learnt. */
@@ -85,5 +88,10 @@ void px_kmeans_release(struct px_kmeans *kmeans);
  */
 void px_kmeans_assign(const struct px_kmeans *kmeans, const struct px_rows *rows,
                       uint32_t *ret_lists, float *ret_distances);
+
+/* The same, with the help of workers (may be NULL). The calling thread works too, and waits for no
+ * job that has not begun; so it may itself be one of theirs. */
+void px_kmeans_assign_on(const struct px_kmeans *kmeans, struct px_workers *workers,
+                         const struct px_rows *rows, uint32_t *ret_lists, float *ret_distances);
 
 #endif /* PX_VIPER_KMEANS_H */

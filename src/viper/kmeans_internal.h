@@ -43,6 +43,9 @@ void px_kmeans__set_centroid(struct px_kmeans *kmeans, size_t list, const void *
 /* To be called when a centroid was changed in place. */
 void px_kmeans__set_bias(struct px_kmeans *kmeans, size_t list);
 
+/* To be called when centroids have changed, before rows are assigned. */
+void px_kmeans__pack(struct px_kmeans *kmeans);
+
 /* The nearest list of each of at most PX_KMEANS_BLOCK_ROWS rows. One whose scores are not numbers
  * goes to list 0. */
 void px_kmeans__assign_block(const struct px_kmeans *kmeans, const struct px_rows *rows,
