@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LARGE_LISTS = 2, SMALL_LISTS = 4 }; /* above twice the aim, below a quarter of it */
+enum {
+    LARGE_LISTS = 2,  /* above twice the aim */
+    SMALL_LISTS = 4,  /* below a quarter of it */
+    MOST_JUDGES = 64, /* with more, fewer rows are looked at at once */
+};
 
 static const double grown = 1.5; /* times the rows of a list that could not be split */
 
@@ -204,8 +208,8 @@ static int count_pieces(const struct px_kmeans *pieces, const struct px_kmeans_i
     return rc;
 }
 
-/* Of the centroids, those that get as many rows as a list needs to stay, moved to the front. A piece
- * that is too small would be removed next, and its rows might go back to where they came from. */
+/* Of the centroids, those that get as many rows as a list needs to stay, moved to the front. A
+ * smaller piece would be removed next, and its rows might go back to where they came from. */
 static size_t keep_large_pieces(const struct px_kmeans *pieces, const uint64_t *counts,
                                 uint32_t list_rows)
 {
@@ -353,30 +357,54 @@ static size_t best_piece(const float *scores, size_t piece_count)
     return best;
 }
 
-static size_t select_in_block(const struct px_clustering_split *split, const struct px_rows *block,
-                              bool are_of_old_list, const float *scores, size_t first,
-                              uint32_t *ret_indexes, uint32_t *ret_pieces)
+/* The scores of a block's rows with the list that they are in. */
+static void score_own(const struct px_clustering *clustering, size_t list_index,
+                      const struct px_rows *block, float *ret_scores)
+{
+    const struct px_kmeans *kmeans = &clustering->kmeans;
+    struct px_rows one = kmeans->centroids;
+    one.data = px_kmeans__row(&kmeans->centroids, list_index);
+    one.row_count = 1;
+    kmeans->kernels->dot_matrix(&one, block, ret_scores, 1);
+    for (size_t r = 0; r < block->row_count; r++)
+        ret_scores[r] -= kmeans->biases[list_index];
+}
+
+/* What decides about the rows of a block. */
+struct verdict {
+    size_t first; /* row of all */
+    size_t row_count;
+    float scores[PX_CLUSTERING_BLOCK_ROWS * MOST_JUDGES]; /* per row: of the judges */
+    float own[PX_CLUSTERING_BLOCK_ROWS];
+};
+
+static size_t select_in_block(const struct px_clustering_split *split, size_t list_index,
+                              const struct verdict *verdict, uint32_t *ret_indexes,
+                              uint32_t *ret_pieces)
 {
     size_t count = 0, judge_count = split->piece_count + 1;
-    for (size_t r = 0; r < block->row_count; r++) {
-        const float *row = scores + r * judge_count;
-        size_t piece = best_piece(row, split->piece_count);
-        bool may_be_wrong = are_of_old_list ? !(row[1 + piece] > row[0]) : row[1 + piece] >= row[0];
+    for (size_t r = 0; r < verdict->row_count; r++) {
+        const float *scores = verdict->scores + r * judge_count;
+        size_t piece = best_piece(scores, split->piece_count);
+        float best = scores[1 + piece];
+        bool selected =
+            list_index == PX_CLUSTERING_OLD_LIST ? !(best > scores[0]) : best > verdict->own[r];
         if (ret_pieces != NULL)
-            ret_pieces[first + r] = (uint32_t)(split->first_index + piece);
-        if (may_be_wrong)
-            ret_indexes[count++] = (uint32_t)(first + r);
+            ret_pieces[verdict->first + r] = (uint32_t)(split->first_index + piece);
+        if (selected)
+            ret_indexes[count++] = (uint32_t)(verdict->first + r);
     }
     return count;
 }
 
-size_t px_clustering_select(const struct px_clustering_split *split, const struct px_rows *rows,
-                            bool are_of_old_list, uint32_t *ret_indexes, uint32_t *ret_pieces)
+size_t px_clustering_select(const struct px_clustering *clustering,
+                            const struct px_clustering_split *split, size_t list_index,
+                            const struct px_rows *rows, uint32_t *ret_indexes, uint32_t *ret_pieces)
 {
-    enum { MOST_JUDGES = 64, BLOCK_SCORES = PX_CLUSTERING_BLOCK_ROWS * MOST_JUDGES };
-    float few[BLOCK_SCORES];
-    size_t count = 0, judge_count = split->piece_count + 1, block_rows = BLOCK_SCORES / judge_count;
-    assert(split->piece_count > 0 && judge_count <= BLOCK_SCORES);
+    struct verdict verdict;
+    size_t count = 0, judge_count = split->piece_count + 1;
+    size_t block_rows = PX_CLUSTERING_BLOCK_ROWS * MOST_JUDGES / judge_count;
+    assert(split->piece_count > 0 && block_rows > 0);
     if (block_rows > PX_CLUSTERING_BLOCK_ROWS)
         block_rows = PX_CLUSTERING_BLOCK_ROWS;
     for (size_t first = 0; first < rows->row_count; first += block_rows) {
@@ -384,9 +412,12 @@ size_t px_clustering_select(const struct px_clustering_split *split, const struc
         block.data = px_kmeans__row(rows, first);
         block.row_count =
             rows->row_count - first < block_rows ? rows->row_count - first : block_rows;
-        px_clustering__score(&split->judges, &block, few);
-        count += select_in_block(split, &block, are_of_old_list, few, first, ret_indexes + count,
-                                 ret_pieces);
+        px_clustering__score(&split->judges, &block, verdict.scores);
+        if (list_index != PX_CLUSTERING_OLD_LIST)
+            score_own(clustering, list_index, &block, verdict.own);
+        verdict.first = first;
+        verdict.row_count = block.row_count;
+        count += select_in_block(split, list_index, &verdict, ret_indexes + count, ret_pieces);
     }
     return count;
 }

@@ -21,7 +21,7 @@
  * Upkeep is LIRE's (Xu et al., SPFresh: Incremental In-Place Update for Billion-Scale Vector
  * Search, SOSP 2023). A list of more than twice the aim is split: its rows get new lists, whose
  * centroids are means of them. That may make a centroid nearer than a row's own in two ways only,
- * which px_clustering_select() tells from three products a row: a row of the split list may be
+ * which px_clustering_select() tells from a few products a row: a row of the split list may be
  * nearer to another list than to both halves, and a row of another list nearer to a half. A list
  * of less than a quarter is removed; only its own rows have to go elsewhere. Both change what the
  * caller has to write and nothing else: this object knows centroids and numbers, never rows.
@@ -81,8 +81,8 @@ struct px_clustering_options {
     struct px_workers *workers; /* help the calling thread; default: none */
 };
 
-/* Lists of `rows`: one for list_rows of them, at least one; with no rows yet, in no cluster. Release
- * with px_clustering_release(). As px_kmeans_train(). */
+/* Lists of `rows`: one for list_rows of them, at least one; with no rows yet, in no cluster. As
+ * px_kmeans_train(). Release with px_clustering_release(). */
 PX_MUST_CHECK int px_clustering_build(struct px_clustering *clustering,
                                       const struct px_clustering_options *options,
                                       const struct px_kmeans_input *rows,
@@ -158,14 +158,19 @@ PX_MUST_CHECK int px_clustering_split(struct px_clustering *clustering, size_t i
 void px_clustering_split_release(struct px_clustering_split *split);
 
 /*
- * LIRE's condition. Of rows that were in the split list (are_of_old_list), those that some other
- * list than a piece may be nearest to; of rows of other lists, those that a piece may be. Their
- * indexes go to ret_indexes, ascending, and their number is returned. ret_pieces (may be NULL)
- * gets the index of the piece that is nearest to each row: the list of a row of the old list that
- * was not selected.
+ * LIRE's conditions, for rows of one list, whose index is list_index now. Of the rows of the split
+ * list (PX_CLUSTERING_OLD_LIST), those that some other list than a piece may be nearest to: they
+ * are to be assigned. Of rows of another list, those that a piece is nearer to than the list is:
+ * they go to that piece. Their indexes go to ret_indexes, ascending, and their number is returned.
+ * ret_pieces (may be NULL) gets the index of the piece that is nearest to each row: the list of a
+ * row of the split list that was not selected, and of one of another list that was.
  */
-size_t px_clustering_select(const struct px_clustering_split *split, const struct px_rows *rows,
-                            bool are_of_old_list, uint32_t *ret_indexes, uint32_t *ret_pieces);
+size_t px_clustering_select(const struct px_clustering *clustering,
+                            const struct px_clustering_split *split, size_t list_index,
+                            const struct px_rows *rows, uint32_t *ret_indexes,
+                            uint32_t *ret_pieces);
+
+#define PX_CLUSTERING_OLD_LIST SIZE_MAX
 
 /* The lists nearest to the centroid of list `index`, without it, nearest first; their number, at
  * most most_count (up to PX_CLUSTERING_MOST_NEIGHBOURS), is returned. */

@@ -450,32 +450,59 @@ static void test_clustering__finds_the_nearest_lists(void **state)
     px_clustering_release(&clustering);
 }
 
-/* Rows whose list the split changed, by assigning all of them anew, are selected; all others of the
- * old list belong to the piece that is named. */
-static void check_selection(struct px_clustering *clustering,
-                            const struct px_clustering_split *done, size_t old_index)
+/* Whether two lists are as near to the row as float32 can tell. */
+static bool are_as_near(const struct px_clustering *clustering, size_t row, size_t a, size_t b)
+{
+    enum proximadb_metric metric =
+        clustering->kmeans.metric == PROXIMADB_L2 ? PROXIMADB_L2 : PROXIMADB_COSINE;
+    const struct px_rows *centroids = &clustering->kmeans.centroids;
+    const char *all = centroids->data;
+    const float *vector = data.rows + row * data.dim_count;
+    return fabs(px_distance(metric, all + a * centroids->stride_bytes, vector, data.dim_count) -
+                px_distance(metric, all + b * centroids->stride_bytes, vector, data.dim_count)) <
+           1e-5;
+}
+
+/* The list that the selection gives a row of list `list` is that which it gets when all rows are
+ * assigned anew. Returns how many rows stayed and moved. */
+static void check_list(const struct px_clustering *clustering,
+                       const struct px_clustering_split *done, size_t list, bool is_old,
+                       size_t *ret_sums)
 {
     static uint32_t selected[MOST_ROWS], pieces[MOST_ROWS];
     static bool is_selected[MOST_ROWS];
     struct px_rows rows = all_rows();
-    memcpy(data.before, data.lists, sizeof data.before);
-    assign_all(clustering);
-    for (int is_old = 0; is_old < 2; is_old++) {
-        size_t count = px_clustering_select(done, &rows, is_old, selected, pieces), moved = 0;
-        memset(is_selected, 0, sizeof is_selected);
-        for (size_t i = 0; i < count; i++) {
-            assert_true(i == 0 || selected[i] > selected[i - 1]);
-            is_selected[selected[i]] = true;
-        }
-        for (size_t r = 0; r < data.row_count; r++) {
-            size_t before = data.before[r] - (data.before[r] > old_index);
-            if ((data.before[r] == old_index) != is_old || is_selected[r])
-                continue;
-            assert_int_equal(data.lists[r], is_old ? pieces[r] : before);
-            moved++;
-        }
-        assert_true(moved > 0);
+    size_t count = px_clustering_select(clustering, done, is_old ? PX_CLUSTERING_OLD_LIST : list,
+                                        &rows, selected, pieces);
+    memset(is_selected, 0, sizeof is_selected);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(i == 0 || selected[i] > selected[i - 1]);
+        is_selected[selected[i]] = true;
     }
+    for (size_t r = 0; r < data.row_count; r++) {
+        if (data.before[r] != list || (is_old && is_selected[r]))
+            continue;
+        size_t expected = is_old || is_selected[r] ? pieces[r] : list;
+        if (data.lists[r] != expected)
+            assert_true(are_as_near(clustering, r, data.lists[r], expected));
+        ret_sums[is_selected[r]]++;
+    }
+}
+
+static void check_selection(struct px_clustering *clustering,
+                            const struct px_clustering_split *done, size_t old_index)
+{
+    size_t old_sums[2] = {0, 0}, sums[2] = {0, 0};
+    /* The indexes of what is there still, and for the split list one that is none. */
+    for (size_t r = 0; r < data.row_count; r++)
+        data.before[r] =
+            data.lists[r] == old_index ? MOST_ROWS : data.lists[r] - (data.lists[r] > old_index);
+    assign_all(clustering);
+    check_list(clustering, done, MOST_ROWS, true, old_sums);
+    assert_true(old_sums[0] > 0);
+    for (size_t list = 0; list < done->first_index; list++)
+        check_list(clustering, done, list, false, sums);
+    assert_true(sums[0] > sums[1]);
 }
 
 static void test_clustering__finds_all_rows_that_a_split_moves(void **state)
