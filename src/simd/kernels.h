@@ -53,6 +53,17 @@ struct px_kernels {
                        size_t ret_stride);
     void (*l2_matrix)(const struct px_rows *rows, const struct px_rows *queries, float *ret,
                       size_t ret_stride);
+
+    /*
+     * starts[v] plus the sum of x[i] * vector v [i], for each row x and each of the panel_width
+     * vectors of a panel; that of row r and vector v goes to ret[r * panel_width + v]. A panel has
+     * its vectors side by side: component i of vector v is panel[i * panel_width + v]. This is
+     * twice as fast as dot_matrix, for a caller that has many rows for the same vectors. Each sum
+     * is one chain, so simd/bound.h promises nothing about it.
+     */
+    uint32_t panel_width;
+    void (*dot_panel)(const struct px_rows *rows, const float *panel, const float *starts,
+                      float *ret);
 };
 
 /* The table that the engine uses: chosen at the first call, the same ever after. */

@@ -11,7 +11,7 @@
 typedef __m256 vec;
 
 /* 3 * 4 sums, 3 of the 4 rows' vectors and a query's fill the sixteen registers. */
-enum { LANES = 8, QUERY_TILE = 3 };
+enum { LANES = 8, QUERY_TILE = 3, PANEL_VECS = 2, PANEL_ROWS = 6 };
 
 static inline vec vec_zero(void)
 {
@@ -21,6 +21,16 @@ static inline vec vec_zero(void)
 static inline vec vec_load(const void *at)
 {
     return _mm256_loadu_ps(at);
+}
+
+static inline vec vec_set(const void *at)
+{
+    return _mm256_set1_ps(px_load_f32(at));
+}
+
+static inline void vec_store(float *at, vec a)
+{
+    _mm256_storeu_ps(at, a);
 }
 
 static inline vec vec_load_tail(const void *at, size_t count)
@@ -70,6 +80,8 @@ const struct px_kernels *px_kernels__avx2(void)
         .l2_squared = l2_squared,
         .dot_matrix = dot_matrix,
         .l2_matrix = l2_matrix,
+        .panel_width = PANEL_WIDTH,
+        .dot_panel = dot_panel,
     };
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kernels : NULL;
 }

@@ -10,7 +10,7 @@
 
 typedef __m512 vec;
 
-enum { LANES = 16, QUERY_TILE = 4 };
+enum { LANES = 16, QUERY_TILE = 4, PANEL_VECS = 4, PANEL_ROWS = 6 };
 
 static inline vec vec_zero(void)
 {
@@ -20,6 +20,16 @@ static inline vec vec_zero(void)
 static inline vec vec_load(const void *at)
 {
     return _mm512_loadu_ps(at);
+}
+
+static inline vec vec_set(const void *at)
+{
+    return _mm512_set1_ps(px_load_f32(at));
+}
+
+static inline void vec_store(float *at, vec a)
+{
+    _mm512_storeu_ps(at, a);
 }
 
 static inline vec vec_load_tail(const void *at, size_t count)
@@ -78,6 +88,8 @@ const struct px_kernels *px_kernels__avx512(void)
         .l2_squared = l2_squared,
         .dot_matrix = dot_matrix,
         .l2_matrix = l2_matrix,
+        .panel_width = PANEL_WIDTH,
+        .dot_panel = dot_panel,
     };
     return cpu_has_level() ? &kernels : NULL;
 }

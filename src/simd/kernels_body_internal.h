@@ -6,8 +6,11 @@
  *
  *      vec                       LANES floats
  *      LANES, QUERY_TILE         numbers
+ *      PANEL_VECS, PANEL_ROWS    likewise
  *      vec_zero()
  *      vec_load(p)               from any address
+ *      vec_set(p)                the float at that address in all lanes
+ *      vec_store(p, a)           to any address
  *      vec_load_tail(p, n)       the first n (1 to LANES - 1) floats, zeros behind; reads no more
  *      vec_add(a, b), vec_sub(a, b)
  *      vec_add_product(sum, a, b)
@@ -16,7 +19,8 @@
  *
  * Single kernels keep ACCUMULATORS vectors per sum, since an addition takes four cycles and two can
  * start in each. Matrix kernels keep one vector per pair, but ROW_TILE * QUERY_TILE pairs at a
- * time.
+ * time. Panels have PANEL_ROWS * PANEL_VECS vectors of sums, of as many pairs as there are lanes in
+ * each, so nothing is left to add up across lanes, and two registers are left for operands at least.
  */
 #ifndef PX_SIMD_KERNELS_BODY_INTERNAL_H
 #define PX_SIMD_KERNELS_BODY_INTERNAL_H
@@ -28,6 +32,7 @@ enum {
     ACCUMULATORS = 4,
     STEP = ACCUMULATORS * LANES,
     ROW_TILE = 4,
+    PANEL_WIDTH = PANEL_VECS * LANES,
     CACHE_LINE_BYTES = 64,
     PREFETCH_BYTES = 2048,        /* measured: 10 to 25 % on rows that come from memory */
     QUERY_BLOCK_BYTES = 24 << 10, /* of a first-level cache of 32 KiB or more */
@@ -257,6 +262,43 @@ static void l2_matrix(const struct px_rows *rows, const struct px_rows *queries,
                       size_t ret_stride)
 {
     sum_matrix(&(struct product){true, rows, queries, ret, ret_stride});
+}
+
+/* ---- panels --------------------------------------------------------------------------------- */
+
+FORCE_INLINE void sum_panel_tile(const uint8_t *const *rows, const float *panel,
+                                 const float *starts, size_t dim_count, float *const *ret)
+{
+    vec sums[PANEL_ROWS][PANEL_VECS];
+    UNROLL for (size_t r = 0; r < PANEL_ROWS; r++) UNROLL for (size_t v = 0; v < PANEL_VECS; v++)
+        sums[r][v] = vec_load(starts + v * LANES);
+    for (size_t dim = 0; dim < dim_count; dim++) {
+        vec across[PANEL_VECS];
+        UNROLL for (size_t v = 0; v < PANEL_VECS; v++) across[v] =
+            vec_load(panel + dim * PANEL_WIDTH + v * LANES);
+        UNROLL for (size_t r = 0; r < PANEL_ROWS; r++)
+        {
+            vec component = vec_set(rows[r] + dim * sizeof(float));
+            UNROLL for (size_t v = 0; v < PANEL_VECS; v++) sums[r][v] =
+                vec_add_product(sums[r][v], component, across[v]);
+        }
+    }
+    UNROLL for (size_t r = 0; r < PANEL_ROWS; r++) UNROLL for (size_t v = 0; v < PANEL_VECS; v++)
+        vec_store(ret[r] + v * LANES, sums[r][v]);
+}
+
+static void dot_panel(const struct px_rows *rows, const float *panel, const float *starts,
+                      float *ret)
+{
+    float spare[PANEL_WIDTH];
+    const uint8_t *tile[PANEL_ROWS];
+    float *to[PANEL_ROWS];
+    for (size_t first = 0; first < rows->row_count; first += PANEL_ROWS) {
+        point(rows, first, PANEL_ROWS, tile);
+        for (size_t r = 0; r < PANEL_ROWS; r++)
+            to[r] = first + r < rows->row_count ? ret + (first + r) * PANEL_WIDTH : spare;
+        sum_panel_tile(tile, panel, starts, rows->dim_count, to);
+    }
 }
 
 #endif /* PX_SIMD_KERNELS_BODY_INTERNAL_H */

@@ -9,7 +9,7 @@
 
 typedef float32x4_t vec;
 
-enum { LANES = 4, QUERY_TILE = 4 };
+enum { LANES = 4, QUERY_TILE = 4, PANEL_VECS = 4, PANEL_ROWS = 6 };
 
 static inline vec vec_zero(void)
 {
@@ -19,6 +19,16 @@ static inline vec vec_zero(void)
 static inline vec vec_load(const void *at)
 {
     return vreinterpretq_f32_u8(vld1q_u8(at));
+}
+
+static inline vec vec_set(const void *at)
+{
+    return vdupq_n_f32(px_load_f32(at));
+}
+
+static inline void vec_store(float *at, vec a)
+{
+    vst1q_f32(at, a);
 }
 
 static inline vec vec_load_tail(const void *at, size_t count)
@@ -65,6 +75,8 @@ const struct px_kernels *px_kernels__neon(void)
         .l2_squared = l2_squared,
         .dot_matrix = dot_matrix,
         .l2_matrix = l2_matrix,
+        .panel_width = PANEL_WIDTH,
+        .dot_panel = dot_panel,
     };
     return &kernels;
 }

@@ -8,7 +8,7 @@
 
 typedef float vec __attribute__((vector_size(16)));
 
-enum { LANES = 4, QUERY_TILE = 2 };
+enum { LANES = 4, QUERY_TILE = 2, PANEL_VECS = 2, PANEL_ROWS = 4 };
 
 static inline vec vec_zero(void)
 {
@@ -20,6 +20,17 @@ static inline vec vec_load(const void *at)
     vec value;
     memcpy(&value, at, sizeof value);
     return value;
+}
+
+static inline vec vec_set(const void *at)
+{
+    float value = px_load_f32(at);
+    return (vec){value, value, value, value};
+}
+
+static inline void vec_store(float *at, vec a)
+{
+    memcpy(at, &a, sizeof a);
 }
 
 static inline vec vec_load_tail(const void *at, size_t count)
@@ -67,6 +78,8 @@ const struct px_kernels *px_kernels__scalar(void)
         .l2_squared = l2_squared,
         .dot_matrix = dot_matrix,
         .l2_matrix = l2_matrix,
+        .panel_width = PANEL_WIDTH,
+        .dot_panel = dot_panel,
     };
     return &kernels;
 }

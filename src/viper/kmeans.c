@@ -10,7 +10,7 @@
 
 enum {
     CACHE_LINE_BYTES = 64,
-    BLOCK_CENTROIDS = 128, /* whose products with a block of rows stay in the cache */
+    MOST_PANEL_WIDTH = 64,
     SCORE_LANES = 16,
 };
 
@@ -40,8 +40,14 @@ int px_kmeans__make_room(struct px_kmeans *kmeans, const struct px_kernels *kern
                          struct proximadb_error *reterr)
 {
     struct px_kmeans made = {.metric = metric, .kernels = kernels};
+    struct px_rows panels; /* in the shape of rows, for the sake of their alignment */
+    size_t padded_count = px_round_up(list_count, kernels->panel_width);
+    bool has_panels = px_kmeans__rows_init(&panels, dim_count, padded_count);
+    made.panels = px_kmeans__row(&panels, 0);
+    made.starts = calloc(padded_count, sizeof *made.starts);
     made.biases = calloc(list_count, sizeof *made.biases);
-    if (made.biases == NULL || !px_kmeans__rows_init(&made.centroids, list_count, dim_count)) {
+    if (!has_panels || made.starts == NULL || made.biases == NULL ||
+        !px_kmeans__rows_init(&made.centroids, list_count, dim_count)) {
         px_kmeans_release(&made);
         return px_fail_no_memory(reterr);
     }
@@ -51,6 +57,8 @@ int px_kmeans__make_room(struct px_kmeans *kmeans, const struct px_kernels *kern
 
 void px_kmeans_release(struct px_kmeans *kmeans)
 {
+    free(kmeans->panels);
+    free(kmeans->starts);
     free(kmeans->biases);
     px_kmeans__rows_release(&kmeans->centroids);
     *kmeans = (struct px_kmeans){0};
@@ -71,9 +79,25 @@ void px_kmeans__set_centroid(struct px_kmeans *kmeans, size_t list, const void *
     px_kmeans__set_bias(kmeans, list);
 }
 
+/* One panel; where there are no centroids any more, zeros, and starts that are no row's best. */
+static void pack_panel(struct px_kmeans *kmeans, size_t first)
+{
+    size_t width = kmeans->kernels->panel_width, dim_count = kmeans->centroids.dim_count;
+    float *panel = kmeans->panels + first * dim_count;
+    for (size_t v = 0; v < width; v++) {
+        bool is_there = first + v < kmeans->centroids.row_count;
+        const float *centroid = is_there ? px_kmeans__row(&kmeans->centroids, first + v) : NULL;
+        kmeans->starts[first + v] = is_there ? -kmeans->biases[first + v] : -INFINITY;
+        for (size_t dim = 0; dim < dim_count; dim++)
+            panel[dim * width + v] = is_there ? centroid[dim] : 0.0f;
+    }
+}
+
 void px_kmeans__pack(struct px_kmeans *kmeans)
 {
-    (void)kmeans;
+    size_t width = kmeans->kernels->panel_width;
+    for (size_t first = 0; first < kmeans->centroids.row_count; first += width)
+        pack_panel(kmeans, first);
 }
 
 int px_kmeans_init(struct px_kmeans *kmeans, enum proximadb_metric metric,
@@ -87,6 +111,7 @@ int px_kmeans_init(struct px_kmeans *kmeans, enum proximadb_metric metric,
         return rc;
     for (size_t list = 0; list < centroids->row_count; list++)
         px_kmeans__set_centroid(&made, list, px_kmeans__row(centroids, list));
+    px_kmeans__pack(&made);
     *kmeans = made;
     return PROXIMADB_OK;
 }
@@ -98,7 +123,7 @@ static float larger(float a, float b)
     return a > b ? a : b;
 }
 
-static float largest_score(const float *products, const float *biases, size_t count)
+static float largest_score(const float *scores, size_t count)
 {
     float lanes[SCORE_LANES];
     for (size_t lane = 0; lane < SCORE_LANES; lane++)
@@ -106,23 +131,23 @@ static float largest_score(const float *products, const float *biases, size_t co
     size_t i = 0;
     for (; i + SCORE_LANES <= count; i += SCORE_LANES)
         for (size_t lane = 0; lane < SCORE_LANES; lane++)
-            lanes[lane] = larger(products[i + lane] - biases[i + lane], lanes[lane]);
+            lanes[lane] = larger(scores[i + lane], lanes[lane]);
     for (; i < count; i++)
-        lanes[0] = larger(products[i] - biases[i], lanes[0]);
+        lanes[0] = larger(scores[i], lanes[0]);
     for (size_t lane = 1; lane < SCORE_LANES; lane++)
         lanes[0] = larger(lanes[lane], lanes[0]);
     return lanes[0];
 }
 
 /* Looks for the place only if there is something better, which is seldom. */
-static void update_best(struct px_kmeans__best *best, const float *products, const float *biases,
-                        size_t first_list, size_t count)
+static void update_best(struct px_kmeans__best *best, const float *scores, size_t first_list,
+                        size_t count)
 {
-    float score = largest_score(products, biases, count);
+    float score = largest_score(scores, count);
     if (!(score > best->score))
         return;
     size_t i = 0;
-    while (products[i] - biases[i] != score)
+    while (scores[i] != score)
         i++;
     *best = (struct px_kmeans__best){(uint32_t)(first_list + i), score};
 }
@@ -130,19 +155,16 @@ static void update_best(struct px_kmeans__best *best, const float *products, con
 void px_kmeans__assign_block(const struct px_kmeans *kmeans, const struct px_rows *rows,
                              struct px_kmeans__best *ret_best)
 {
-    float products[PX_KMEANS_BLOCK_ROWS * BLOCK_CENTROIDS];
+    float scores[PX_KMEANS_BLOCK_ROWS * MOST_PANEL_WIDTH];
+    size_t width = kmeans->kernels->panel_width, dim_count = rows->dim_count;
+    assert(width <= MOST_PANEL_WIDTH && rows->row_count <= PX_KMEANS_BLOCK_ROWS);
     for (size_t r = 0; r < rows->row_count; r++)
         ret_best[r] = (struct px_kmeans__best){0, -INFINITY};
-    size_t list_count = kmeans->centroids.row_count;
-    for (size_t first = 0; first < list_count; first += BLOCK_CENTROIDS) {
-        struct px_rows some = kmeans->centroids;
-        some.data = px_kmeans__row(&kmeans->centroids, first);
-        some.row_count =
-            list_count - first < BLOCK_CENTROIDS ? list_count - first : BLOCK_CENTROIDS;
-        kmeans->kernels->dot_matrix(&some, rows, products, BLOCK_CENTROIDS);
+    for (size_t first = 0; first < kmeans->centroids.row_count; first += width) {
+        kmeans->kernels->dot_panel(rows, kmeans->panels + first * dim_count, kmeans->starts + first,
+                                   scores);
         for (size_t r = 0; r < rows->row_count; r++)
-            update_best(&ret_best[r], products + r * BLOCK_CENTROIDS, kmeans->biases + first, first,
-                        some.row_count);
+            update_best(&ret_best[r], scores + r * width, first, width);
     }
 }
 
@@ -154,45 +176,42 @@ static float distance_of(const struct px_kmeans *kmeans, float score, const void
     return norm_squared > 0.0f ? larger(1.0f - score / sqrtf(norm_squared), 0.0f) : 1.0f;
 }
 
-/* Loads that cross cache lines would cost a sixth of the time: rows that do not begin such lines
- * are copied to `aligned`, unless there was no memory for it. */
-static struct px_rows align_block(const struct px_rows *block, const struct px_rows *aligned)
-{
-    uintptr_t misplaced = (uintptr_t)block->data | block->stride_bytes;
-    if (misplaced % CACHE_LINE_BYTES == 0 || aligned->data == NULL)
-        return *block;
-    for (size_t r = 0; r < block->row_count; r++)
-        memcpy(px_kmeans__row(aligned, r), px_kmeans__row(block, r),
-               block->dim_count * sizeof(float));
-    struct px_rows copy = *aligned;
-    copy.row_count = block->row_count;
-    return copy;
-}
+struct assigning {
+    const struct px_kmeans *kmeans;
+    const struct px_rows *rows;
+    uint32_t *lists;
+    float *distances; /* NULL: not wanted */
+};
 
-void px_kmeans_assign(const struct px_kmeans *kmeans, const struct px_rows *rows,
-                      uint32_t *ret_lists, float *ret_distances)
+static void assign_block(void *context, size_t item)
 {
-    assert(rows->dim_count == kmeans->centroids.dim_count);
-    struct px_rows aligned;
-    (void)px_kmeans__rows_init(&aligned, PX_KMEANS_BLOCK_ROWS, rows->dim_count);
-    for (size_t first = 0; first < rows->row_count; first += PX_KMEANS_BLOCK_ROWS) {
-        struct px_kmeans__best best[PX_KMEANS_BLOCK_ROWS];
-        struct px_rows there = px_kmeans__block(rows, first);
-        struct px_rows block = align_block(&there, &aligned);
-        px_kmeans__assign_block(kmeans, &block, best);
-        for (size_t r = 0; r < block.row_count; r++) {
-            ret_lists[first + r] = best[r].list;
-            if (ret_distances != NULL)
-                ret_distances[first + r] =
-                    distance_of(kmeans, best[r].score, px_kmeans__row(&block, r));
-        }
+    const struct assigning *assigning = context;
+    struct px_kmeans__best best[PX_KMEANS_BLOCK_ROWS];
+    size_t first = item * PX_KMEANS_BLOCK_ROWS;
+    struct px_rows block = px_kmeans__block(assigning->rows, first);
+    px_kmeans__assign_block(assigning->kmeans, &block, best);
+    for (size_t r = 0; r < block.row_count; r++) {
+        assigning->lists[first + r] = best[r].list;
+        if (assigning->distances != NULL)
+            assigning->distances[first + r] =
+                distance_of(assigning->kmeans, best[r].score, px_kmeans__row(&block, r));
     }
-    px_kmeans__rows_release(&aligned);
 }
 
 void px_kmeans_assign_on(const struct px_kmeans *kmeans, struct px_workers *workers,
                          const struct px_rows *rows, uint32_t *ret_lists, float *ret_distances)
 {
-    (void)workers;
-    px_kmeans_assign(kmeans, rows, ret_lists, ret_distances);
+    assert(rows->dim_count == kmeans->centroids.dim_count);
+    struct assigning assigning = {kmeans, rows, ret_lists, ret_distances};
+    struct px_kmeans__work work = {.item_count = (rows->row_count + PX_KMEANS_BLOCK_ROWS - 1) /
+                                                 PX_KMEANS_BLOCK_ROWS,
+                                   .run = assign_block,
+                                   .context = &assigning};
+    (void)px_kmeans__share(workers, &work);
+}
+
+void px_kmeans_assign(const struct px_kmeans *kmeans, const struct px_rows *rows,
+                      uint32_t *ret_lists, float *ret_distances)
+{
+    px_kmeans_assign_on(kmeans, NULL, rows, ret_lists, ret_distances);
 }

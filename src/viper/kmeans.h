@@ -19,8 +19,10 @@
  *
  * The same rows, options and level of kernels give the same centroids, and no centroid is ever NaN.
  *
- * Threads: one for training; any for px_kmeans_assign(). Memory: the sample, at most
- * memory_limit_bytes, 8 bytes per row of it, and 12 bytes per list and dimension.
+ * They do so on any number of threads.
+ *
+ * Threads: any. Memory: the sample, at most memory_limit_bytes, 8 bytes per row of it, and 16 bytes
+ * per list and dimension.
  */
 #ifndef PX_VIPER_KMEANS_H
 #define PX_VIPER_KMEANS_H
@@ -59,6 +61,8 @@ struct px_kmeans {
     const struct px_kernels *kernels;
     struct px_rows centroids; /* owned; each begins a cache line */
     float *biases;            /* owned; under l2 half the squared norms, otherwise zeros */
+    float *panels; /* owned; the centroids once more, as px_kernels.dot_panel wants them */
+    float *starts; /* owned; per vector of a panel: its bias, negative */
 };
 
 /*

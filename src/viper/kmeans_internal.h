@@ -2,6 +2,7 @@
 #ifndef PX_VIPER_KMEANS_INTERNAL_H
 #define PX_VIPER_KMEANS_INTERNAL_H
 
+#include "os/workers.h"
 #include "viper/kmeans.h"
 
 enum { PX_KMEANS_BLOCK_ROWS = 64 }; /* compared with centroids at once */
@@ -40,7 +41,7 @@ PX_MUST_CHECK int px_kmeans__make_room(struct px_kmeans *kmeans, const struct px
 
 void px_kmeans__set_centroid(struct px_kmeans *kmeans, size_t list, const void *vector);
 
-/* To be called when a centroid was changed in place. */
+/* To be called when a centroid was changed in place, and px_kmeans__pack() behind the last one. */
 void px_kmeans__set_bias(struct px_kmeans *kmeans, size_t list);
 
 /* To be called when centroids have changed, before rows are assigned. */
@@ -50,5 +51,22 @@ void px_kmeans__pack(struct px_kmeans *kmeans);
  * goes to list 0. */
 void px_kmeans__assign_block(const struct px_kmeans *kmeans, const struct px_rows *rows,
                              struct px_kmeans__best *ret_best);
+
+/* ---- sharing work --------------------------------------------------------------------------- */
+
+/* Items of work that do not depend on each other. */
+struct px_kmeans__work {
+    size_t item_count;
+    void (*run)(void *context, size_t item); /* on any thread */
+    bool (*should_stop)(void *context);      /* on the calling one, before each item; NULL: never */
+    void *context;                           /* of both */
+};
+
+/*
+ * Runs the items, in any order, on the calling thread and on those of workers (may be NULL) that
+ * are free. Waits only for items that have begun, so the calling thread may be one of the pool's.
+ * False if should_stop said so: some items have not been run then.
+ */
+bool px_kmeans__share(struct px_workers *workers, const struct px_kmeans__work *work);
 
 #endif /* PX_VIPER_KMEANS_INTERNAL_H */

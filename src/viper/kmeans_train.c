@@ -26,6 +26,7 @@ static const double small_list = 0.7;
 
 struct training {
     const struct px_kmeans_input *input;
+    struct px_workers *workers; /* NULL: none */
     struct px_kmeans *kmeans;
     uint64_t random;
     size_t iteration_count;
@@ -69,12 +70,28 @@ static void normalise(float *vector, size_t dim_count)
         vector[dim] = (float)((double)vector[dim] / norm);
 }
 
-static int check_stop(const struct training *training, struct proximadb_error *reterr)
+static bool should_stop(void *context)
 {
-    const struct px_kmeans_input *input = training->input;
-    if (input->should_stop != NULL && input->should_stop(input->context))
-        return px_fail(reterr, PROXIMADB_CANCELLED, "the clustering was stopped");
-    return PROXIMADB_OK;
+    const struct px_kmeans_input *input = ((const struct training *)context)->input;
+    return input->should_stop != NULL && input->should_stop(input->context);
+}
+
+static int fail_stopped(struct proximadb_error *reterr)
+{
+    return px_fail(reterr, PROXIMADB_CANCELLED, "the clustering was stopped");
+}
+
+static int check_stop(struct training *training, struct proximadb_error *reterr)
+{
+    return should_stop(training) ? fail_stopped(reterr) : PROXIMADB_OK;
+}
+
+/* Runs items on all threads that there are. */
+static int share(struct training *training, size_t item_count, void (*run)(void *, size_t),
+                 struct proximadb_error *reterr)
+{
+    struct px_kmeans__work work = {item_count, run, should_stop, training};
+    return px_kmeans__share(training->workers, &work) ? PROXIMADB_OK : fail_stopped(reterr);
 }
 
 /* ---- the sample ----------------------------------------------------------------------------- */
@@ -156,25 +173,28 @@ static void add_to_sum(double *sum, const float *vector, size_t dim_count)
         sum[dim] += (double)vector[dim];
 }
 
+static void assign_block_of_part(void *context, size_t item)
+{
+    struct training *training = context;
+    struct px_kmeans__best best[PX_KMEANS_BLOCK_ROWS];
+    size_t first = item * PX_KMEANS_BLOCK_ROWS;
+    struct px_rows block = px_kmeans__block(&training->part, first);
+    px_kmeans__assign_block(training->kmeans, &block, best);
+    for (size_t r = 0; r < block.row_count; r++)
+        training->lists[first + r] = best[r].list;
+}
+
 static int assign_part(struct training *training, struct proximadb_error *reterr)
 {
-    size_t list_count = training->kmeans->centroids.row_count;
-    memset(training->sums, 0, list_count * training->part.dim_count * sizeof *training->sums);
-    memset(training->counts, 0, list_count * sizeof *training->counts);
-    for (size_t first = 0; first < training->part.row_count; first += PX_KMEANS_BLOCK_ROWS) {
-        struct px_kmeans__best best[PX_KMEANS_BLOCK_ROWS];
-        struct px_rows block = px_kmeans__block(&training->part, first);
-        px_kmeans__assign_block(training->kmeans, &block, best);
-        for (size_t r = 0; r < block.row_count; r++) {
-            training->lists[first + r] = best[r].list;
-            training->counts[best[r].list]++;
-            add_to_sum(training->sums + best[r].list * block.dim_count, px_kmeans__row(&block, r),
-                       block.dim_count);
-        }
-        int rc = check_stop(training, reterr);
-        if (rc != PROXIMADB_OK)
-            return rc;
-    }
+    size_t row_count = training->part.row_count;
+    px_kmeans__pack(training->kmeans);
+    int rc = share(training, (row_count + PX_KMEANS_BLOCK_ROWS - 1) / PX_KMEANS_BLOCK_ROWS,
+                   assign_block_of_part, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    memset(training->counts, 0, training->kmeans->centroids.row_count * sizeof *training->counts);
+    for (size_t r = 0; r < row_count; r++)
+        training->counts[training->lists[r]]++;
     return PROXIMADB_OK;
 }
 
@@ -190,16 +210,6 @@ static void move_centroid(struct px_kmeans *kmeans, size_t list, const double *s
         normalise(centroid, kmeans->centroids.dim_count);
     px_kmeans__set_bias(kmeans, list);
 }
-
-static void move_centroids(struct training *training)
-{
-    size_t dim_count = training->part.dim_count;
-    for (size_t list = 0; list < training->kmeans->centroids.row_count; list++)
-        move_centroid(training->kmeans, list, training->sums + list * dim_count,
-                      training->counts[list]);
-}
-
-/* ---- balance -------------------------------------------------------------------------------- */
 
 /* Sorts the rows of the part by list. */
 static void group_rows(struct training *training)
@@ -226,6 +236,21 @@ static struct members members_of(const struct training *training, uint32_t list)
     return (struct members){training->members + training->ends[list] - count, count};
 }
 
+/* Adds up the rows of a list in their order, whatever thread it is. */
+static void move_to_mean(void *context, size_t list)
+{
+    struct training *training = context;
+    struct members members = members_of(training, (uint32_t)list);
+    size_t dim_count = training->part.dim_count;
+    double *sum = training->sums + list * dim_count;
+    memset(sum, 0, dim_count * sizeof *sum);
+    for (size_t i = 0; i < members.count; i++)
+        add_to_sum(sum, px_kmeans__row(&training->part, members.rows[i]), dim_count);
+    move_centroid(training->kmeans, list, sum, training->counts[list]);
+}
+
+/* ---- balance -------------------------------------------------------------------------------- */
+
 static const void *random_member(struct training *training, const struct members *members)
 {
     size_t index = random_below(&training->random, members->count);
@@ -248,6 +273,14 @@ static bool choose_halves(struct training *training, const struct members *membe
     return false;
 }
 
+/* 0 or 1. */
+static uint32_t nearer_half(const struct px_kmeans *halves, const struct px_rows *row)
+{
+    float products[2];
+    halves->kernels->dot_matrix(&halves->centroids, row, products, 2);
+    return products[1] - halves->biases[1] > products[0] - halves->biases[0];
+}
+
 /* One iteration of k-means on a list, or on evenly spaced rows of a long one. False if a half has
  * no rows. */
 static bool improve_halves(struct training *training, const struct members *members)
@@ -256,13 +289,12 @@ static bool improve_halves(struct training *training, const struct members *memb
     uint32_t counts[2] = {0, 0};
     memset(training->half_sums, 0, 2 * dim_count * sizeof *training->half_sums);
     for (size_t i = 0; i < members->count; i += step) {
-        struct px_kmeans__best best;
         struct px_rows row = training->part;
         row.data = px_kmeans__row(&training->part, members->rows[i]);
         row.row_count = 1;
-        px_kmeans__assign_block(&training->halves, &row, &best);
-        add_to_sum(training->half_sums + best.list * dim_count, row.data, dim_count);
-        counts[best.list]++;
+        uint32_t half = nearer_half(&training->halves, &row);
+        add_to_sum(training->half_sums + half * dim_count, row.data, dim_count);
+        counts[half]++;
     }
     for (size_t half = 0; half < 2; half++)
         move_centroid(&training->halves, half, training->half_sums + half * dim_count,
@@ -299,7 +331,6 @@ static int balance(struct training *training, struct proximadb_error *reterr)
     for (size_t list = 0; list < list_count; list++)
         training->order[list] = (uint64_t)training->counts[list] << 32 | list;
     qsort(training->order, list_count, sizeof *training->order, compare_sizes);
-    group_rows(training);
     size_t low = 0;
     for (size_t high = list_count - 1; high > low; high--) {
         uint32_t large = (uint32_t)training->order[high], small = (uint32_t)training->order[low];
@@ -324,7 +355,10 @@ static int iterate(struct training *training, struct proximadb_error *reterr)
         int rc = assign_part(training, reterr);
         if (rc != PROXIMADB_OK)
             return rc;
-        move_centroids(training);
+        group_rows(training);
+        rc = share(training, training->kmeans->centroids.row_count, move_to_mean, reterr);
+        if (rc != PROXIMADB_OK)
+            return rc;
         if (iteration + 1 < training->iteration_count)
             rc = balance(training, reterr);
         if (rc != PROXIMADB_OK)
@@ -397,6 +431,7 @@ int px_kmeans_train(const struct px_kmeans_options *options, const struct px_kme
         return rc;
 
     struct training training = {.input = input,
+                                .workers = options->workers,
                                 .kmeans = &made,
                                 .random = options->seed,
                                 .iteration_count = options->iteration_count > 0
@@ -408,6 +443,7 @@ int px_kmeans_train(const struct px_kmeans_options *options, const struct px_kme
     if (rc == PROXIMADB_OK) {
         choose_first_centroids(&training);
         rc = iterate(&training, reterr);
+        px_kmeans__pack(&made);
     }
     release_memory(&training);
     if (rc == PROXIMADB_OK)

@@ -1,13 +1,14 @@
 /*
  * kmeans_tool: clusters the rows of a NumPy file, for tests/interop/test_kmeans_faiss.py.
  *
- *      kmeans_tool VECTORS.npy LIST_COUNT cosine|l2|dot SEED OUTPUT
+ *      kmeans_tool VECTORS.npy LIST_COUNT cosine|l2|dot SEED OUTPUT [THREADS]
  *
  * VECTORS.npy is a float32 matrix in C order. Writes OUTPUT.centroids.npy (float32, a row per list)
  * and OUTPUT.lists.npy (uint32, a list per row), and prints two lines: "train SECONDS", "assign
- * SECONDS".
+ * SECONDS". THREADS work, the main one included; default 1.
  */
 #include "base/clock.h"
+#include "os/workers.h"
 #include "viper/kmeans.h"
 
 #include <stdio.h>
@@ -122,13 +123,18 @@ static void write_results(const char *output, const struct px_kmeans *kmeans, co
 
 int main(int argument_count, char **arguments)
 {
-    if (argument_count != 6)
-        die("VECTORS.npy LIST_COUNT cosine|l2|dot SEED OUTPUT", "are wanted");
+    if (argument_count != 6 && argument_count != 7)
+        die("VECTORS.npy LIST_COUNT cosine|l2|dot SEED OUTPUT [THREADS]", "are wanted");
+    unsigned helpers = argument_count == 7 ? (unsigned)atoi(arguments[6]) - 1 : 0;
+    struct px_workers *workers = NULL;
+    if (helpers > 0 && px_workers_open(helpers, "kmeans", 0, &workers, NULL) != PROXIMADB_OK)
+        die("cannot start threads:", arguments[6]);
     struct matrix matrix = read_matrix(arguments[1]);
     struct px_kmeans_options options = {.metric = parse_metric(arguments[3]),
                                         .dim_count = (uint32_t)matrix.dim_count,
                                         .list_count = (uint32_t)strtoul(arguments[2], NULL, 10),
-                                        .seed = strtoull(arguments[4], NULL, 10)};
+                                        .seed = strtoull(arguments[4], NULL, 10),
+                                        .workers = workers};
     struct px_kmeans_input input = {
         .row_count = matrix.row_count, .read = read_rows, .context = &matrix};
     struct px_kmeans kmeans;
@@ -144,9 +150,10 @@ int main(int argument_count, char **arguments)
     struct px_rows all = {matrix.data, matrix.dim_count * sizeof(float), matrix.row_count,
                           matrix.dim_count};
     begin_ns = px_clock_now_ns();
-    px_kmeans_assign(&kmeans, &all, lists, NULL);
+    px_kmeans_assign_on(&kmeans, workers, &all, lists, NULL);
     print_time("assign", begin_ns);
     write_results(arguments[5], &kmeans, lists, matrix.row_count);
+    px_workers_close(workers);
     px_kmeans_release(&kmeans);
     free(lists);
     free(matrix.data);
