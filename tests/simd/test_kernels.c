@@ -125,12 +125,45 @@ static void check_matrix(const struct px_kernels *kernels, const struct test_cas
     }
 }
 
+/* A panel's sums are one chain each: the promise is that of a level with one partial sum. */
+static void check_panel(const struct px_kernels *kernels, const struct test_case *c)
+{
+    enum { MOST_WIDTH = 64 };
+    struct px_kernels one_chain = *kernels;
+    size_t width = kernels->panel_width, dim_count = c->rows.dim_count;
+    size_t count = c->rows.row_count, queries = c->queries.row_count;
+    float starts[MOST_WIDTH], sums[MOST_ROWS * MOST_WIDTH + 1];
+    float *panel = aligned_alloc(64, width * dim_count * sizeof *panel);
+    assert_true(width <= MOST_WIDTH && width * sizeof(float) % 32 == 0 && panel != NULL);
+    one_chain.partial_sum_count = 1;
+    for (size_t v = 0; v < width; v++) {
+        starts[v] = v % 3 == 0 ? 0.5f : 0.0f;
+        for (size_t dim = 0; dim < dim_count; dim++)
+            memcpy(&panel[dim * width + v],
+                   vector_at(&c->queries, v % queries) + dim * sizeof(float), sizeof(float));
+    }
+    sums[count * width] = canary;
+    kernels->dot_panel(&c->rows, panel, starts, sums);
+    assert_true(sums[count * width] == canary);
+    for (size_t i = 0; i < count * width; i++) {
+        size_t r = i / width, q = i % width % queries;
+        double start = (double)starts[i % width];
+        double expected =
+            start + px_dot_exact(vector_at(&c->rows, r), vector_at(&c->queries, q), dim_count);
+        assert_near((double)sums[i], expected,
+                    tolerance(&one_chain, c, r, q, false) +
+                        start * 0x1p-24 * (double)(dim_count + 16));
+    }
+    free(panel);
+}
+
 static void check_case(const struct test_case *c)
 {
     for (size_t level = 0; px_kernels_at(level) != NULL; level++) {
         check_single(px_kernels_at(level), c);
         check_matrix(px_kernels_at(level), c, false);
         check_matrix(px_kernels_at(level), c, true);
+        check_panel(px_kernels_at(level), c);
     }
 }
 
@@ -239,6 +272,7 @@ static void test_kernels__do_nothing_without_rows(void **state)
         kernels->dot_matrix(&one, &none, &sum, 1);
         kernels->l2_matrix(&none, &one, &sum, 1);
         kernels->l2_matrix(&one, &none, &sum, 1);
+        kernels->dot_panel(&none, x, x, &sum);
         assert_true(sum == canary);
     }
 }
@@ -247,8 +281,23 @@ static void test_kernels__do_nothing_without_rows(void **state)
 
 /* What all kernels of a level give for one pair of vectors. */
 struct results {
-    float of[7];
+    float of[8];
 };
+
+/* Of a row and the last vector of a panel, the others being zeros. */
+static float panel_product(const struct px_kernels *kernels, const struct px_rows *row,
+                           const float *q)
+{
+    static float panel[64 * 67];
+    static const float starts[64];
+    float sums[64];
+    size_t last = kernels->panel_width - 1;
+    memset(panel, 0, sizeof panel);
+    for (size_t dim = 0; dim < row->dim_count; dim++)
+        panel[dim * kernels->panel_width + last] = q[dim];
+    kernels->dot_panel(row, panel, starts, sums);
+    return sums[last];
+}
 
 static struct results run_all(const struct px_kernels *kernels, const float *x, const float *q,
                               size_t dim_count)
@@ -262,6 +311,7 @@ static struct results run_all(const struct px_kernels *kernels, const float *x, 
     kernels->dot_matrix(&row, &query, &results.of[4], 1);
     kernels->l2_matrix(&row, &query, &results.of[5], 1);
     results.of[6] = kernels->norm_squared(q, dim_count);
+    results.of[7] = panel_product(kernels, &row, q);
     return results;
 }
 
@@ -285,7 +335,7 @@ static void test_kernels__treat_nan_and_infinity_alike(void **state)
             struct results expected = run_all(px_kernels_at(0), x, q, dim_count);
             for (size_t level = 1; px_kernels_at(level) != NULL; level++) {
                 struct results found = run_all(px_kernels_at(level), x, q, dim_count);
-                for (size_t k = 0; k < 7; k++)
+                for (size_t k = 0; k < 8; k++)
                     assert_int_equal(kind(found.of[k]), kind(expected.of[k]));
             }
         }
@@ -324,7 +374,13 @@ static void test_kernels__follow_the_environment(void **state)
 
 /* ---- times ---------------------------------------------------------------------------------- */
 
-enum { TIMED_ROWS = 100000, TIMED_DIMS = 384, TIMED_QUERIES = 32, CACHED_ROWS = 16, REPEATS = 3 };
+enum {
+    TIMED_ROWS = 100000,
+    TIMED_DIMS = 384,
+    TIMED_QUERIES = 32,
+    CACHED_ROWS = 24 /* whole tiles of each kernel */,
+    REPEATS = 3
+};
 
 struct timing {
     float *rows;
@@ -351,8 +407,11 @@ static void run_timed(const struct px_kernels *kernels, const struct timing *t, 
     case 3:
         kernels->dot_matrix(&rows, &queries, t->sums, row_count);
         break;
-    default:
+    case 4:
         kernels->l2_matrix(&rows, &queries, t->sums, row_count);
+        break;
+    default:
+        kernels->dot_panel(&rows, t->rows, t->norms, t->sums);
         break;
     }
 }
@@ -373,7 +432,7 @@ static double best_ns(const struct px_kernels *kernels, const struct timing *t, 
 static void test_kernels__print_their_times(void **state)
 {
     (void)state;
-    static const char *names[] = {"norm", "dot+norm", "l2", "dot x 32", "l2 x 32"};
+    static const char *names[] = {"norm", "dot+norm", "l2", "dot x 32", "l2 x 32", "panel"};
     struct timing t = {.rows = aligned_alloc(64, TIMED_ROWS * TIMED_DIMS * sizeof(float)),
                        .sums = calloc(TIMED_ROWS, sizeof(float)),
                        .norms = calloc(TIMED_ROWS, sizeof(float))};
@@ -382,9 +441,9 @@ static void test_kernels__print_their_times(void **state)
         t.rows[i] = (float)(i % 1000);
     print_message("384 dimensions     from memory            from the cache\n");
     for (size_t level = 0; px_kernels_at(level) != NULL; level++)
-        for (int k = 0; k < 5; k++) {
-            size_t pairs = k < 3 ? 1 : TIMED_QUERIES;
-            size_t rows = k < 3 ? TIMED_ROWS : TIMED_ROWS / TIMED_QUERIES;
+        for (int k = 0; k < 6; k++) {
+            size_t pairs = k < 3 ? 1 : k < 5 ? TIMED_QUERIES : px_kernels_at(level)->panel_width;
+            size_t rows = TIMED_ROWS / pairs;
             double far = best_ns(px_kernels_at(level), &t, k, rows, 1) / (double)rows;
             double near = best_ns(px_kernels_at(level), &t, k, CACHED_ROWS, 50) / CACHED_ROWS;
             print_message("%-7s %-9s %6.1f ns/pair %5.1f GB/s  %6.1f ns/pair %6.1f GFLOP/s\n",
