@@ -83,15 +83,11 @@ def load_rows(folder: Path, count: int) -> Rows:
     """`count` rows of the data sets in `folder`: of text1m, or with random vectors without it."""
     texts = _texts(folder)
     found = _text_set(folder, count)
+    vectors, queries, origin = load_vectors(folder, count)
     if found is not None:
-        vectors = np.array(np.load(found.with_suffix(".base.npy"), mmap_mode="r")[:count])
         text_rows = np.load(found.with_suffix(".base.rows.npy"))[:count]
-        queries = np.load(found.with_suffix(".query.npy"))
-        origin = f"{found.name}: static embeddings of the documents"
     else:
-        vectors, queries = _random_units(count), _random_units(RANDOM_QUERIES, SEED + 1)
         text_rows = np.arange(count)
-        origin = "random unit vectors, because there is no text1m of that size"
     if len(texts) <= text_rows.max():
         raise BenchError(
             f"{folder}/texts.parquet has {len(texts)} rows, too few. "
@@ -101,6 +97,17 @@ def load_rows(folder: Path, count: int) -> Rows:
     documents = chosen["text"].to_pylist()
     ids = [row_id(row) for row in range(count)]
     return Rows(vectors, ids, _metadata(chosen, documents), documents, queries, origin)
+
+
+def load_vectors(folder: Path, count: int) -> tuple[Vectors, Vectors, str]:
+    """The vectors of load_rows() without their texts: rows, queries, and what they are."""
+    found = _text_set(folder, count)
+    if found is None:
+        origin = "random unit vectors, because there is no text1m of that size"
+        return _random_units(count), _random_units(RANDOM_QUERIES, SEED + 1), origin
+    vectors = np.array(np.load(found.with_suffix(".base.npy"), mmap_mode="r")[:count])
+    origin = f"{found.name}: static embeddings of the documents"
+    return vectors, np.load(found.with_suffix(".query.npy")), origin
 
 
 def _texts(folder: Path) -> pa.Table:

@@ -5,8 +5,7 @@
  * To be defined before:
  *
  *      vec                       LANES floats
- *      LANES, QUERY_TILE         numbers
- *      PANEL_VECS, PANEL_ROWS    likewise
+ *      LANES, QUERY_TILE, PANEL_VECS, PANEL_ROWS    numbers
  *      vec_zero()
  *      vec_load(p)               from any address
  *      vec_set(p)                the float at that address in all lanes
@@ -19,8 +18,8 @@
  *
  * Single kernels keep ACCUMULATORS vectors per sum, since an addition takes four cycles and two can
  * start in each. Matrix kernels keep one vector per pair, but ROW_TILE * QUERY_TILE pairs at a
- * time. Panels have PANEL_ROWS * PANEL_VECS vectors of sums, of as many pairs as there are lanes in
- * each, so nothing is left to add up across lanes, and two registers are left for operands at least.
+ * time. The panel kernel keeps PANEL_ROWS * PANEL_VECS vectors with a pair in each lane, so that
+ * nothing is left to add up across lanes.
  */
 #ifndef PX_SIMD_KERNELS_BODY_INTERNAL_H
 #define PX_SIMD_KERNELS_BODY_INTERNAL_H
@@ -204,8 +203,7 @@ FORCE_INLINE void point(const struct px_rows *rows, size_t first, size_t count,
 /* What one call of a matrix kernel works on. */
 struct product {
     bool is_l2;
-    const struct px_rows *rows;
-    const struct px_rows *queries;
+    const struct px_rows *rows, *queries;
     float *ret; /* row r and query q at q * ret_stride + r */
     size_t ret_stride;
 };
@@ -263,8 +261,6 @@ static void l2_matrix(const struct px_rows *rows, const struct px_rows *queries,
 {
     sum_matrix(&(struct product){true, rows, queries, ret, ret_stride});
 }
-
-/* ---- panels --------------------------------------------------------------------------------- */
 
 FORCE_INLINE void sum_panel_tile(const uint8_t *const *rows, const float *panel,
                                  const float *starts, size_t dim_count, float *const *ret)
