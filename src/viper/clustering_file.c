@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of lists and clusters, so that there is always room for more until the next file is written. */
+#define MOST_NUMBER UINT32_C(4000000000)
+
 enum file_column { CLUSTER, CENTROID, LIST, ROW_COUNT, EQUAL_ROWS, COLUMN_COUNT };
 
 enum { NUMBER_BYTES = 32, KEY_COUNT = 6, VERSION_1_COLUMNS = 2 };
@@ -119,7 +122,7 @@ static int read_number(const struct px_parquet_reader *reader, const char *key, 
         good = digit >= '0' && digit <= '9';
         value = value * 10 + (uint64_t)(digit - '0');
     }
-    if (!good || value == 0 || value > UINT32_MAX)
+    if (!good || value == 0 || value > MOST_NUMBER)
         return px_fail(reterr, PROXIMADB_CORRUPT, "its key '%s' is no positive number", key);
     *ret_value = (uint32_t)value;
     return PROXIMADB_OK;
@@ -205,7 +208,7 @@ static int read_list(struct px_parquet_cursor *cursors, bool is_version_1, uint6
         rc = px_parquet_cursor_get_i64(&cursors[EQUAL_ROWS], row, NULL, &equal_rows, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    if (cluster < (is_version_1 ? 1 : 0) || id < 1 || id >= UINT32_MAX || row_count < 0 ||
+    if (cluster < (is_version_1 ? 1 : 0) || id < 1 || id >= MOST_NUMBER || row_count < 0 ||
         equal_rows < 0)
         return px_fail(reterr, PROXIMADB_CORRUPT, "row %" PRIu64 " makes no sense", row);
     *ret_list = (struct px_clustering_list){.id = (uint32_t)id,

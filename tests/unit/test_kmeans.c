@@ -8,6 +8,7 @@
  */
 #include "viper/kmeans.h"
 
+#include "os/workers.h"
 #include "simd/distance.h"
 #include "support/px_test.h"
 
@@ -378,6 +379,62 @@ static void test_kmeans__assigns_rows_at_odd_addresses(void **state)
     px_kmeans_release(&kmeans);
 }
 
+/* ---- threads -------------------------------------------------------------------------------- */
+
+static void test_kmeans__can_be_stopped_on_many_threads(void **state)
+{
+    (void)state;
+    struct px_test_random random = px_test_random_new("kmeans");
+    struct px_kmeans kmeans;
+    struct px_workers *workers;
+    make_blobs(&random, 5000, 8, 30, 0.5);
+    assert_int_equal(px_workers_open(3, "kmeans", 0, &workers, NULL), PROXIMADB_OK);
+    struct px_kmeans_options options = options_of(PROXIMADB_L2, 50);
+    options.workers = workers;
+    data.polls_until_stop = 0;
+    assert_int_equal(train(&options, &kmeans, NULL), PROXIMADB_OK);
+    px_kmeans_release(&kmeans);
+    /* How often the calling thread asks depends on how much the others leave to it. */
+    for (size_t poll = 1; poll <= 50; poll++) {
+        data.polls_until_stop = poll;
+        assert_int_equal(train(&options, &kmeans, NULL), PROXIMADB_CANCELLED);
+        assert_int_equal(data.polls, poll);
+    }
+    data.polls_until_stop = 0;
+    px_workers_close(workers);
+}
+
+/* A training that is itself a job. */
+struct training_job {
+    struct px_job job;
+    struct px_workers *workers;
+    int rc;
+};
+
+static void run_training(struct px_job *job)
+{
+    struct training_job *training = (struct training_job *)job;
+    struct px_kmeans kmeans;
+    struct px_kmeans_options options = options_of(PROXIMADB_COSINE, 40);
+    options.workers = training->workers;
+    training->rc = train(&options, &kmeans, NULL);
+    px_kmeans_release(&kmeans);
+}
+
+/* Its helpers never begin while it runs, and are served behind it. */
+static void test_kmeans__waits_for_no_thread_of_its_own_pool(void **state)
+{
+    (void)state;
+    struct px_test_random random = px_test_random_new("kmeans");
+    struct px_workers *workers;
+    make_blobs(&random, 3000, 8, 30, 0.5);
+    assert_int_equal(px_workers_open(1, "kmeans", 0, &workers, NULL), PROXIMADB_OK);
+    struct training_job training = {.job = {.run = run_training}, .workers = workers, .rc = -1};
+    px_workers_submit(workers, &training.job);
+    px_workers_close(workers);
+    assert_int_equal(training.rc, PROXIMADB_OK);
+}
+
 /* ---- failures ------------------------------------------------------------------------------- */
 
 static void test_kmeans__passes_failures_on(void **state)
@@ -422,6 +479,8 @@ int main(void)
         cmocka_unit_test(test_kmeans__is_not_poisoned_by_nan),
         cmocka_unit_test(test_kmeans__assigns_to_the_nearest_centroid),
         cmocka_unit_test(test_kmeans__assigns_rows_at_odd_addresses),
+        cmocka_unit_test(test_kmeans__can_be_stopped_on_many_threads),
+        cmocka_unit_test(test_kmeans__waits_for_no_thread_of_its_own_pool),
         cmocka_unit_test(test_kmeans__passes_failures_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
