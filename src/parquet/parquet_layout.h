@@ -3,7 +3,7 @@
  *
  *      file         = "PAR1", row groups, column indexes, offset indexes, footer, its size, "PAR1"
  *      row group    = the chunk of every column, then their bloom filters
- *      column chunk = pages
+ *      column chunk = pages, of a vector perhaps with a dictionary page before them
  *
  * The writer fills these structs in as it goes and the footer is made of them; a reader gets them
  * back, with every offset checked against the file. Rows are counted through the whole file, from
@@ -45,8 +45,11 @@ struct px_parquet_page {
 
 struct px_parquet_chunk {
     enum px_parquet_codec codec;
+    enum px_parquet_vector_encoding encoding; /* of a VECTOR; PLAIN elsewhere */
     uint64_t value_count; /* with nulls; of a list: elements, empty lists and nulls */
     struct px_parquet_range pages;
+    uint32_t
+        dictionary_bytes; /* of the dictionary page at the front of `pages`; 0: there is none */
     uint64_t uncompressed_bytes; /* of the pages, with their headers */
     struct px_parquet_statistics statistics;
     struct px_parquet_range bloom_filter;

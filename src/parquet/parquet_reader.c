@@ -286,6 +286,13 @@ void px_parquet_reader__forget(struct px_parquet_reader *reader)
 
 /* ---- vectors ------------------------------------------------------------------------------- */
 
+bool px_parquet_reader_is_plain(const struct px_parquet_reader *reader, size_t column,
+                                size_t row_group)
+{
+    const struct px_parquet_chunk *chunk = &reader->layout.row_groups[row_group].chunks[column];
+    return chunk->encoding == PX_PARQUET_VECTOR_PLAIN && chunk->codec == PX_PARQUET_UNCOMPRESSED;
+}
+
 /* Whether repetition levels say: rows of exactly dim_count elements each. */
 static bool are_rows(struct px_slice levels, uint32_t row_count, uint32_t dim_count)
 {

@@ -51,6 +51,11 @@ size_t px_parquet_reader_find_page(const struct px_parquet_reader *reader, size_
 /* The row group that holds a row. row < row_count. */
 size_t px_parquet_reader_find_row_group(const struct px_parquet_reader *reader, uint64_t row);
 
+/* Whether the vectors of a row group stand in the file as they are. Those of others are read with
+ * parquet_vectors.h, which reads all. */
+bool px_parquet_reader_is_plain(const struct px_parquet_reader *reader, size_t column,
+                                size_t row_group);
+
 /* The rows of one page of a vector column, side by side in the file. */
 struct px_parquet_vectors {
     const float *values; /* row_count * dim_count; aligned to 64 bytes where the file is */
@@ -59,8 +64,9 @@ struct px_parquet_vectors {
     uint32_t dim_count;
 };
 
-/* The page that holds `row` (< row_count) of a VECTOR column; views into the file.
- * PROXIMADB_CORRUPT, naming column, page and offset; PROXIMADB_UNIMPLEMENTED, likewise. */
+/* The page that holds `row` (< row_count) of a VECTOR column, in a plain row group; views into the
+ * file. PROXIMADB_CORRUPT, naming column, page and offset; PROXIMADB_UNIMPLEMENTED, likewise (a row
+ * group that is not plain is one of the reasons). */
 PX_MUST_CHECK int px_parquet_reader_vectors(const struct px_parquet_reader *reader, size_t column,
                                             uint64_t row, struct px_parquet_vectors *ret_vectors,
                                             struct proximadb_error *reterr);

@@ -59,6 +59,17 @@ const char *px_parquet_shape_name(enum px_parquet_shape shape)
     return names[shape];
 }
 
+const char *px_parquet_vector_encoding_name(enum px_parquet_vector_encoding encoding)
+{
+    static const char *const names[] = {
+        [PX_PARQUET_VECTOR_PLAIN] = "PLAIN",
+        [PX_PARQUET_VECTOR_DICTIONARY] = "DICTIONARY",
+        [PX_PARQUET_VECTOR_SPLIT] = "SPLIT",
+        [PX_PARQUET_VECTOR_SMALLEST] = "SMALLEST",
+    };
+    return names[encoding];
+}
+
 /* What is wrong with a column, or NULL. */
 static const char *fault_of_type(const struct px_parquet_column *column)
 {
@@ -79,8 +90,14 @@ static const char *fault_of_type(const struct px_parquet_column *column)
 
 static const char *fault_of_storage(const struct px_parquet_column *column)
 {
-    if (column->shape == PX_PARQUET_VECTOR && column->zstd_level != 0)
-        return "a vector is read in place and cannot be compressed";
+    bool is_vector = column->shape == PX_PARQUET_VECTOR;
+    bool is_plain = column->vector_encoding == PX_PARQUET_VECTOR_PLAIN;
+    if (is_vector && is_plain && column->zstd_level != 0)
+        return "a plain vector is read in place and cannot be compressed";
+    if (!is_vector && !is_plain)
+        return "only a vector has a vector's encoding";
+    if (column->most_row_bytes != 0 && column->vector_encoding != PX_PARQUET_VECTOR_DICTIONARY)
+        return "only a dictionary is compressed by its size";
     if (px_parquet_is_list(column) && (column->has_statistics || column->has_bloom_filter))
         return "a list has neither statistics nor a bloom filter";
     if (column->type == PX_PARQUET_BOOLEAN && column->has_bloom_filter)

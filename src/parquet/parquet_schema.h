@@ -47,7 +47,25 @@ enum px_parquet_shape {
     PX_PARQUET_STRINGS, /* type BYTE_ARRAY */
 };
 
+/*
+ * How the floats of a VECTOR are written, each row group by itself. None changes a bit of them.
+ *
+ *      PLAIN       as they are, aligned and not compressed: read in place
+ *      DICTIONARY  the distinct values of the row group once, and for each float its number there,
+ *                  in as few bits as its page takes: a row lies at a computable place. A row group
+ *                  of more than 65,536 distinct values is written as SPLIT
+ *      SPLIT       the first bytes of a page's floats, then the second ones, and so on, compressed
+ *      SMALLEST    DICTIONARY or SPLIT, whichever takes fewer bytes. For writers only
+ */
+enum px_parquet_vector_encoding {
+    PX_PARQUET_VECTOR_PLAIN = 0,
+    PX_PARQUET_VECTOR_DICTIONARY,
+    PX_PARQUET_VECTOR_SPLIT,
+    PX_PARQUET_VECTOR_SMALLEST,
+};
+
 enum {
+    PX_PARQUET_MOST_DISTINCT = 65536, /* values of a dictionary */
     PX_PARQUET_MOST_COLUMNS = 1024,
     PX_PARQUET_NAME_LIMIT_BYTES = 256,
     PX_PARQUET_MOST_DIMS = 65536,
@@ -69,9 +87,15 @@ struct px_parquet_column {
     /* How it is written; a reader leaves these zero. 0 means the default. */
     uint32_t page_row_limit;  /* rows a page, at most */
     uint32_t page_byte_limit; /* bytes a page before compression; a larger value has its own page */
-    int zstd_level;           /* 0: not compressed; see codec/zstd.h. Not for a VECTOR */
+    int zstd_level;           /* 0: not compressed; see codec/zstd.h. A VECTOR's is below */
     bool has_statistics;      /* min and max of chunks and pages; not for lists */
     bool has_bloom_filter;    /* not for lists and BOOLEAN */
+
+    /* VECTOR. zstd_level is that of what is compressed, 0 for the default; PLAIN never is. */
+    enum px_parquet_vector_encoding vector_encoding;
+    /* DICTIONARY: a row group that takes more bytes a row than this, all counted, is compressed, if
+     * that makes it smaller; 0: never. */
+    uint32_t most_row_bytes;
 };
 
 static inline bool px_parquet_is_list(const struct px_parquet_column *column)
@@ -97,6 +121,9 @@ size_t px_parquet_type_bytes(enum px_parquet_type type);
 const char *px_parquet_type_name(enum px_parquet_type type);
 const char *px_parquet_logical_name(enum px_parquet_logical logical);
 const char *px_parquet_shape_name(enum px_parquet_shape shape);
+
+/* "PLAIN", "DICTIONARY", "SPLIT", "SMALLEST". */
+const char *px_parquet_vector_encoding_name(enum px_parquet_vector_encoding encoding);
 
 /* Whether a file with these columns can be written: shapes and types that go together, unique
  * names, limits, one VECTOR at most. PROXIMADB_INVALID, naming the column and the rule. */
