@@ -16,9 +16,11 @@ enum px_parquet_encoding {
     PX_PARQUET_PLAIN = 0,
     PX_PARQUET_RLE = 3,
     PX_PARQUET_BIT_PACKED = 4,
+    PX_PARQUET_RLE_DICTIONARY = 8,
+    PX_PARQUET_BYTE_STREAM_SPLIT = 9,
 };
 
-enum px_parquet_page_type { PX_PARQUET_DATA_PAGE = 0 };
+enum px_parquet_page_type { PX_PARQUET_DATA_PAGE = 0, PX_PARQUET_DICTIONARY_PAGE = 2 };
 
 enum px_parquet_repetition {
     PX_PARQUET_REPETITION_REQUIRED = 0,
