@@ -30,6 +30,14 @@ enum data_page_header_field {
 /* Its first two fields are as those of a data page's header. */
 enum dictionary_header_field { DICTIONARY_VALUE_COUNT = 1, DICTIONARY_ENCODING = 2 };
 
+enum px_parquet_encoding px_data_page__encoding_of(enum px_parquet_vector_encoding encoding)
+{
+    assert(encoding != PX_PARQUET_VECTOR_SMALLEST);
+    if (encoding == PX_PARQUET_VECTOR_DICTIONARY)
+        return PX_PARQUET_RLE_DICTIONARY;
+    return encoding == PX_PARQUET_VECTOR_SPLIT ? PX_PARQUET_BYTE_STREAM_SPLIT : PX_PARQUET_PLAIN;
+}
+
 /* ---- writing ------------------------------------------------------------------------------- */
 
 /* The fields that every kind of page has; the struct is left open. */

@@ -9,15 +9,15 @@
  *        values             PLAIN: those that are not null, one after the other. Of a vector also
  *                           in other encodings (vector_page_internal.h)
  *
- * A dictionary page has the type DICTIONARY_PAGE, a struct DictionaryPageHeader, and a body of PLAIN
- * values without levels.
+ * A dictionary page has the type DICTIONARY_PAGE, a struct DictionaryPageHeader, and a body of
+ * PLAIN values without levels.
  *
  * The checksum is the CRC-32 of the body as it stands in the file.
  *
- * A plain vector's values are read in place, so they begin at a multiple of 64 bytes of the file, the
- * width of a cache line and of the widest registers. The header is made as long as that takes: its
- * last field is an extension (parquet_format_internal.h), "proximadb:align" and 0 to 63 zero bytes,
- * which other readers skip.
+ * A plain vector's values are read in place, so they begin at a multiple of 64 bytes of the file,
+ * the width of a cache line and of the widest registers. The header is made as long as that takes:
+ * its last field is an extension (parquet_format_internal.h), "proximadb:align" and 0 to 63 zero
+ * bytes, which other readers skip.
  *
  * Threads: any thread; nothing here has state.
  */
@@ -71,6 +71,9 @@ PX_MUST_CHECK int px_data_page__parse_dictionary(struct px_slice bytes, enum px_
  * needs_crc. */
 PX_MUST_CHECK int px_data_page__verify(const struct px_data_page *page, bool needs_crc,
                                        struct proximadb_error *reterr);
+
+/* What the data pages of a vector's chunk are encoded as. */
+enum px_parquet_encoding px_data_page__encoding_of(enum px_parquet_vector_encoding encoding);
 
 /* "PLAIN", "RLE_DICTIONARY"; "unknown" for what the format has not. */
 const char *px_data_page__encoding_name(int64_t encoding);

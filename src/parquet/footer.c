@@ -3,8 +3,8 @@
 #include "base/bits.h"
 #include "base/crc32c.h"
 #include "codec/thrift.h"
+#include "parquet/data_page_internal.h"
 #include "parquet/footer_fields_internal.h"
-#include "parquet/parquet_format_internal.h"
 #include "parquet/schema_element_internal.h"
 
 #include <assert.h>
@@ -12,13 +12,21 @@
 /* "There is no agreed upon consensus of what constitutes version 2" (parquet.thrift). */
 enum { FORMAT_VERSION = 1 };
 
-static void put_encodings(struct px_thrift_writer *writer, const struct px_parquet_column *column)
+/* PLAIN is the values' encoding, or the dictionary's; RLE that of levels. */
+static void put_encodings(struct px_thrift_writer *writer, const struct px_parquet_column *column,
+                          const struct px_parquet_chunk *chunk)
 {
-    bool has_levels = px_parquet_most_definition(column) > 0;
-    px_thrift_begin_list(writer, META_ENCODINGS, PX_THRIFT_I32, has_levels ? 2 : 1);
-    px_thrift_add_integer(writer, PX_PARQUET_PLAIN);
-    if (has_levels)
-        px_thrift_add_integer(writer, PX_PARQUET_RLE);
+    enum px_parquet_encoding encodings[3];
+    uint32_t count = 0;
+    if (chunk->encoding != PX_PARQUET_VECTOR_SPLIT)
+        encodings[count++] = PX_PARQUET_PLAIN;
+    if (px_parquet_most_definition(column) > 0)
+        encodings[count++] = PX_PARQUET_RLE;
+    if (chunk->encoding != PX_PARQUET_VECTOR_PLAIN)
+        encodings[count++] = px_data_page__encoding_of(chunk->encoding);
+    px_thrift_begin_list(writer, META_ENCODINGS, PX_THRIFT_I32, count);
+    for (uint32_t i = 0; i < count; i++)
+        px_thrift_add_integer(writer, encodings[i]);
 }
 
 static void put_path(struct px_thrift_writer *writer, const struct px_parquet_column *column)
@@ -46,14 +54,25 @@ static void put_statistics(struct px_thrift_writer *writer,
     px_thrift_end_struct(writer);
 }
 
-static void put_encoding_stats(struct px_thrift_writer *writer, size_t page_count)
+static void put_page_stats(struct px_thrift_writer *writer, enum px_parquet_page_type type,
+                           enum px_parquet_encoding encoding, size_t page_count)
 {
-    px_thrift_begin_list(writer, META_ENCODING_STATS, PX_THRIFT_STRUCT, 1);
     px_thrift_add_struct(writer);
-    px_thrift_put_i32(writer, STATS_PAGE_TYPE, PX_PARQUET_DATA_PAGE);
-    px_thrift_put_i32(writer, STATS_ENCODING, PX_PARQUET_PLAIN);
+    px_thrift_put_i32(writer, STATS_PAGE_TYPE, (int32_t)type);
+    px_thrift_put_i32(writer, STATS_ENCODING, (int32_t)encoding);
     px_thrift_put_i32(writer, STATS_COUNT, (int32_t)page_count);
     px_thrift_end_struct(writer);
+}
+
+static void put_encoding_stats(struct px_thrift_writer *writer,
+                               const struct px_parquet_chunk *chunk)
+{
+    bool has_dictionary = chunk->dictionary_bytes > 0;
+    px_thrift_begin_list(writer, META_ENCODING_STATS, PX_THRIFT_STRUCT, has_dictionary ? 2 : 1);
+    if (has_dictionary)
+        put_page_stats(writer, PX_PARQUET_DICTIONARY_PAGE, PX_PARQUET_PLAIN, 1);
+    put_page_stats(writer, PX_PARQUET_DATA_PAGE, px_data_page__encoding_of(chunk->encoding),
+                   chunk->page_count);
 }
 
 static void put_meta_data(struct px_thrift_writer *writer, const struct px_parquet_column *column,
@@ -61,15 +80,18 @@ static void put_meta_data(struct px_thrift_writer *writer, const struct px_parqu
 {
     px_thrift_begin_struct(writer, CHUNK_META_DATA);
     px_thrift_put_i32(writer, META_TYPE, (int32_t)column->type);
-    put_encodings(writer, column);
+    put_encodings(writer, column, chunk);
     put_path(writer, column);
     px_thrift_put_i32(writer, META_CODEC, (int32_t)chunk->codec);
     px_thrift_put_i64(writer, META_VALUE_COUNT, (int64_t)chunk->value_count);
     px_thrift_put_i64(writer, META_UNCOMPRESSED_SIZE, (int64_t)chunk->uncompressed_bytes);
     px_thrift_put_i64(writer, META_SIZE, (int64_t)chunk->pages.size_bytes);
-    px_thrift_put_i64(writer, META_PAGES_OFFSET, (int64_t)chunk->pages.offset);
+    px_thrift_put_i64(writer, META_PAGES_OFFSET,
+                      (int64_t)(chunk->pages.offset + chunk->dictionary_bytes));
+    if (chunk->dictionary_bytes > 0)
+        px_thrift_put_i64(writer, META_DICTIONARY_OFFSET, (int64_t)chunk->pages.offset);
     put_statistics(writer, &chunk->statistics);
-    put_encoding_stats(writer, chunk->page_count);
+    put_encoding_stats(writer, chunk);
     if (chunk->bloom_filter.size_bytes > 0) {
         px_thrift_put_i64(writer, META_BLOOM_OFFSET, (int64_t)chunk->bloom_filter.offset);
         px_thrift_put_i32(writer, META_BLOOM_SIZE, (int32_t)chunk->bloom_filter.size_bytes);

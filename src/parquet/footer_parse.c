@@ -69,18 +69,21 @@ static const char *codec_name(int32_t codec)
 static const char *unsupported(const struct px_parquet_column *column,
                                const struct px_raw_chunk *raw)
 {
+    bool is_vector = column->shape == PX_PARQUET_VECTOR;
     uint64_t known = UINT64_C(1) << PX_PARQUET_PLAIN | UINT64_C(1) << PX_PARQUET_RLE |
                      UINT64_C(1) << PX_PARQUET_BIT_PACKED;
+    uint64_t known_of_vectors =
+        UINT64_C(1) << PX_PARQUET_RLE_DICTIONARY | UINT64_C(1) << PX_PARQUET_BYTE_STREAM_SPLIT;
     if (raw->is_encrypted)
         return "it is encrypted";
     if (raw->is_elsewhere)
         return "it is in another file";
-    if (raw->has_dictionary)
+    if (raw->dictionary_offset > 0 && !is_vector)
         return "it has a dictionary; write it with PLAIN encoding";
-    if ((raw->encodings & ~known) != 0)
+    if (!is_vector && (raw->encodings & ~known) != 0)
         return "its encoding is not PLAIN";
-    if (column->shape == PX_PARQUET_VECTOR && raw->codec != PX_PARQUET_UNCOMPRESSED)
-        return "vectors are read in place and must not be compressed";
+    if ((raw->encodings & ~(known | known_of_vectors)) != 0)
+        return "its encoding is not PLAIN, RLE_DICTIONARY or BYTE_STREAM_SPLIT";
     if (raw->chunk.offset_index.size_bytes == 0)
         return "it has no offset index; write the file with a page index";
     return NULL;
@@ -97,6 +100,32 @@ static int check_supported(const struct px_parquet_column *column, const struct 
         return px_fail(reterr, PROXIMADB_UNIMPLEMENTED,
                        "column '%s' cannot be read: it is compressed with %s; ProximaDB reads ZSTD",
                        column->name, codec_name(raw->codec));
+    return PROXIMADB_OK;
+}
+
+/* Says how a vector's chunk is encoded, and makes the dictionary page a part of its pages. Every
+ * page must then be encoded so, which is seen when it is read. */
+static int set_encoding(const struct px_parquet_column *column, struct px_raw_chunk *raw,
+                        struct proximadb_error *reterr)
+{
+    struct px_parquet_chunk *chunk = &raw->chunk;
+    chunk->codec = (enum px_parquet_codec)raw->codec;
+    chunk->encoding = PX_PARQUET_VECTOR_PLAIN;
+    if (column->shape != PX_PARQUET_VECTOR)
+        return PROXIMADB_OK;
+    if ((raw->encodings & UINT64_C(1) << PX_PARQUET_BYTE_STREAM_SPLIT) != 0)
+        chunk->encoding = PX_PARQUET_VECTOR_SPLIT;
+    if (raw->dictionary_offset == 0)
+        return PROXIMADB_OK;
+    if (raw->dictionary_offset >= chunk->pages.offset ||
+        chunk->pages.offset - raw->dictionary_offset > chunk->pages.size_bytes ||
+        chunk->pages.offset - raw->dictionary_offset > INT32_MAX)
+        return px_fail(reterr, PROXIMADB_CORRUPT,
+                       "the footer is damaged: column '%s': a dictionary is not where it should be",
+                       column->name);
+    chunk->encoding = PX_PARQUET_VECTOR_DICTIONARY;
+    chunk->dictionary_bytes = (uint32_t)(chunk->pages.offset - raw->dictionary_offset);
+    chunk->pages.offset = raw->dictionary_offset;
     return PROXIMADB_OK;
 }
 
@@ -186,9 +215,11 @@ static int build_group(struct build *build, const struct px_raw_group *raw,
     if (group->chunks == NULL)
         return px_fail_no_memory(reterr);
     for (size_t i = 0; i < build->column_count; i++) {
-        const struct px_raw_chunk *raw_chunk = &raw->chunks[i];
+        struct px_raw_chunk *raw_chunk = &raw->chunks[i];
         struct px_parquet_column *column = &build->columns[i];
         int rc = check_supported(column, raw_chunk, reterr);
+        if (rc == PROXIMADB_OK)
+            rc = set_encoding(column, raw_chunk, reterr);
         if (rc == PROXIMADB_OK)
             rc = check_chunk(column, raw_chunk, raw->row_count, build->footer_offset, reterr);
         if (rc == PROXIMADB_OK)
@@ -198,7 +229,6 @@ static int build_group(struct build *build, const struct px_raw_group *raw,
         if (rc != PROXIMADB_OK)
             return rc;
         group->chunks[i] = raw_chunk->chunk;
-        group->chunks[i].codec = (enum px_parquet_codec)raw_chunk->codec;
         if (px_parquet_is_list(column))
             group->chunks[i].statistics.has_bounds = false; /* of elements: of no use to rows */
     }

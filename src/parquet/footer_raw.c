@@ -114,7 +114,7 @@ static void read_meta_data(struct px_thrift_reader *reader, struct px_raw_chunk 
             chunk->pages.offset = get_u64(reader, field);
             break;
         case META_DICTIONARY_OFFSET:
-            raw->has_dictionary = get_u64(reader, field) > 0;
+            raw->dictionary_offset = get_u64(reader, field);
             break;
         case META_STATISTICS:
             px_thrift_get_struct(reader, field);

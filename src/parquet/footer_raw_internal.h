@@ -12,12 +12,12 @@
 struct px_schema_elements;
 
 struct px_raw_chunk {
-    struct px_parquet_chunk chunk; /* its codec and its pages' numbers are not set */
+    struct px_parquet_chunk chunk; /* its codec, encoding and pages' numbers are not set */
+    uint64_t dictionary_offset;    /* 0: there is none */
     int32_t type;
     int32_t codec;
     uint64_t encodings; /* a bit for each */
     bool has_meta_data;
-    bool has_dictionary;
     bool is_encrypted;
     bool is_elsewhere; /* in another file */
 };

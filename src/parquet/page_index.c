@@ -147,7 +147,7 @@ static int check_pages(const struct px_parquet_row_group *group,
                        const struct px_parquet_chunk *chunk, struct px_parquet_page *pages,
                        struct proximadb_error *reterr)
 {
-    uint64_t end = chunk->pages.offset;
+    uint64_t end = chunk->pages.offset + chunk->dictionary_bytes;
     for (size_t i = 0; i < chunk->page_count; i++) {
         bool is_last = i + 1 == chunk->page_count;
         uint64_t next_row = is_last ? group->row_count : pages[i + 1].first_row;

@@ -254,7 +254,7 @@ static int load_page(struct px_parquet_cursor *cursor, size_t page, struct proxi
     int rc = px_parquet_reader__page(cursor->reader, cursor->column, page, &parsed, reterr);
     if (rc == PROXIMADB_OK)
         rc = open_body(cursor, &parsed,
-                       px_parquet_reader__codec(cursor->reader, cursor->column, page), &body,
+                       px_parquet_reader__chunk(cursor->reader, cursor->column, page)->codec, &body,
                        reterr);
     if (rc != PROXIMADB_OK)
         return rc;

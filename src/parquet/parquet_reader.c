@@ -2,12 +2,11 @@
 
 #include "base/arena.h"
 #include "base/hash.h"
-#include "codec/crc32.h"
 #include "parquet/bloom_internal.h"
 #include "parquet/footer_internal.h"
 #include "parquet/page_index_internal.h"
 #include "parquet/parquet_reader_internal.h"
-#include "parquet/rle_internal.h"
+#include "parquet/vector_dictionary_internal.h"
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -24,6 +23,9 @@ struct px_parquet_reader {
     /* For each page of each column: 0 until the page is verified, then where what matters begins,
      * counted from the page's header: the values of a vector column, the body of any other. */
     _Atomic uint32_t **marks;
+    /* For each column that is a vector and each row group: its dictionary, once it is loaded
+     * (owned). Of two threads that load the same one, the second finds the first one's. */
+    _Atomic(struct px_loaded_dictionary *) **dictionaries;
 };
 
 /* ---- opening ------------------------------------------------------------------------------- */
@@ -103,6 +105,12 @@ static int read_pages(struct px_parquet_reader *reader, size_t column,
         if (list->statistics == NULL)
             return px_fail_no_memory(reterr);
     }
+    if (reader->layout.columns[column].shape == PX_PARQUET_VECTOR) {
+        reader->dictionaries[column] = px_arena_calloc(
+            &reader->arena, reader->layout.row_group_count, sizeof *reader->dictionaries[column]);
+        if (reader->dictionaries[column] == NULL)
+            return px_fail_no_memory(reterr);
+    }
     for (size_t i = 0; rc == PROXIMADB_OK && i < reader->layout.row_group_count; i++)
         rc = read_chunk_pages(reader, i, column, reterr);
     return rc;
@@ -118,7 +126,9 @@ static int read_layout(struct px_parquet_reader *reader, struct proximadb_error 
     layout->page_lists =
         px_arena_calloc(&reader->arena, layout->column_count, sizeof *layout->page_lists);
     reader->marks = px_arena_calloc(&reader->arena, layout->column_count, sizeof *reader->marks);
-    if (layout->page_lists == NULL || reader->marks == NULL)
+    reader->dictionaries =
+        px_arena_calloc(&reader->arena, layout->column_count, sizeof *reader->dictionaries);
+    if (layout->page_lists == NULL || reader->marks == NULL || reader->dictionaries == NULL)
         return px_fail_no_memory(reterr);
     for (size_t i = 0; rc == PROXIMADB_OK && i < layout->column_count; i++) {
         rc = read_pages(reader, i, reterr);
@@ -143,10 +153,19 @@ int px_parquet_reader_open(struct px_slice file, struct px_parquet_reader **ret_
     return rc;
 }
 
+static void free_dictionaries(struct px_parquet_reader *reader)
+{
+    for (size_t i = 0; reader->dictionaries != NULL && i < reader->layout.column_count; i++)
+        for (size_t j = 0; reader->dictionaries[i] != NULL && j < reader->layout.row_group_count;
+             j++)
+            free(atomic_exchange(&reader->dictionaries[i][j], NULL));
+}
+
 void px_parquet_reader_close(struct px_parquet_reader *reader)
 {
     if (reader == NULL)
         return;
+    free_dictionaries(reader);
     px_arena_release(&reader->arena);
     free(reader);
 }
@@ -241,36 +260,27 @@ int px_parquet_reader__context(const struct px_parquet_reader *reader, size_t co
     return rc;
 }
 
-enum px_parquet_codec px_parquet_reader__codec(const struct px_parquet_reader *reader,
-                                               size_t column, size_t page)
+const struct px_parquet_chunk *px_parquet_reader__chunk(const struct px_parquet_reader *reader,
+                                                        size_t column, size_t page)
 {
     uint64_t row = reader->layout.page_lists[column].pages[page].first_row;
     size_t row_group = px_parquet_reader_find_row_group(reader, row);
-    return reader->layout.row_groups[row_group].chunks[column].codec;
-}
-
-static int verify_crc(const struct px_parquet_reader *reader, const struct px_data_page *page,
-                      struct proximadb_error *reterr)
-{
-    if (!page->has_crc && reader->needs_crc)
-        return px_fail(reterr, PROXIMADB_CORRUPT, "the page is damaged: it has no checksum");
-    if (page->has_crc && px_crc32(0, page->body.data, page->body.size_bytes) != page->crc)
-        return px_fail(reterr, PROXIMADB_CORRUPT,
-                       "the page is damaged: its checksum does not match; restore the file from a "
-                       "backup");
-    return PROXIMADB_OK;
+    return &reader->layout.row_groups[row_group].chunks[column];
 }
 
 int px_parquet_reader__page(const struct px_parquet_reader *reader, size_t column, size_t page,
                             struct px_data_page *ret_page, struct proximadb_error *reterr)
 {
+    const struct px_parquet_chunk *chunk = px_parquet_reader__chunk(reader, column, page);
     struct px_slice bytes = slice_of_page(reader, column, page);
     _Atomic uint32_t *mark = &reader->marks[column][page];
-    int rc = px_data_page__parse(bytes, px_parquet_reader__codec(reader, column, page), ret_page,
-                                 reterr);
+    int rc = px_data_page__parse_encoded(
+        bytes, chunk->codec, px_data_page__encoding_of(chunk->encoding), ret_page, reterr);
     if (rc == PROXIMADB_OK && atomic_load_explicit(mark, memory_order_relaxed) == 0) {
-        rc = verify_crc(reader, ret_page, reterr);
-        if (rc == PROXIMADB_OK)
+        rc = px_data_page__verify(ret_page, reader->needs_crc, reterr);
+        /* Of a vector that is not compressed, the mark says more: see below. */
+        if (rc == PROXIMADB_OK && (chunk->codec != PX_PARQUET_UNCOMPRESSED ||
+                                   reader->layout.columns[column].shape != PX_PARQUET_VECTOR))
             atomic_store_explicit(mark, (uint32_t)(ret_page->body.data - bytes.data),
                                   memory_order_relaxed);
     }
@@ -279,6 +289,7 @@ int px_parquet_reader__page(const struct px_parquet_reader *reader, size_t colum
 
 void px_parquet_reader__forget(struct px_parquet_reader *reader)
 {
+    free_dictionaries(reader);
     for (size_t i = 0; i < reader->layout.column_count; i++)
         for (size_t j = 0; j < reader->layout.page_lists[i].count; j++)
             atomic_store_explicit(&reader->marks[i][j], 0, memory_order_relaxed);
@@ -293,91 +304,120 @@ bool px_parquet_reader_is_plain(const struct px_parquet_reader *reader, size_t c
     return chunk->encoding == PX_PARQUET_VECTOR_PLAIN && chunk->codec == PX_PARQUET_UNCOMPRESSED;
 }
 
-/* Whether repetition levels say: rows of exactly dim_count elements each. */
-static bool are_rows(struct px_slice levels, uint32_t row_count, uint32_t dim_count)
+static int load_dictionary(const struct px_parquet_reader *reader, size_t column, size_t row_group,
+                           struct px_loaded_dictionary **ret_loaded, struct proximadb_error *reterr)
 {
-    size_t value_count = (size_t)row_count * dim_count;
-    struct px_rle_reader reader = px_rle__reader_of(levels, 1, value_count);
-    uint8_t level;
-    size_t count;
-    size_t at = dim_count; /* elements of the present row; at first, the row before is full */
-    while (px_rle__next(&reader, &level, &count)) {
-        bool begins_row = level == 0;
-        if (begins_row && (at != dim_count || (count > 1 && dim_count > 1)))
-            return false;
-        at = begins_row ? 1 : at + count;
-        if (at > dim_count)
-            return false;
-    }
-    return px_rle__is_done(&reader) && at == dim_count;
-}
-
-/* Whether definition levels say: no nulls. */
-static bool are_all_defined(struct px_slice levels, size_t value_count)
-{
-    struct px_rle_reader reader = px_rle__reader_of(levels, 1, value_count);
-    uint8_t level;
-    size_t count;
-    while (px_rle__next(&reader, &level, &count))
-        if (level != 1)
-            return false;
-    return px_rle__is_done(&reader);
-}
-
-/* Checks a page of vectors as a whole; *ret_values is where they begin. */
-static int check_vectors(const struct px_parquet_reader *reader, size_t column, size_t page,
-                         const uint8_t **ret_values, struct proximadb_error *reterr)
-{
-    const struct px_parquet_column *type = &reader->layout.columns[column];
-    uint32_t row_count = reader->layout.page_lists[column].pages[page].row_count;
-    uint64_t value_count = (uint64_t)row_count * type->dim_count;
-    struct px_data_page parsed;
-    struct px_page_parts parts;
-    int rc = px_data_page__parse(slice_of_page(reader, column, page), PX_PARQUET_UNCOMPRESSED,
-                                 &parsed, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = verify_crc(reader, &parsed, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_data_page__split(type, parsed.body, &parts, reterr);
+    const struct px_parquet_chunk *chunk = &reader->layout.row_groups[row_group].chunks[column];
+    struct px_slice bytes =
+        px_slice_of(reader->file.data + chunk->pages.offset, chunk->dictionary_bytes);
+    int rc = px_vector_dictionary__load(bytes, chunk->codec, reader->needs_crc, ret_loaded, reterr);
     if (rc != PROXIMADB_OK)
-        return rc;
-    if (parsed.value_count != value_count || parts.values.size_bytes != 4 * value_count ||
-        !are_rows(parts.repetition, row_count, type->dim_count) ||
-        !are_all_defined(parts.definition, (size_t)value_count))
-        return px_fail(reterr, PROXIMADB_CORRUPT,
-                       "the page is damaged: it does not hold %u rows of %u elements", row_count,
-                       type->dim_count);
-    if ((uintptr_t)parts.values.data % sizeof(float) != 0)
-        return px_fail(reterr, PROXIMADB_UNIMPLEMENTED,
-                       "its vectors are not aligned; ProximaDB reads those in place that it wrote");
-    *ret_values = parts.values.data;
+        px_error_context(reterr, "column '%s', the dictionary page of row group %zu at offset %llu",
+                         reader->layout.columns[column].name, row_group,
+                         (unsigned long long)chunk->pages.offset);
+    return rc;
+}
+
+int px_parquet_reader__dictionary(const struct px_parquet_reader *reader, size_t column,
+                                  size_t row_group,
+                                  const struct px_vector_dictionary **ret_dictionary,
+                                  struct proximadb_error *reterr)
+{
+    _Atomic(struct px_loaded_dictionary *) *slot = &reader->dictionaries[column][row_group];
+    struct px_loaded_dictionary *loaded = atomic_load_explicit(slot, memory_order_acquire);
+    if (loaded == NULL) {
+        struct px_loaded_dictionary *mine = NULL;
+        int rc = load_dictionary(reader, column, row_group, &mine, reterr);
+        if (rc != PROXIMADB_OK)
+            return rc;
+        if (atomic_compare_exchange_strong(slot, &loaded, mine))
+            loaded = mine;
+        else
+            free(mine);
+    }
+    *ret_dictionary = &loaded->dictionary;
     return PROXIMADB_OK;
+}
+
+/* Checks a page as a whole; *ret_values is where its values begin. */
+static int check_vectors(const struct px_parquet_reader *reader, size_t column, size_t page,
+                         const struct px_vector_dictionary *dictionary, const uint8_t **ret_values,
+                         struct proximadb_error *reterr)
+{
+    struct px_data_page parsed;
+    struct px_vector_page checked;
+    int rc = px_parquet_reader__page(reader, column, page, &parsed, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_vector_page__check(&reader->layout.columns[column],
+                                   reader->layout.page_lists[column].pages[page].row_count, &parsed,
+                                   parsed.body, dictionary, &checked, reterr);
+    if (rc == PROXIMADB_OK)
+        *ret_values = checked.values.data;
+    return rc;
+}
+
+int px_parquet_reader__vector_page(const struct px_parquet_reader *reader, size_t column,
+                                   size_t page, const struct px_vector_dictionary *dictionary,
+                                   struct px_vector_page *ret_page, struct proximadb_error *reterr)
+{
+    const struct px_parquet_chunk *chunk = px_parquet_reader__chunk(reader, column, page);
+    const struct px_parquet_page *where = &reader->layout.page_lists[column].pages[page];
+    const uint8_t *begin = reader->file.data + where->offset;
+    _Atomic uint32_t *mark = &reader->marks[column][page];
+    uint32_t values_at = atomic_load_explicit(mark, memory_order_relaxed);
+    assert(chunk->codec == PX_PARQUET_UNCOMPRESSED);
+    if (values_at == 0) {
+        const uint8_t *values = NULL;
+        int rc = check_vectors(reader, column, page, dictionary, &values, reterr);
+        if (rc != PROXIMADB_OK)
+            return px_parquet_reader__context(reader, column, page, rc, reterr);
+        values_at = (uint32_t)(values - begin);
+        atomic_store_explicit(mark, values_at, memory_order_relaxed);
+    }
+    *ret_page = (struct px_vector_page){
+        .encoding = px_data_page__encoding_of(chunk->encoding),
+        .row_count = where->row_count,
+        .dim_count = reader->layout.columns[column].dim_count,
+        .values = px_slice_of(begin + values_at, where->size_bytes - values_at),
+    };
+    return PROXIMADB_OK;
+}
+
+/* Whether floats can be used where they are, PROXIMADB_UNIMPLEMENTED if not. */
+static int check_in_place(const struct px_parquet_reader *reader, size_t column, size_t page,
+                          struct proximadb_error *reterr)
+{
+    const struct px_parquet_chunk *chunk = px_parquet_reader__chunk(reader, column, page);
+    if (chunk->encoding == PX_PARQUET_VECTOR_PLAIN && chunk->codec == PX_PARQUET_UNCOMPRESSED)
+        return PROXIMADB_OK;
+    return px_fail(reterr, PROXIMADB_UNIMPLEMENTED,
+                   "its vectors are not plain, so that they cannot be read in place");
 }
 
 int px_parquet_reader_vectors(const struct px_parquet_reader *reader, size_t column, uint64_t row,
                               struct px_parquet_vectors *ret_vectors,
                               struct proximadb_error *reterr)
 {
-    const struct px_parquet_column *type = &reader->layout.columns[column];
-    assert(type->shape == PX_PARQUET_VECTOR);
+    assert(reader->layout.columns[column].shape == PX_PARQUET_VECTOR);
     size_t page = px_parquet_reader_find_page(reader, column, row);
-    const struct px_parquet_page *where = &reader->layout.page_lists[column].pages[page];
-    const uint8_t *begin = reader->file.data + where->offset;
-    _Atomic uint32_t *mark = &reader->marks[column][page];
-    uint32_t values_at = atomic_load_explicit(mark, memory_order_relaxed);
-    if (values_at == 0) {
-        const uint8_t *values = NULL;
-        int rc = check_vectors(reader, column, page, &values, reterr);
-        if (rc != PROXIMADB_OK)
-            return px_parquet_reader__context(reader, column, page, rc, reterr);
-        values_at = (uint32_t)(values - begin);
-        atomic_store_explicit(mark, values_at, memory_order_relaxed);
-    }
+    struct px_vector_page found;
+    int rc = check_in_place(reader, column, page, reterr);
+    if (rc != PROXIMADB_OK)
+        return px_parquet_reader__context(reader, column, page, rc, reterr);
+    rc = px_parquet_reader__vector_page(reader, column, page, NULL, &found, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    if ((uintptr_t)found.values.data % sizeof(float) != 0)
+        return px_parquet_reader__context(
+            reader, column, page,
+            px_fail(reterr, PROXIMADB_UNIMPLEMENTED,
+                    "its vectors are not aligned; ProximaDB reads those in place that it wrote"),
+            reterr);
     *ret_vectors = (struct px_parquet_vectors){
-        .values = (const float *)(const void *)(begin + values_at),
-        .first_row = where->first_row,
-        .row_count = where->row_count,
-        .dim_count = type->dim_count,
+        .values = (const float *)(const void *)found.values.data,
+        .first_row = reader->layout.page_lists[column].pages[page].first_row,
+        .row_count = found.row_count,
+        .dim_count = found.dim_count,
     };
     return PROXIMADB_OK;
 }

@@ -4,16 +4,34 @@
 
 #include "parquet/data_page_internal.h"
 #include "parquet/parquet_reader.h"
+#include "parquet/vector_page_internal.h"
 
-/* The codec of a page's chunk. */
-enum px_parquet_codec px_parquet_reader__codec(const struct px_parquet_reader *reader,
-                                               size_t column, size_t page);
+/* The chunk that a page is in. */
+const struct px_parquet_chunk *px_parquet_reader__chunk(const struct px_parquet_reader *reader,
+                                                        size_t column, size_t page);
 
-/* Parses a page and verifies its checksum, unless that was done since the file was opened. The page
- * has at least as many values as rows. */
+/* Parses a page, which must be encoded as its chunk is, and verifies its checksum, unless that was
+ * done since the file was opened. */
 PX_MUST_CHECK int px_parquet_reader__page(const struct px_parquet_reader *reader, size_t column,
                                           size_t page, struct px_data_page *ret_page,
                                           struct proximadb_error *reterr);
+
+/* The dictionary of a chunk of vectors that has one; valid until the reader is closed. Its errors
+ * name column, row group and offset. PROXIMADB_CORRUPT, PROXIMADB_UNIMPLEMENTED,
+ * PROXIMADB_NO_MEMORY
+ */
+PX_MUST_CHECK int px_parquet_reader__dictionary(const struct px_parquet_reader *reader,
+                                                size_t column, size_t row_group,
+                                                const struct px_vector_dictionary **ret_dictionary,
+                                                struct proximadb_error *reterr);
+
+/* A page of vectors that is not compressed, checked since the file was opened: views into the file.
+ * dictionary: NULL where the chunk has none. Its errors name column, page and offset. */
+PX_MUST_CHECK int px_parquet_reader__vector_page(const struct px_parquet_reader *reader,
+                                                 size_t column, size_t page,
+                                                 const struct px_vector_dictionary *dictionary,
+                                                 struct px_vector_page *ret_page,
+                                                 struct proximadb_error *reterr);
 
 /* The bits of a chunk's bloom filter, a view; empty where it has none. PROXIMADB_CORRUPT,
  * PROXIMADB_UNIMPLEMENTED */

@@ -55,7 +55,7 @@ enum px_parquet_shape {
  *                  in as few bits as its page takes: a row lies at a computable place. A row group
  *                  of more than 65,536 distinct values is written as SPLIT
  *      SPLIT       the first bytes of a page's floats, then the second ones, and so on, compressed
- *      SMALLEST    DICTIONARY or SPLIT, whichever takes fewer bytes. For writers only
+ *      SMALLEST    DICTIONARY, or SPLIT where that saves a 32nd or more. For writers only
  */
 enum px_parquet_vector_encoding {
     PX_PARQUET_VECTOR_PLAIN = 0,
@@ -94,7 +94,7 @@ struct px_parquet_column {
     /* VECTOR. zstd_level is that of what is compressed, 0 for the default; PLAIN never is. */
     enum px_parquet_vector_encoding vector_encoding;
     /* DICTIONARY: a row group that takes more bytes a row than this, all counted, is compressed, if
-     * that makes it smaller; 0: never. */
+     * that saves a 32nd or more; 0: never. */
     uint32_t most_row_bytes;
 };
 

@@ -8,8 +8,9 @@
  *
  * What a row costs depends on how its row group is written (enum px_parquet_vector_encoding):
  * PLAIN a copy; DICTIONARY the unpacking of that row and no other; what is compressed the
- * decompression of its page, which the cursor then keeps, so that reading rows in order decompresses
- * every page once. Plain row groups can be had in place, too: px_parquet_reader_vectors().
+ * decompression of its page, which the cursor then keeps, so that reading rows in order
+ * decompresses every page once. Plain row groups can be had in place, too:
+ * px_parquet_reader_vectors().
  *
  * The first one to touch a page of a file that is not compressed checks all of it, its checksum
  * first; a page that is compressed is checked each time it is decompressed, its checksum once.
@@ -29,6 +30,7 @@ struct px_parquet_vector_cursor {
     struct px_zstd_decompressor *decompressor; /* owned; made when it is needed */
     struct px_buffer body;                     /* of page kept_page, decompressed */
     size_t kept_page;                          /* SIZE_MAX: none */
+    uint32_t kept_values_at;                   /* in body */
 };
 
 /* The column must be a VECTOR. Takes no memory yet. */
@@ -39,8 +41,8 @@ void px_parquet_vector_cursor_init(struct px_parquet_vector_cursor *cursor,
 void px_parquet_vector_cursor_release(struct px_parquet_vector_cursor *cursor);
 
 /*
- * Rows first_row to first_row + row_count - 1 (all < the file's row_count), one behind the other, to
- * ret_vectors: row_count * dim_count floats. After an error what is there is of no use.
+ * Rows first_row to first_row + row_count - 1 (all < the file's row_count), one behind the other,
+ * to ret_vectors: row_count * dim_count floats. After an error what is there is of no use.
  *
  * PROXIMADB_CORRUPT, PROXIMADB_UNIMPLEMENTED (both name column, page and offset),
  * PROXIMADB_NO_MEMORY
@@ -48,5 +50,11 @@ void px_parquet_vector_cursor_release(struct px_parquet_vector_cursor *cursor);
 PX_MUST_CHECK int px_parquet_vector_cursor_read(struct px_parquet_vector_cursor *cursor,
                                                 uint64_t first_row, uint32_t row_count,
                                                 float *ret_vectors, struct proximadb_error *reterr);
+
+/* The bits that a code takes in the page of a row, 0 where it has no codes; checks the page. Fails
+ * likewise. */
+PX_MUST_CHECK int px_parquet_vector_cursor_get_width(struct px_parquet_vector_cursor *cursor,
+                                                     uint64_t row, unsigned *ret_bit_width,
+                                                     struct proximadb_error *reterr);
 
 #endif /* PX_PARQUET_PARQUET_VECTORS_H */

@@ -5,6 +5,7 @@
 #include "parquet/bounds_internal.h"
 #include "parquet/parquet_cursor.h"
 #include "parquet/parquet_reader_internal.h"
+#include "parquet/parquet_vectors.h"
 
 /* A column of a row group while it is verified. */
 struct verifying {
@@ -13,8 +14,9 @@ struct verifying {
     const struct px_parquet_column *type;
     size_t column;
     size_t row_group;
-    struct px_slice bloom_filter; /* of the row group; empty: there is none */
-    struct px_parquet_cursor cursor;
+    struct px_slice bloom_filter;    /* of the row group; empty: there is none */
+    struct px_parquet_cursor cursor; /* of any other column than a vector */
+    struct px_parquet_vector_cursor vectors;
 };
 
 static const struct px_parquet_chunk *chunk_of(const struct verifying *verifying)
@@ -89,11 +91,11 @@ static int verify_page(struct verifying *verifying, size_t page, int64_t *ret_nu
 {
     const struct px_parquet_page *where =
         &verifying->layout->page_lists[verifying->column].pages[page];
-    struct px_parquet_vectors vectors;
+    unsigned bit_width;
     *ret_null_count = 0;
     if (verifying->type->shape == PX_PARQUET_VECTOR)
-        return px_parquet_reader_vectors(verifying->reader, verifying->column, where->first_row,
-                                         &vectors, reterr);
+        return px_parquet_vector_cursor_get_width(&verifying->vectors, where->first_row, &bit_width,
+                                                  reterr);
     int rc = px_parquet_cursor_seek(&verifying->cursor, where->first_row, reterr);
     if (rc != PROXIMADB_OK || px_parquet_is_list(verifying->type))
         return rc;
@@ -140,11 +142,14 @@ static int verify_column(const struct px_parquet_reader *reader, size_t column,
     int rc = PROXIMADB_OK;
     if (verifying.type->shape != PX_PARQUET_VECTOR)
         px_parquet_cursor_init(&verifying.cursor, reader, column);
+    else
+        px_parquet_vector_cursor_init(&verifying.vectors, reader, column);
     for (size_t i = 0; rc == PROXIMADB_OK && i < layout->row_group_count; i++) {
         verifying.row_group = i;
         rc = verify_chunk(&verifying, verified, reterr);
     }
     px_parquet_cursor_release(&verifying.cursor);
+    px_parquet_vector_cursor_release(&verifying.vectors);
     return rc;
 }
 

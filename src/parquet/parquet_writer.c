@@ -36,7 +36,7 @@ struct px_parquet_writer {
 static bool needs_compressor(const struct px_parquet_writer *writer)
 {
     for (size_t i = 0; i < writer->column_count; i++)
-        if (writer->columns[i].zstd_level != 0)
+        if (writer->columns[i].zstd_level != 0 && writer->columns[i].shape != PX_PARQUET_VECTOR)
             return true;
     return false;
 }
@@ -202,8 +202,8 @@ size_t px_parquet_writer_held_bytes(const struct px_parquet_writer *writer)
 {
     size_t held = 0;
     for (size_t i = 0; i < writer->column_count; i++)
-        if (i != writer->vector_column)
-            held += px_chunk__held_bytes(&writer->chunks[i]);
+        held += i == writer->vector_column ? px_vector_chunk__held_bytes(&writer->vector)
+                                           : px_chunk__held_bytes(&writer->chunks[i]);
     return held;
 }
 
@@ -220,7 +220,8 @@ static int finish_chunks(struct px_parquet_writer *writer, uint64_t *ret_row_cou
                            : px_chunk__finish(&writer->chunks[i], reterr);
         if (rc != PROXIMADB_OK)
             return rc;
-        uint64_t rows = is_vector ? writer->vector.row_count : writer->chunks[i].row_count;
+        uint64_t rows =
+            is_vector ? px_vector_chunk__row_count(&writer->vector) : writer->chunks[i].row_count;
         assert(i == 0 || rows == row_count);
         row_count = rows;
     }
@@ -283,19 +284,6 @@ static int write_chunk(struct px_parquet_writer *writer, size_t column,
     return write_range(writer, &chunk->pages, &described->pages, reterr);
 }
 
-/* Describes the pages of the vector column, which are written already. */
-static void describe_vectors(const struct px_parquet_writer *writer,
-                             struct px_parquet_chunk *described)
-{
-    const struct px_vector_chunk *vector = &writer->vector;
-    size_t count;
-    const struct px_page_record *records = px_chunk__records(&vector->records, &count);
-    uint64_t size = count > 0 ? records[count - 1].offset + records[count - 1].size_bytes : 0;
-    described->value_count = vector->row_count * vector->column->dim_count;
-    described->uncompressed_bytes = size;
-    described->pages = (struct px_parquet_range){.offset = vector->offset, .size_bytes = size};
-}
-
 static int write_bloom_filter(struct px_parquet_writer *writer, size_t column,
                               struct px_parquet_chunk *described, struct proximadb_error *reterr)
 {
@@ -319,7 +307,8 @@ static void add_indexes(struct px_parquet_writer *writer, size_t column,
     bool is_vector = column == writer->vector_column;
     size_t count;
     const struct px_page_record *records = px_chunk__records(
-        is_vector ? &writer->vector.records : &writer->chunks[column].records, &count);
+        is_vector ? px_vector_chunk__records(&writer->vector) : &writer->chunks[column].records,
+        &count);
     described->page_count = count;
     size_t begin = writer->offset_indexes.size_bytes;
     px_page_index__put_offsets(records, count, described->pages.offset, &writer->offset_indexes);
@@ -338,7 +327,7 @@ static int write_group(struct px_parquet_writer *writer, struct px_parquet_row_g
 {
     int rc = PROXIMADB_OK;
     if (writer->vector_column < writer->column_count)
-        describe_vectors(writer, &group->chunks[writer->vector_column]);
+        px_vector_chunk__describe(&writer->vector, &group->chunks[writer->vector_column]);
     for (size_t i = 0; rc == PROXIMADB_OK && i < writer->column_count; i++)
         if (i != writer->vector_column)
             rc = write_chunk(writer, i, &group->chunks[i], reterr);

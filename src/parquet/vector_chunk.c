@@ -3,6 +3,7 @@
 #include "base/bits.h"
 #include "codec/crc32.h"
 #include "parquet/data_page_internal.h"
+#include "parquet/vector_levels_internal.h"
 
 #include <stdlib.h>
 
@@ -28,6 +29,11 @@ int px_vector_chunk__init(struct px_vector_chunk *chunk, const struct px_parquet
         .row_bytes = column->dim_count * sizeof(float),
         .page_row_limit = rows_of_page(column),
     };
+    if (column->vector_encoding != PX_PARQUET_VECTOR_PLAIN) {
+        chunk->coded = calloc(1, sizeof *chunk->coded);
+        return chunk->coded != NULL ? px_coded_chunk__init(chunk->coded, column, output, reterr)
+                                    : px_fail_no_memory(reterr);
+    }
     size_t size = px_round_up(chunk->page_row_limit * chunk->row_bytes, PX_PAGE_ALIGNMENT);
     chunk->rows = aligned_alloc(PX_PAGE_ALIGNMENT, size);
     return chunk->rows != NULL ? PROXIMADB_OK : px_fail_no_memory(reterr);
@@ -35,6 +41,9 @@ int px_vector_chunk__init(struct px_vector_chunk *chunk, const struct px_parquet
 
 void px_vector_chunk__release(struct px_vector_chunk *chunk)
 {
+    if (chunk->coded != NULL)
+        px_coded_chunk__release(chunk->coded);
+    free(chunk->coded);
     free(chunk->rows);
     px_buffer_release(&chunk->head);
     px_buffer_release(&chunk->levels);
@@ -46,28 +55,18 @@ void px_vector_chunk__clear(struct px_vector_chunk *chunk)
 {
     px_buffer_clear(&chunk->records);
     chunk->row_count = 0;
+    if (chunk->coded != NULL)
+        px_coded_chunk__clear(chunk->coded);
 }
 
-/* Makes the levels of a page of so many rows, unless they are there: repetition 0 at the first
- * element of a row and 1 at the others, definition 1 everywhere. */
+/* Makes the levels of a page of so many rows, unless they are there. */
 static int make_levels(struct px_vector_chunk *chunk, uint32_t row_count,
                        struct proximadb_error *reterr)
 {
     if (chunk->levels_row_count == row_count)
         return PROXIMADB_OK;
-    size_t dim_count = chunk->column->dim_count;
-    size_t value_count = row_count * dim_count;
-    uint8_t *levels = malloc(value_count);
-    if (levels == NULL)
-        return px_fail_no_memory(reterr);
     px_buffer_clear(&chunk->levels);
-    memset(levels, 1, value_count);
-    for (size_t at = 0; at < value_count; at += dim_count)
-        levels[at] = 0;
-    px_data_page__put_levels(levels, value_count, 1, &chunk->levels);
-    memset(levels, 1, value_count);
-    px_data_page__put_levels(levels, value_count, 1, &chunk->levels);
-    free(levels);
+    px_vector_levels__put(row_count, chunk->column->dim_count, &chunk->levels);
     chunk->levels_row_count = row_count;
     return px_buffer_status(&chunk->levels, reterr);
 }
@@ -121,6 +120,8 @@ int px_vector_chunk__append(struct px_vector_chunk *chunk, const void *vectors, 
 {
     const uint8_t *next = vectors;
     int rc = PROXIMADB_OK;
+    if (chunk->coded != NULL)
+        return px_coded_chunk__append(chunk->coded, vectors, row_count, reterr);
     while (rc == PROXIMADB_OK && row_count > 0) {
         if (chunk->page_row_count == 0 && row_count >= chunk->page_row_limit) {
             rc = write_page(chunk, next, chunk->page_row_limit, reterr);
@@ -144,6 +145,49 @@ int px_vector_chunk__append(struct px_vector_chunk *chunk, const void *vectors, 
 int px_vector_chunk__finish(struct px_vector_chunk *chunk, struct proximadb_error *reterr)
 {
     uint32_t row_count = chunk->page_row_count;
+    if (chunk->coded != NULL)
+        return px_coded_chunk__finish(chunk->coded, reterr);
     chunk->page_row_count = 0;
     return row_count > 0 ? write_page(chunk, chunk->rows, row_count, reterr) : PROXIMADB_OK;
+}
+
+uint64_t px_vector_chunk__row_count(const struct px_vector_chunk *chunk)
+{
+    return chunk->coded != NULL ? chunk->coded->row_count : chunk->row_count;
+}
+
+const struct px_buffer *px_vector_chunk__records(const struct px_vector_chunk *chunk)
+{
+    return chunk->coded != NULL ? &chunk->coded->records : &chunk->records;
+}
+
+size_t px_vector_chunk__held_bytes(const struct px_vector_chunk *chunk)
+{
+    return chunk->coded != NULL ? px_coded_chunk__held_bytes(chunk->coded)
+                                : chunk->records.size_bytes;
+}
+
+static void describe_coded(const struct px_coded_chunk *coded, struct px_parquet_chunk *described)
+{
+    described->encoding = coded->encoding;
+    described->codec = coded->codec;
+    described->dictionary_bytes = coded->dictionary_bytes;
+    described->uncompressed_bytes = coded->uncompressed_bytes;
+    described->pages =
+        (struct px_parquet_range){.offset = coded->offset, .size_bytes = coded->size_bytes};
+}
+
+void px_vector_chunk__describe(const struct px_vector_chunk *chunk,
+                               struct px_parquet_chunk *described)
+{
+    const struct px_page_record *records = (const void *)chunk->records.data;
+    described->value_count = px_vector_chunk__row_count(chunk) * chunk->column->dim_count;
+    if (chunk->coded != NULL) {
+        describe_coded(chunk->coded, described);
+        return;
+    }
+    size_t count = chunk->records.size_bytes / sizeof *records;
+    uint64_t size = count > 0 ? records[count - 1].offset + records[count - 1].size_bytes : 0;
+    described->uncompressed_bytes = size;
+    described->pages = (struct px_parquet_range){.offset = chunk->offset, .size_bytes = size};
 }

@@ -1,5 +1,6 @@
 /*
- * vector_chunk_internal: the vector column of a row group, on its way straight to the file.
+ * vector_chunk_internal: the vector column of a row group, on its way to the file: straight, where
+ * vectors are plain. Other encodings are left to coded_chunk_internal.h.
  *
  * A column chunk must be contiguous, so one column can be written while its rows come in, and it is
  * the one that makes up the file: of the others little is held in memory. Rows are copied into one
@@ -15,10 +16,12 @@
 #define PX_PARQUET_VECTOR_CHUNK_INTERNAL_H
 
 #include "base/buffer.h"
+#include "parquet/coded_chunk_internal.h"
 #include "parquet/output_internal.h"
 #include "parquet/page_index_internal.h"
 
 struct px_vector_chunk {
+    struct px_coded_chunk *coded;           /* owned; NULL: vectors are plain, and only then: */
     const struct px_parquet_column *column; /* kept */
     struct px_output *output;               /* kept */
     size_t row_bytes;
@@ -50,5 +53,15 @@ PX_MUST_CHECK int px_vector_chunk__append(struct px_vector_chunk *chunk, const v
 /* Writes the last page. */
 PX_MUST_CHECK int px_vector_chunk__finish(struct px_vector_chunk *chunk,
                                           struct proximadb_error *reterr);
+
+/* After it: the rows of the row group, the pages (views, valid until the chunk is cleared), and
+ * what the footer says. */
+uint64_t px_vector_chunk__row_count(const struct px_vector_chunk *chunk);
+const struct px_buffer *px_vector_chunk__records(const struct px_vector_chunk *chunk);
+void px_vector_chunk__describe(const struct px_vector_chunk *chunk,
+                               struct px_parquet_chunk *described);
+
+/* The memory that grows with the rows. */
+size_t px_vector_chunk__held_bytes(const struct px_vector_chunk *chunk);
 
 #endif /* PX_PARQUET_VECTOR_CHUNK_INTERNAL_H */

@@ -1,6 +1,7 @@
 /*
- * vector_levels_internal: the levels of a page of vectors, which say no more than how many rows there
- * are: repetition 0 at the first element of a row and 1 at the others, definition 1 everywhere.
+ * vector_levels_internal: the levels of a page of vectors, which say no more than how many rows
+ * there are: repetition 0 at the first element of a row and 1 at the others, definition 1
+ * everywhere.
  *
  * Threads: any thread; nothing here has state.
  */

@@ -3,6 +3,7 @@
 #include "simd/kernels.h"
 #include "simd/unpack_internal.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 /* The functions of a level, or NULL where it has none of its own. */
@@ -16,7 +17,7 @@ static const struct px_unpack *find(const char *name)
     return NULL;
 }
 
-const struct px_unpack *px_unpack_get(void)
+static const struct px_unpack *choose(void)
 {
     const struct px_unpack *chosen = px_unpack__scalar();
     const struct px_kernels *kernels = px_kernels_get();
@@ -28,6 +29,18 @@ const struct px_unpack *px_unpack_get(void)
             break;
     }
     return chosen;
+}
+
+const struct px_unpack *px_unpack_get(void)
+{
+    /* Every thread chooses the same, so it does not matter who comes first. */
+    static _Atomic(const struct px_unpack *) chosen;
+    const struct px_unpack *found = atomic_load_explicit(&chosen, memory_order_relaxed);
+    if (found == NULL) {
+        found = choose();
+        atomic_store_explicit(&chosen, found, memory_order_relaxed);
+    }
+    return found;
 }
 
 const struct px_unpack *px_unpack_at(size_t index)

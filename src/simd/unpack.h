@@ -2,9 +2,9 @@
  * unpack: numbers of a few bits each, packed one behind the other, and the floats that they stand
  * for, once per CPU level.
  *
- * Number i takes the bits first_bit + i * bit_width to that + bit_width - 1, where bit b is bit b % 8
- * of byte b / 8: Parquet's bit packing. That is how a dictionary-encoded column of vectors lies in a
- * file; look_up() makes floats of it.
+ * Number i takes the bits first_bit + i * bit_width to that + bit_width - 1, where bit b is bit b %
+ * 8 of byte b / 8: Parquet's bit packing. That is how a dictionary-encoded column of vectors lies
+ * in a file; look_up() makes floats of it.
  *
  * Every level gives the same bits: floats are moved, not computed with.
  *

@@ -11,9 +11,9 @@
  * To be defined before:
  *
  *      vec, LANES                                  LANES 32-bit numbers
- *      vec_load(at, offsets, shuffle, shifts)      16 bytes from at + offsets[k] for four lanes each,
- *                                                  shuffled (bytes, within the 16) and shifted right
- *      vec_and(a, b), vec_max(a, b), vec_set(n), vec_read(p)
+ *      vec_load(at, offsets, shuffle, shifts)      16 bytes from at + offsets[k] for four lanes
+ *                                                  each, shuffled (bytes, within the 16) and
+ *      shifted right vec_and(a, b), vec_max(a, b), vec_set(n), vec_read(p)
  *      vec_gather(table, codes, ret)               floats
  *      vec_greatest(a)                             of the lanes
  */

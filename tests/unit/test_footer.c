@@ -246,6 +246,21 @@ static void test_footer__refuses_impossible_bounds(void **state)
     check_refused(&made, PROXIMADB_CORRUPT, "impossible bounds");
 }
 
+static void test_footer__refuses_dictionaries_that_are_not_where_they_should_be(void **state)
+{
+    (void)state;
+    struct made made;
+    make(&made);
+    made.chunks[1].encoding = PX_PARQUET_VECTOR_DICTIONARY;
+    made.chunks[1].dictionary_bytes = 10;
+    assert_int_equal(parse_made(&made, NULL), PROXIMADB_OK);
+    made.chunks[1].dictionary_bytes = 101; /* more than the chunk has */
+    check_refused(&made, PROXIMADB_CORRUPT, "column 'v': a dictionary is not where it should be");
+    make(&made);
+    made.chunks[0].dictionary_bytes = 10;
+    check_refused(&made, PROXIMADB_UNIMPLEMENTED, "column 'a' cannot be read: it has a dictionary");
+}
+
 static void test_footer__refuses_codecs_and_missing_indexes(void **state)
 {
     (void)state;
@@ -257,6 +272,8 @@ static void test_footer__refuses_codecs_and_missing_indexes(void **state)
                   "with SNAPPY");
     make(&made);
     made.chunks[1].codec = PX_PARQUET_ZSTD;
+    assert_int_equal(parse_made(&made, NULL), PROXIMADB_OK);
+    made.chunks[1].codec = (enum px_parquet_codec)2;
     check_refused(&made, PROXIMADB_UNIMPLEMENTED, "column 'v'");
     make(&made);
     made.chunks[1].offset_index.size_bytes = 0;
@@ -309,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_footer__refuses_chunks_that_share_bytes),
         cmocka_unit_test(test_footer__refuses_counts_that_do_not_agree),
         cmocka_unit_test(test_footer__refuses_impossible_bounds),
+        cmocka_unit_test(test_footer__refuses_dictionaries_that_are_not_where_they_should_be),
         cmocka_unit_test(test_footer__refuses_codecs_and_missing_indexes),
         cmocka_unit_test(test_footer__refuses_what_is_no_text),
         cmocka_unit_test(test_footer__demands_a_checksum_of_our_own_files),
