@@ -42,6 +42,47 @@ int px_zstd_compress(struct px_zstd_compressor *compressor, int level, struct px
     return PROXIMADB_OK;
 }
 
+/* Compresses the parts into *output, whose room they are known to fit. False without memory. */
+static bool put_parts(ZSTD_CCtx *context, int level, const struct px_slice *parts,
+                      size_t part_count, size_t size_bytes, ZSTD_outBuffer *output)
+{
+    size_t rc = ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
+    if (!ZSTD_isError(rc))
+        rc = ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
+    if (!ZSTD_isError(rc))
+        rc = ZSTD_CCtx_setPledgedSrcSize(context, size_bytes);
+    for (size_t i = 0; !ZSTD_isError(rc) && i < part_count; i++) {
+        ZSTD_inBuffer input = {.src = parts[i].data, .size = parts[i].size_bytes};
+        rc = ZSTD_compressStream2(context, output, &input, ZSTD_e_flush);
+    }
+    ZSTD_inBuffer nothing = {0};
+    if (!ZSTD_isError(rc))
+        rc = ZSTD_compressStream2(context, output, &nothing, ZSTD_e_end);
+    return rc == 0;
+}
+
+int px_zstd_compress_parts(struct px_zstd_compressor *compressor, int level,
+                           const struct px_slice *parts, size_t part_count,
+                           struct px_buffer *buffer, struct proximadb_error *reterr)
+{
+    enum { PART_BYTES = 16 }; /* more than what a block that ends early adds */
+    size_t size = 0;
+    for (size_t i = 0; i < part_count; i++)
+        size += parts[i].size_bytes;
+    size_t bound = ZSTD_compressBound(size);
+    if (ZSTD_isError(bound))
+        return px_fail(reterr, PROXIMADB_RESOURCE_EXHAUSTED,
+                       "%zu bytes are more than zstd can compress at once", size);
+    bound += part_count * PART_BYTES;
+    ZSTD_outBuffer output = {.dst = px_buffer_reserve(buffer, bound), .size = bound};
+    if (output.dst == NULL)
+        return px_buffer_status(buffer, reterr);
+    if (!put_parts(context_of_compressor(compressor), level, parts, part_count, size, &output))
+        return px_fail_no_memory(reterr);
+    buffer->size_bytes += output.pos;
+    return PROXIMADB_OK;
+}
+
 struct px_zstd_decompressor *px_zstd_decompressor_new(void)
 {
     return (struct px_zstd_decompressor *)(void *)ZSTD_createDCtx();

@@ -15,6 +15,7 @@ enum {
     CODES_PAGE_VALUES = 24576,
     SPLIT_PAGE_VALUES = 12288,
     SAMPLE_PAGES = 16,
+    STREAM_COUNT = sizeof(float),
     DEFAULT_ZSTD_LEVEL = 1,
     PENDING_BYTES = 1 << 20,   /* is written at once */
     MOST_HELD_BYTES = 1 << 30, /* of codes; a row group that needs more is to be ended earlier */
@@ -111,16 +112,38 @@ static uint16_t *codes_of_row(struct px_coded_chunk *chunk, size_t row)
 
 /* ---- pages on their way -------------------------------------------------------------------- */
 
-static int compress(struct px_coded_chunk *chunk, struct px_slice body,
+/* Compresses the body: levels in front of parts_bytes in part_count parts of equal size, each with
+ * statistics of its own. */
+static int compress(struct px_coded_chunk *chunk, size_t parts_bytes, size_t part_count,
                     struct proximadb_error *reterr)
 {
     int level = chunk->column->zstd_level != 0 ? chunk->column->zstd_level : DEFAULT_ZSTD_LEVEL;
+    struct px_slice parts[1 + STREAM_COUNT];
+    size_t levels_bytes = chunk->body.size_bytes - parts_bytes;
     if (chunk->compressor == NULL)
         chunk->compressor = px_zstd_compressor_new();
     if (chunk->compressor == NULL)
         return px_fail_no_memory(reterr);
+    parts[0] = px_slice_of(chunk->body.data, levels_bytes);
+    for (size_t i = 0; i < part_count; i++)
+        parts[1 + i] = px_slice_of(chunk->body.data + levels_bytes + i * (parts_bytes / part_count),
+                                   parts_bytes / part_count);
     px_buffer_clear(&chunk->compressed);
-    return px_zstd_compress(chunk->compressor, level, body, &chunk->compressed, reterr);
+    return px_zstd_compress_parts(chunk->compressor, level, parts, 1 + part_count,
+                                  &chunk->compressed, reterr);
+}
+
+/* A body as it was built: the streams of a SPLIT page are its parts; of codes and of the dictionary
+ * there is one, and the head of the codes counts as levels. */
+static int compress_body(struct px_coded_chunk *chunk, enum px_parquet_encoding encoding,
+                         size_t value_count, struct proximadb_error *reterr)
+{
+    if (encoding == PX_PARQUET_BYTE_STREAM_SPLIT)
+        return compress(chunk, value_count * sizeof(float), STREAM_COUNT, reterr);
+    if (encoding == PX_PARQUET_RLE_DICTIONARY)
+        return compress(chunk, px_vector_page__codes_bytes(chunk->body_width, value_count), 1,
+                        reterr);
+    return compress(chunk, chunk->body.size_bytes, 1, reterr);
 }
 
 static int write_pending(struct px_coded_chunk *chunk, struct proximadb_error *reterr)
@@ -141,7 +164,7 @@ static int put_page(struct px_coded_chunk *chunk, struct px_data_page *page, boo
     page->body = px_buffer_slice(&chunk->body);
     page->uncompressed_bytes = (uint32_t)page->body.size_bytes;
     if (rc == PROXIMADB_OK && chunk->codec == PX_PARQUET_ZSTD) {
-        rc = compress(chunk, page->body, reterr);
+        rc = compress_body(chunk, page->encoding, page->value_count, reterr);
         page->body = px_buffer_slice(&chunk->compressed);
     }
     if (rc != PROXIMADB_OK)
@@ -335,8 +358,9 @@ static unsigned width_of_page(const struct px_coded_chunk *chunk, size_t first_r
 static void build_codes(struct px_coded_chunk *chunk, size_t first_row, uint32_t row_count)
 {
     px_buffer_clear(&chunk->body);
+    chunk->body_width = width_of_page(chunk, first_row, row_count);
     px_code_page__put_codes(codes_of_row(chunk, first_row), row_count, chunk->column->dim_count,
-                            width_of_page(chunk, first_row, row_count), &chunk->body);
+                            chunk->body_width, &chunk->body);
 }
 
 static int put_dictionary_page(struct px_coded_chunk *chunk, struct proximadb_error *reterr)
@@ -403,12 +427,12 @@ static size_t sampled_page(size_t i, size_t page_count)
 }
 
 /* Compresses the page in chunk->body. */
-static int add_sample(struct px_coded_chunk *chunk, uint64_t row_count, struct sample *sample,
-                      struct proximadb_error *reterr)
+static int add_sample(struct px_coded_chunk *chunk, enum px_parquet_encoding encoding,
+                      uint32_t row_count, struct sample *sample, struct proximadb_error *reterr)
 {
     int rc = px_buffer_status(&chunk->body, reterr);
     if (rc == PROXIMADB_OK)
-        rc = compress(chunk, px_buffer_slice(&chunk->body), reterr);
+        rc = compress_body(chunk, encoding, (size_t)row_count * chunk->column->dim_count, reterr);
     sample->row_count += row_count;
     sample->bytes += chunk->compressed.size_bytes + PAGE_COST_BYTES;
     return rc;
@@ -430,7 +454,7 @@ static int sample_split(struct px_coded_chunk *chunk, struct sample *sample,
                        chunk->rows + (size_t)row * dims * sizeof(float));
         px_buffer_clear(&chunk->body);
         px_code_page__put_streams(chunk->rows, rows, dims, &chunk->body);
-        rc = add_sample(chunk, rows, sample, reterr);
+        rc = add_sample(chunk, PX_PARQUET_BYTE_STREAM_SPLIT, rows, sample, reterr);
     }
     return rc;
 }
@@ -446,7 +470,7 @@ static int sample_codes(struct px_coded_chunk *chunk, struct sample *sample,
         if (taken == SAMPLE_PAGES || i != sampled_page(taken, count))
             continue;
         build_codes(chunk, row, cuts[i]);
-        rc = add_sample(chunk, cuts[i], sample, reterr);
+        rc = add_sample(chunk, PX_PARQUET_RLE_DICTIONARY, cuts[i], sample, reterr);
         taken++;
     }
     return rc;

@@ -49,6 +49,7 @@ struct px_coded_chunk {
     struct px_buffer records; /* struct px_page_record */
 
     struct px_buffer cuts, widths, body, compressed, pending; /* scratch */
+    unsigned body_width;                                      /* of the codes in body */
 };
 
 /* The column's vector_encoding is not PLAIN. PROXIMADB_NO_MEMORY */

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 FOLDER = Path(__file__).resolve().parent / "corpus/fuzz_parquet"
-OURS = ["empty", "vector", "ids", "text", "lists", "numbers"]
+OURS = ["empty", "vector", "ids", "text", "lists", "numbers", "codes", "compressed_codes", "streams"]
 ELEMENT = pa.field("element", pa.float32(), nullable=False)
 STRING = pa.field("element", pa.string(), nullable=False)
 FOREIGN = {
@@ -33,15 +33,11 @@ def write(name, table, compression):
 
 
 def write_aligned_vectors():
-    """Vectors are read in place where they are aligned: a column in front of them is lengthened until they are."""
-    for length in range(8):
-        text = pa.array(["x" * length] * 2, pa.string())
-        vectors = pa.array([[1.0, 2.0], [3.0, 4.0]], pa.list_(ELEMENT))
-        schema = pa.schema([pa.field("t", pa.string(), nullable=False), pa.field("v", vectors.type, nullable=False)])
-        path = write("vector", pa.table([text, vectors], schema=schema), "NONE")
-        if subprocess.run([sys.argv[1], "verify", path], capture_output=True).returncode == 0:
-            return
-    sys.exit("no length aligns the vectors")
+    """Plain vectors are read in place where they are aligned: a text of one byte in front of them aligns these."""
+    text = pa.array(["x"] * 2, pa.string())
+    vectors = pa.array([[1.0, 2.0], [3.0, 4.0]], pa.list_(ELEMENT))
+    schema = pa.schema([pa.field("t", pa.string(), nullable=False), pa.field("v", vectors.type, nullable=False)])
+    write("vector", pa.table([text, vectors], schema=schema), "NONE")
 
 
 FOLDER.mkdir(parents=True, exist_ok=True)

@@ -22,8 +22,10 @@ pl = pytest.importorskip("polars")
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = Path(os.environ.get("PX_BUILD", ROOT / "build/dev")) / "tests/parquet_tool"
-# seed, rows, dimensions, rows a row group (0: one row group)
-CASES = [(1, 0, 3, 0), (2, 1, 1, 0), (3, 1025, 16, 0), (4, 2500, 384, 0), (5, 700, 7, 100), (6, 9, 65536, 0), (7, 300, 2, 64)]
+# seed, rows, dimensions, rows a row group (0: one row group), how vectors are written
+CASES = [(1, 0, 3, 0, "PLAIN"), (2, 1, 1, 0, "PLAIN"), (3, 1025, 16, 0, "PLAIN"), (4, 2500, 384, 0, "PLAIN"),
+         (5, 700, 7, 100, "PLAIN"), (6, 9, 65536, 0, "PLAIN"), (7, 300, 2, 64, "PLAIN"), (8, 1025, 16, 300, "DICTIONARY"),
+         (9, 1025, 16, 300, "SPLIT"), (10, 0, 3, 0, "SMALLEST"), (11, 900, 384, 0, "DICTIONARY")]
 COLUMNS = ["id", "version", "timestamp", "document", "metadata", "m_tags", "m_flag", "m_small", "m_ratio", "m_price", "m_blob"]
 FIELD_IDS = {"id": 1, "version": 2, "vector": 3, "timestamp": 5, "document": 7, "metadata": 8, "m_tags": 100, "m_flag": 102,
              "m_small": 103, "m_ratio": 104, "m_price": 105, "m_blob": 106}
@@ -39,17 +41,17 @@ def tool(*args, check=True):
 class Sample:
     """A file that was written, and what is in it."""
 
-    def __init__(self, folder, seed, rows, dim, group_rows):
+    def __init__(self, folder, seed, rows, dim, group_rows, encoding):
         self.path = folder / f"{seed}.parquet"
         self.rows, self.dim, self.group_rows = rows, dim, group_rows
-        self.written = json.loads(tool("write", self.path, seed, rows, dim, group_rows).stdout)
+        self.written = json.loads(tool("write", self.path, seed, rows, dim, group_rows, encoding).stdout)
         lines = tool("expect", seed, rows, dim, folder / f"{seed}.f32").stdout.splitlines()
         values = [json.loads(line) for line in lines]
         self.expected = {name: [row[i] for row in values] for i, name in enumerate(COLUMNS)}
         self.vectors = np.fromfile(folder / f"{seed}.f32", np.uint32).reshape(rows, dim)
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[1]}x{case[2]}")
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[1]}x{case[2]}-{case[4]}")
 def sample(request, tmp_path_factory):
     return Sample(tmp_path_factory.mktemp("parquet"), *request.param)
 

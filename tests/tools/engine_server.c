@@ -2,8 +2,8 @@
  * engine_server: the real server on the real engine, for the tests of tests/server and
  * tests/crash.
  *
- *      engine_server DATA_FOLDER [--listen HOST:PORT] [--message-limit BYTES] [--budget-bytes BYTES]
- *                  [--snapshot-ms MS] [--memtable-bytes BYTES] [--wal-file-bytes BYTES]
+ *      engine_server DATA_FOLDER [--listen HOST:PORT] [--message-limit BYTES] [--budget-bytes
+ *                  BYTES] [--snapshot-ms MS] [--memtable-bytes BYTES] [--wal-file-bytes BYTES]
  *                  [--expiry-sweep-ms MS]
  *
  * Prints "listening on HOST:PORT" on standard output, everything else that is logged on standard

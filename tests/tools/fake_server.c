@@ -4,9 +4,9 @@
  *
  *      fake_server [--listen HOST:PORT] [--threads N] [--grace-ms N] [--access-log] [--LIMIT N]...
  *
- * At /echo a body is sent back, or "nothing". LIMIT is a member of struct px_http_limits with dashes, or message-limit-bytes. Prints "listening
- * on HOST:PORT" to standard output, log lines to standard error, and runs until SIGTERM. Its status
- * is not 0 if anything was left in the engine.
+ * At /echo a body is sent back, or "nothing". LIMIT is a member of struct px_http_limits with
+ * dashes, or message-limit-bytes. Prints "listening on HOST:PORT" to standard output, log lines to
+ * standard error, and runs until SIGTERM. Its status is not 0 if anything was left in the engine.
  */
 #include "server/server.h"
 #include "support/fake_engine.h"

@@ -1,10 +1,10 @@
 /*
- * filter_eval: evaluates filters for tests that are not written in C. Each line of the standard input
- * is a request, and is answered by one line:
+ * filter_eval: evaluates filters for tests that are not written in C. Each line of the standard
+ * input is a request, and is answered by one line:
  *
  *      {"filter": "price < $max", "params": {"max": 3}, "rows": [{"price": 1}, {}],
- *       "fields": {"price": "double"}}                                 params and fields may be absent
- *      {"values": "TU"}         T true, F false, U unknown, a letter for each row
+ *       "fields": {"price": "double"}}                                 params and fields may be
+ *      absent {"values": "TU"}         T true, F false, U unknown, a letter for each row
  *      {"error": "..."}         the filter, a parameter or a row was refused
  */
 #include "codec/json.h"

@@ -1,13 +1,16 @@
 /*
  * parquet_tool: writes and reads Parquet files for tests that are not written in C.
  *
- *      parquet_tool write FILE SEED ROWS DIM GROUP_ROWS   a file of sample rows, all column kinds
+ *      parquet_tool write FILE SEED ROWS DIM GROUP_ROWS [ENCODING]
+ *                                                         a file of sample rows, all column kinds
  *      parquet_tool expect SEED ROWS DIM VECTORS          the rows as JSON lines, vectors as floats
  *      parquet_tool read FILE VECTORS                     what our own reader finds, in that form
  *      parquet_tool describe FILE                         px_parquet_describe() with pages
  *      parquet_tool verify FILE                           px_parquet_verify()
  *      parquet_tool bench FILE ROWS DIM                   how fast files are written and read
  *      parquet_tool seed FILE KIND                        a tiny file for tests/fuzz/corpus
+ *
+ * ENCODING is that of the vectors: "PLAIN" (the default), "DICTIONARY", "SPLIT", "SMALLEST".
  *
  * In JSON lines a row is an array of the columns but the vector; floating point numbers are the
  * integer that has their bits, and bytes that are no text are base64.
@@ -18,6 +21,7 @@
 #include "codec/json.h"
 #include "os/file.h"
 #include "parquet/parquet_describe.h"
+#include "parquet/parquet_vectors.h"
 #include "parquet/parquet_verify.h"
 #include "support/parquet_sample.h"
 
@@ -133,6 +137,17 @@ static int create(const char *path)
 }
 
 /* ---- writing ------------------------------------------------------------------------------- */
+
+static enum px_parquet_vector_encoding encoding_of(const char *name)
+{
+    for (int i = PX_PARQUET_VECTOR_PLAIN; i <= PX_PARQUET_VECTOR_SMALLEST; i++) {
+        enum px_parquet_vector_encoding encoding = (enum px_parquet_vector_encoding)i;
+        if (strcmp(px_parquet_vector_encoding_name(encoding), name) == 0)
+            return encoding;
+    }
+    fprintf(stderr, "parquet_tool: there is no encoding '%s'\n", name);
+    exit(EXIT_FAILURE);
+}
 
 static struct px_parquet_written write_file(const char *path, uint64_t seed, uint64_t rows,
                                             uint32_t dims, uint64_t group_rows)
@@ -262,16 +277,21 @@ static void print_rows(const struct px_parquet_reader *reader, FILE *vectors)
     struct proximadb_error error;
     struct px_buffer line = {0};
     struct px_parquet_cursor *cursors = calloc(layout->column_count, sizeof *cursors);
-    for (size_t i = 0; i < layout->column_count; i++)
+    struct px_parquet_vector_cursor vector_cursor = {0};
+    float *vector = calloc(PX_PARQUET_MOST_DIMS, sizeof *vector);
+    for (size_t i = 0; i < layout->column_count; i++) {
         if (layout->columns[i].shape != PX_PARQUET_VECTOR)
             px_parquet_cursor_init(&cursors[i], reader, i);
+        else
+            px_parquet_vector_cursor_init(&vector_cursor, reader, i);
+    }
     for (uint64_t row = 0; row < layout->row_count; row++) {
         for (size_t i = 0; i < layout->column_count; i++) {
             const struct px_parquet_column *column = &layout->columns[i];
             struct parquet_sample sample;
-            const float *vector;
             if (column->shape == PX_PARQUET_VECTOR) {
-                check(px_parquet_reader_vector(reader, i, row, &vector, &error), &error);
+                check(px_parquet_vector_cursor_read(&vector_cursor, row, 1, vector, &error),
+                      &error);
                 fwrite(vector, sizeof *vector, column->dim_count, vectors);
                 continue;
             }
@@ -283,7 +303,9 @@ static void print_rows(const struct px_parquet_reader *reader, FILE *vectors)
     }
     for (size_t i = 0; i < layout->column_count; i++)
         px_parquet_cursor_release(&cursors[i]);
+    px_parquet_vector_cursor_release(&vector_cursor);
     free(cursors);
+    free(vector);
     px_buffer_release(&line);
 }
 
@@ -392,10 +414,18 @@ static void write_seed(const char *path, const char *kind)
         size_t columns[3];
         size_t column_count;
         uint64_t rows;
+        enum px_parquet_vector_encoding encoding;
+        uint32_t most_row_bytes;
     } kinds[] = {
-        {"empty", {ID, VECTOR}, 2, 0}, {"vector", {VECTOR}, 1, 5},
-        {"ids", {ID, VERSION}, 2, 5},  {"text", {DOCUMENT, METADATA}, 2, 4},
-        {"lists", {TAGS}, 1, 7},       {"numbers", {FLAG, SMALL, RATIO}, 3, 9},
+        {"empty", {ID, VECTOR}, 2, 0, 0, 0},
+        {"vector", {VECTOR}, 1, 5, 0, 0},
+        {"ids", {ID, VERSION}, 2, 5, 0, 0},
+        {"text", {DOCUMENT, METADATA}, 2, 4, 0, 0},
+        {"lists", {TAGS}, 1, 7, 0, 0},
+        {"numbers", {FLAG, SMALL, RATIO}, 3, 9, 0, 0},
+        {"codes", {VECTOR}, 1, 9, PX_PARQUET_VECTOR_DICTIONARY, 0},
+        {"compressed_codes", {VECTOR}, 1, 90, PX_PARQUET_VECTOR_DICTIONARY, 1},
+        {"streams", {VECTOR}, 1, 9, PX_PARQUET_VECTOR_SPLIT, 0},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         struct proximadb_error error;
@@ -407,6 +437,8 @@ static void write_seed(const char *path, const char *kind)
         if (strcmp(kinds[i].kind, kind) != 0)
             continue;
         columns[VECTOR].dim_count = 3;
+        columns[VECTOR].vector_encoding = kinds[i].encoding;
+        columns[VECTOR].most_row_bytes = kinds[i].most_row_bytes;
         for (size_t j = 0; j < kinds[i].column_count; j++)
             some[j] = columns[kinds[i].columns[j]];
         int fd = create(path);
@@ -444,7 +476,8 @@ static void command_read(const char *path, const char *vectors_path)
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "";
-    if (strcmp(command, "write") == 0 && argc == 7) {
+    if (strcmp(command, "write") == 0 && (argc == 7 || argc == 8)) {
+        columns[VECTOR].vector_encoding = encoding_of(argc == 8 ? argv[7] : "PLAIN");
         struct px_parquet_written written = write_file(argv[2], number(argv[3]), number(argv[4]),
                                                        (uint32_t)number(argv[5]), number(argv[6]));
         printf("{\"size_bytes\":%llu,\"row_count\":%llu,\"crc32c\":%u}\n",

@@ -126,6 +126,38 @@ static void test_zstd__refuses_damaged_frames(void **state)
     codec_release(&codec);
 }
 
+/* Parts make one frame, which is smaller where they differ than it is as one piece. */
+static void test_zstd__compresses_parts_by_their_own_statistics(void **state)
+{
+    (void)state;
+    enum { PART_BYTES = 12288, PARTS = 4 };
+    struct px_test_random random = px_test_random_new("zstd");
+    static uint8_t data[PARTS * PART_BYTES];
+    struct px_slice parts[PARTS + 1];
+    struct codec codec = codec_new();
+    for (size_t i = 0; i < PARTS; i++) {
+        parts[i] = px_slice_of(data + i * PART_BYTES, PART_BYTES);
+        for (size_t j = 0; j < PART_BYTES; j++)
+            data[i * PART_BYTES + j] = (uint8_t)px_test_below(&random, i == 0 ? 256 : 4 * i);
+    }
+    parts[PARTS] = px_slice_of(NULL, 0);
+    compress(&codec, 1, px_slice_of(data, sizeof data));
+    size_t whole_bytes = codec.frame.size_bytes;
+    for (size_t count = 0; count <= PARTS + 1; count++) {
+        size_t size = count < PARTS ? count * PART_BYTES : sizeof data;
+        px_buffer_clear(&codec.frame);
+        px_buffer_clear(&codec.output);
+        assert_int_equal(
+            px_zstd_compress_parts(codec.compressor, 1, parts, count, &codec.frame, NULL),
+            PROXIMADB_OK);
+        assert_int_equal(decompress(&codec, size, NULL), PROXIMADB_OK);
+        assert_int_equal(codec.output.size_bytes, size);
+        assert_memory_equal(codec.output.data, data, size);
+    }
+    assert_true(codec.frame.size_bytes < whole_bytes - whole_bytes / 20);
+    codec_release(&codec);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_zstd__refuses_another_size),
         cmocka_unit_test(test_zstd__refuses_what_is_over_the_ceiling),
         cmocka_unit_test(test_zstd__refuses_damaged_frames),
+        cmocka_unit_test(test_zstd__compresses_parts_by_their_own_statistics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
