@@ -39,7 +39,8 @@ static int measure_units(struct cutting *cutting, const uint8_t *row_widths, siz
     return PROXIMADB_OK;
 }
 
-/* Finds the best page that ends with a unit; of two that cost the same, the longer one. */
+/* Finds the best page that ends with a unit; of two that cost the same, the shorter one: so the
+ * first pages are full, and a row is found where px_parquet_reader_find_page() looks first. */
 static void end_page(struct cutting *cutting, size_t last)
 {
     struct unit *unit = &cutting->units[last];
@@ -51,7 +52,7 @@ static void end_page(struct cutting *cutting, size_t last)
         width = first_width > width ? first_width : width;
         uint64_t cost = cutting->units[last - length].cost_bits + PAGE_COST_BITS +
                         length * cutting->unit_values * width;
-        if (cost <= unit->cost_bits) {
+        if (cost < unit->cost_bits) {
             unit->cost_bits = cost;
             unit->page_units = (uint8_t)length;
         }

@@ -4,6 +4,8 @@
 #include "codec/base64.h"
 #include "codec/json.h"
 #include "codec/utf8.h"
+#include "parquet/parquet_reader_internal.h"
+#include "parquet/parquet_vectors.h"
 
 /* ---- members ------------------------------------------------------------------------------- */
 
@@ -140,9 +142,33 @@ static void describe_column(const struct px_parquet_layout *layout, size_t index
     end_line(buffer);
 }
 
-static void describe_page(const struct px_parquet_layout *layout, size_t row_group, size_t column,
+/* The values of a chunk's dictionary: 0 without one, -1 where it is damaged. */
+static int64_t count_dictionary(const struct px_parquet_reader *reader, size_t row_group,
+                                size_t column)
+{
+    const struct px_parquet_layout *layout = px_parquet_reader_layout(reader);
+    const struct px_vector_dictionary *dictionary;
+    if (layout->row_groups[row_group].chunks[column].encoding != PX_PARQUET_VECTOR_DICTIONARY)
+        return 0;
+    int rc = px_parquet_reader__dictionary(reader, column, row_group, &dictionary, NULL);
+    return rc == PROXIMADB_OK ? (int64_t)dictionary->count : -1;
+}
+
+/* The bits of a page's codes, -1 where it is damaged. */
+static int64_t get_width(const struct px_parquet_reader *reader, size_t column, uint64_t row)
+{
+    struct px_parquet_vector_cursor cursor;
+    unsigned bit_width;
+    px_parquet_vector_cursor_init(&cursor, reader, column);
+    int rc = px_parquet_vector_cursor_get_width(&cursor, row, &bit_width, NULL);
+    px_parquet_vector_cursor_release(&cursor);
+    return rc == PROXIMADB_OK ? (int64_t)bit_width : -1;
+}
+
+static void describe_page(const struct px_parquet_reader *reader, size_t row_group, size_t column,
                           size_t page, struct px_buffer *buffer)
 {
+    const struct px_parquet_layout *layout = px_parquet_reader_layout(reader);
     const struct px_parquet_page_list *list = &layout->page_lists[column];
     const struct px_parquet_page *where = &list->pages[page];
     begin_line(buffer, "page");
@@ -157,12 +183,15 @@ static void describe_page(const struct px_parquet_layout *layout, size_t row_gro
         put_count(buffer, "null_count", list->statistics[page].null_count);
         put_bounds(buffer, &layout->columns[column], &list->statistics[page]);
     }
+    if (layout->row_groups[row_group].chunks[column].encoding == PX_PARQUET_VECTOR_DICTIONARY)
+        put_count(buffer, "bit_width", get_width(reader, column, where->first_row));
     end_line(buffer);
 }
 
-static void describe_chunk(const struct px_parquet_layout *layout, size_t row_group, size_t column,
+static void describe_chunk(const struct px_parquet_reader *reader, size_t row_group, size_t column,
                            struct px_buffer *buffer)
 {
+    const struct px_parquet_layout *layout = px_parquet_reader_layout(reader);
     const struct px_parquet_chunk *chunk = &layout->row_groups[row_group].chunks[column];
     begin_line(buffer, "chunk");
     put_number(buffer, "row_group", row_group);
@@ -180,12 +209,17 @@ static void describe_chunk(const struct px_parquet_layout *layout, size_t row_gr
         put_bool(buffer, "min_is_exact", chunk->statistics.min_is_exact);
         put_bool(buffer, "max_is_exact", chunk->statistics.max_is_exact);
     }
+    if (layout->columns[column].shape == PX_PARQUET_VECTOR) {
+        put_string(buffer, "encoding", px_parquet_vector_encoding_name(chunk->encoding));
+        put_count(buffer, "dictionary_count", count_dictionary(reader, row_group, column));
+    }
     end_line(buffer);
 }
 
-static void describe_row_group(const struct px_parquet_layout *layout, size_t index,
+static void describe_row_group(const struct px_parquet_reader *reader, size_t index,
                                bool with_pages, struct px_buffer *buffer)
 {
+    const struct px_parquet_layout *layout = px_parquet_reader_layout(reader);
     const struct px_parquet_row_group *group = &layout->row_groups[index];
     begin_line(buffer, "row_group");
     put_number(buffer, "row_group", index);
@@ -194,9 +228,9 @@ static void describe_row_group(const struct px_parquet_layout *layout, size_t in
     end_line(buffer);
     for (size_t i = 0; i < layout->column_count; i++) {
         const struct px_parquet_chunk *chunk = &group->chunks[i];
-        describe_chunk(layout, index, i, buffer);
+        describe_chunk(reader, index, i, buffer);
         for (size_t j = 0; with_pages && j < chunk->page_count; j++)
-            describe_page(layout, index, i, chunk->first_page + j, buffer);
+            describe_page(reader, index, i, chunk->first_page + j, buffer);
     }
 }
 
@@ -208,5 +242,5 @@ void px_parquet_describe(const struct px_parquet_reader *reader, bool with_pages
     for (size_t i = 0; i < layout->column_count; i++)
         describe_column(layout, i, buffer);
     for (size_t i = 0; i < layout->row_group_count; i++)
-        describe_row_group(layout, i, with_pages, buffer);
+        describe_row_group(reader, i, with_pages, buffer);
 }

@@ -12,11 +12,13 @@
  *      row_group  row_group, first_row, row_count
  *      chunk      row_group, column (its name), codec, offset, size_bytes, uncompressed_bytes,
  *                 value_count, null_count, page_count, bloom_filter_bytes; min, max, min_is_exact,
- *                 max_is_exact where there are bounds
+ *                 max_is_exact where there are bounds; encoding, dictionary_count of vectors
  *      page       row_group, column (its name), page, offset, size_bytes, first_row, row_count;
- *                 null_count, min, max where there is a column index
+ *                 null_count, min, max where there is a column index; bit_width of vectors in codes
  *
- * Bounds are JSON values of the column's type; those of a BYTE_ARRAY that is not text are base64.
+ * dictionary_count and bit_width stand in the pages, which are read and checked for them; null
+ * where one is damaged. Bounds are JSON values of the column's type; those of a BYTE_ARRAY that is
+ * not text are base64.
  *
  * Threads: any thread.
  */

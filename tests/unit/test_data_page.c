@@ -181,6 +181,48 @@ static void test_data_page__splits_a_body(void **state)
     px_buffer_release(&body);
 }
 
+static void test_data_page__knows_dictionary_pages(void **state)
+{
+    (void)state;
+    struct px_buffer buffer = {0};
+    struct px_data_page again;
+    struct proximadb_error error;
+    struct px_data_page page = {.value_count = 3,
+                                .uncompressed_bytes = 12,
+                                .crc = 0xfedcba98,
+                                .body = px_slice_of("abcdefghijkl", 12)};
+    px_data_page__encode_dictionary(&page, &buffer);
+    px_buffer_append_slice(&buffer, page.body);
+    struct px_slice bytes = px_buffer_slice(&buffer);
+    assert_int_equal(px_data_page__parse_dictionary(bytes, PX_PARQUET_UNCOMPRESSED, &again, &error),
+                     PROXIMADB_OK);
+    assert_int_equal(again.value_count, 3);
+    assert_int_equal(again.encoding, PX_PARQUET_PLAIN);
+    assert_true(again.has_crc && again.crc == page.crc);
+    assert_memory_equal(again.body.data, "abcdefghijkl", 12);
+    assert_int_equal(px_data_page__verify(&again, true, &error), PROXIMADB_CORRUPT);
+    assert_int_equal(px_data_page__parse(bytes, PX_PARQUET_UNCOMPRESSED, &again, &error),
+                     PROXIMADB_UNIMPLEMENTED);
+    assert_non_null(strstr(error.message, "it is a dictionary page"));
+    px_buffer_clear(&buffer);
+    page.encoding = PX_PARQUET_RLE_DICTIONARY;
+    px_data_page__encode(&page, &buffer);
+    px_buffer_append_slice(&buffer, page.body);
+    bytes = px_buffer_slice(&buffer);
+    assert_int_equal(px_data_page__parse_dictionary(bytes, PX_PARQUET_UNCOMPRESSED, &again, &error),
+                     PROXIMADB_UNIMPLEMENTED);
+    assert_non_null(strstr(error.message, "it is a data page; ProximaDB reads a dictionary page"));
+    assert_int_equal(px_data_page__parse_encoded(bytes, PX_PARQUET_UNCOMPRESSED,
+                                                 PX_PARQUET_RLE_DICTIONARY, &again, &error),
+                     PROXIMADB_OK);
+    assert_int_equal(again.encoding, PX_PARQUET_RLE_DICTIONARY);
+    assert_int_equal(px_data_page__parse_encoded(bytes, PX_PARQUET_UNCOMPRESSED,
+                                                 PX_PARQUET_BYTE_STREAM_SPLIT, &again, &error),
+                     PROXIMADB_UNIMPLEMENTED);
+    assert_non_null(strstr(error.message, "encoded as RLE_DICTIONARY"));
+    px_buffer_release(&buffer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_data_page__refuses_impossible_headers),
         cmocka_unit_test(test_data_page__finds_every_truncation_of_a_header),
         cmocka_unit_test(test_data_page__splits_a_body),
+        cmocka_unit_test(test_data_page__knows_dictionary_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,11 +115,52 @@ static void test_parquet_describe__tells_what_is_there(void **state)
     parquet_test_release(&file);
 }
 
+/* 200 rows of 2 values, the last 100 of 20: pages of 1 and of 5 bits. */
+static void test_parquet_describe__tells_how_vectors_are_written(void **state)
+{
+    (void)state;
+    enum { DIMS = 384, ROWS = 200 };
+    static const struct px_parquet_column column = {.name = "vector",
+                                                    .shape = PX_PARQUET_VECTOR,
+                                                    .type = PX_PARQUET_FLOAT,
+                                                    .dim_count = DIMS,
+                                                    .vector_encoding =
+                                                        PX_PARQUET_VECTOR_DICTIONARY};
+    struct proximadb_error error;
+    struct px_parquet_writer *writer = NULL;
+    struct px_parquet_written written;
+    float vector[DIMS];
+    int fd = parquet_test_create("parquet_describe");
+    parquet_test_check(px_parquet_writer_open(&px_fs_posix, fd, &column, 1, &writer, &error),
+                       &error);
+    for (size_t row = 0; row < ROWS; row++) {
+        for (size_t i = 0; i < DIMS; i++)
+            vector[i] = (float)(row < ROWS / 2 ? i % 2 : i % 20);
+        px_parquet_append_vectors(writer, 0, vector, 1);
+    }
+    parquet_test_check(px_parquet_writer_finish(writer, NULL, 0, &written, &error), &error);
+    px_parquet_writer_free(writer);
+    struct parquet_test_file file = parquet_test_load(fd, &written);
+    struct px_parquet_reader *reader = parquet_test_open(&file);
+    struct px_buffer text = {0};
+    file.bytes[px_parquet_reader_layout(reader)->page_lists[0].pages[1].offset + 100] ^= 1;
+    px_parquet_describe(reader, true, &text);
+    px_buffer_append_byte(&text, '\0');
+    find_line(&text, "\"encoding\":\"DICTIONARY\",\"dictionary_count\":20}\n");
+    find_line(&text, "\"first_row\":0,\"row_count\":64,\"bit_width\":1}\n");
+    find_line(&text, "\"bit_width\":null}\n"); /* the page that was damaged */
+    find_line(&text, "\"first_row\":100,\"row_count\":64,\"bit_width\":5}\n");
+    px_buffer_release(&text);
+    px_parquet_reader_close(reader);
+    parquet_test_release(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parquet_describe__is_a_json_object_a_line),
         cmocka_unit_test(test_parquet_describe__tells_what_is_there),
+        cmocka_unit_test(test_parquet_describe__tells_how_vectors_are_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,12 @@ static void test_parquet_schema__names_the_broken_rule(void **state)
     column = vector;
     column.zstd_level = 1;
     check_refused(column, "cannot be compressed");
+    column = vector;
+    column.most_row_bytes = 1;
+    check_refused(column, "only a dictionary is compressed by its size");
+    column = id;
+    column.vector_encoding = PX_PARQUET_VECTOR_SPLIT;
+    check_refused(column, "only a vector has a vector's encoding");
     column = strings;
     column.has_statistics = true;
     check_refused(column, "a list has neither statistics");
