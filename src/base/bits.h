@@ -29,6 +29,8 @@ static inline uint64_t px_load_u64(const void *at)
     return value;
 }
 
+#define PX_F32_EXPONENT 0x7f800000 /* the bits of a float's exponent */
+
 static inline float px_load_f32(const void *at)
 {
     float value;

@@ -1,12 +1,13 @@
 /*
- * kernels: the sums of products that a search spends its time in, once per CPU level.
+ * kernels: the sums of products that a search spends its time in, and the rounding of vectors that
+ * come in, once per CPU level.
  *
  * A table holds one function for each kernel, all of one level: portable C ("scalar"), AVX2 with
  * FMA, AVX-512 (F, BW, DQ, VL, VNNI) or NEON. px_kernels_get() picks the best level of this CPU,
  * once; the environment variable PROXIMADB_SIMD=scalar|avx2|avx512|neon picks another.
  *
- * What a kernel gives is float32 arithmetic, summed in an order that differs from level to level:
- * an approximation whose error simd/bound.h bounds. What a user sees as a distance comes from
+ * What a sum gives is float32 arithmetic, summed in an order that differs from level to level: an
+ * approximation whose error simd/bound.h bounds. What a user sees as a distance comes from
  * simd/distance.h, which is the same everywhere. So the choice of level never changes an answer.
  *
  * Vectors are little-endian float32 at any address, of 1 to 65,536 dimensions. No kernel reads a
@@ -64,6 +65,14 @@ struct px_kernels {
     uint32_t panel_width;
     void (*dot_panel)(const struct px_rows *rows, const float *panel, const float *starts,
                       float *ret);
+
+    /*
+     * For each component: the sum x[i] + s less s again, where s = factor * the larger of `base`
+     * and 2^floor(log2(|x[i]|)), to ret. For simd/rounding.h, which chooses a base and a factor,
+     * powers of two but for 1.5 in one of them, that make s exact; so, unlike the sums, this has
+     * the same bits at every level. `ret` does not overlap x.
+     */
+    void (*round_to_grid)(const void *x, size_t dim_count, float base, float factor, float *ret);
 };
 
 /* The table that the engine uses: chosen at the first call, the same ever after. */

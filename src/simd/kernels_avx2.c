@@ -40,6 +40,16 @@ static inline vec vec_load_tail(const void *at, size_t count)
     return _mm256_maskload_ps(at, mask);
 }
 
+static inline void vec_store(float *to, vec a)
+{
+    _mm256_storeu_ps(to, a);
+}
+
+static inline vec vec_all(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
 static inline vec vec_add(vec a, vec b)
 {
     return _mm256_add_ps(a, b);
@@ -48,6 +58,17 @@ static inline vec vec_add(vec a, vec b)
 static inline vec vec_sub(vec a, vec b)
 {
     return _mm256_sub_ps(a, b);
+}
+
+static inline vec vec_multiply(vec a, vec b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+static inline vec vec_binade(vec a, vec least)
+{
+    vec exponent = _mm256_castsi256_ps(_mm256_set1_epi32(PX_F32_EXPONENT));
+    return _mm256_max_ps(_mm256_and_ps(a, exponent), least);
 }
 
 static inline vec vec_add_product(vec sum, vec a, vec b)
@@ -82,6 +103,7 @@ const struct px_kernels *px_kernels__avx2(void)
         .l2_matrix = l2_matrix,
         .panel_width = PANEL_WIDTH,
         .dot_panel = dot_panel,
+        .round_to_grid = round_to_grid,
     };
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kernels : NULL;
 }

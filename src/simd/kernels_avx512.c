@@ -37,6 +37,16 @@ static inline vec vec_load_tail(const void *at, size_t count)
     return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), at);
 }
 
+static inline void vec_store(float *to, vec a)
+{
+    _mm512_storeu_ps(to, a);
+}
+
+static inline vec vec_all(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
 static inline vec vec_add(vec a, vec b)
 {
     return _mm512_add_ps(a, b);
@@ -45,6 +55,17 @@ static inline vec vec_add(vec a, vec b)
 static inline vec vec_sub(vec a, vec b)
 {
     return _mm512_sub_ps(a, b);
+}
+
+static inline vec vec_multiply(vec a, vec b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+static inline vec vec_binade(vec a, vec least)
+{
+    vec exponent = _mm512_castsi512_ps(_mm512_set1_epi32(PX_F32_EXPONENT));
+    return _mm512_max_ps(_mm512_and_ps(a, exponent), least);
 }
 
 static inline vec vec_add_product(vec sum, vec a, vec b)
@@ -90,6 +111,7 @@ const struct px_kernels *px_kernels__avx512(void)
         .l2_matrix = l2_matrix,
         .panel_width = PANEL_WIDTH,
         .dot_panel = dot_panel,
+        .round_to_grid = round_to_grid,
     };
     return cpu_has_level() ? &kernels : NULL;
 }

@@ -38,6 +38,16 @@ static inline vec vec_load_tail(const void *at, size_t count)
     return vld1q_f32(padded);
 }
 
+static inline void vec_store(float *to, vec a)
+{
+    vst1q_f32(to, a);
+}
+
+static inline vec vec_all(float x)
+{
+    return vdupq_n_f32(x);
+}
+
 static inline vec vec_add(vec a, vec b)
 {
     return vaddq_f32(a, b);
@@ -46,6 +56,17 @@ static inline vec vec_add(vec a, vec b)
 static inline vec vec_sub(vec a, vec b)
 {
     return vsubq_f32(a, b);
+}
+
+static inline vec vec_multiply(vec a, vec b)
+{
+    return vmulq_f32(a, b);
+}
+
+static inline vec vec_binade(vec a, vec least)
+{
+    uint32x4_t exponent = vandq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(PX_F32_EXPONENT));
+    return vmaxq_f32(vreinterpretq_f32_u32(exponent), least);
 }
 
 static inline vec vec_add_product(vec sum, vec a, vec b)
@@ -77,6 +98,7 @@ const struct px_kernels *px_kernels__neon(void)
         .l2_matrix = l2_matrix,
         .panel_width = PANEL_WIDTH,
         .dot_panel = dot_panel,
+        .round_to_grid = round_to_grid,
     };
     return &kernels;
 }

@@ -7,6 +7,7 @@
 #include "base/bits.h"
 
 typedef float vec __attribute__((vector_size(16)));
+typedef int32_t ivec __attribute__((vector_size(16)));
 
 enum { LANES = 4, QUERY_TILE = 2, PANEL_VECS = 2, PANEL_ROWS = 4 };
 
@@ -40,6 +41,16 @@ static inline vec vec_load_tail(const void *at, size_t count)
     return value;
 }
 
+static inline void vec_store(float *to, vec a)
+{
+    memcpy(to, &a, sizeof a);
+}
+
+static inline vec vec_all(float x)
+{
+    return (vec){x, x, x, x};
+}
+
 static inline vec vec_add(vec a, vec b)
 {
     return a + b;
@@ -48,6 +59,18 @@ static inline vec vec_add(vec a, vec b)
 static inline vec vec_sub(vec a, vec b)
 {
     return a - b;
+}
+
+static inline vec vec_multiply(vec a, vec b)
+{
+    return a * b;
+}
+
+static inline vec vec_binade(vec a, vec least)
+{
+    ivec exponent = (ivec)a & PX_F32_EXPONENT;
+    ivec is_larger = exponent > (ivec)least; /* as numbers: neither is negative */
+    return (vec)((exponent & is_larger) | ((ivec)least & ~is_larger));
 }
 
 static inline vec vec_add_product(vec sum, vec a, vec b)
@@ -80,6 +103,7 @@ const struct px_kernels *px_kernels__scalar(void)
         .l2_matrix = l2_matrix,
         .panel_width = PANEL_WIDTH,
         .dot_panel = dot_panel,
+        .round_to_grid = round_to_grid,
     };
     return &kernels;
 }

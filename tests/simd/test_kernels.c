@@ -277,6 +277,34 @@ static void test_kernels__do_nothing_without_rows(void **state)
     }
 }
 
+/* ---- rounding ------------------------------------------------------------------------------- */
+
+/* Rounding is no sum: all levels have the bits of the portable one, up to the forbidden page. */
+static void test_kernels__round_alike(void **state)
+{
+    (void)state;
+    struct px_test_random random = px_test_random_new("kernels");
+    struct guarded memory = guarded_new(MOST_ROWS * (385 * sizeof(float) + 8));
+    float expected[385], found[385 + 1];
+    for (size_t dim_count = 1; dim_count <= 385; dim_count += dim_count < 67 ? 1 : 53)
+        for (int round = 0; round < 20; round++) {
+            struct px_rows rows = place(&memory, &random, MOST_ROWS, dim_count, round % 2 == 1);
+            float base = ldexpf(1.0f, (int)px_test_below(&random, 200) - 100);
+            float factor = ldexpf(1.5f, 16 + (int)px_test_below(&random, 4));
+            for (size_t r = 0; r < MOST_ROWS; r++) {
+                const uint8_t *x = vector_at(&rows, r);
+                px_kernels_at(0)->round_to_grid(x, dim_count, base, factor, expected);
+                for (size_t level = 1; px_kernels_at(level) != NULL; level++) {
+                    found[dim_count] = canary;
+                    px_kernels_at(level)->round_to_grid(x, dim_count, base, factor, found);
+                    assert_memory_equal(found, expected, dim_count * sizeof(float));
+                    assert_true(found[dim_count] == canary);
+                }
+            }
+        }
+    guarded_free(&memory);
+}
+
 /* ---- values that are not numbers ------------------------------------------------------------ */
 
 /* What all kernels of a level give for one pair of vectors. */
@@ -463,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_kernels__matrices_of_every_shape),
         cmocka_unit_test(test_kernels__matrices_larger_than_the_caches),
         cmocka_unit_test(test_kernels__do_nothing_without_rows),
+        cmocka_unit_test(test_kernels__round_alike),
         cmocka_unit_test(test_kernels__treat_nan_and_infinity_alike),
         cmocka_unit_test(test_kernels__follow_the_environment),
         cmocka_unit_test(test_kernels__print_their_times),
