@@ -233,10 +233,19 @@ PROXIMADB_API void proximadb_cancel_free(proximadb_cancel *cancel);
 
 enum proximadb_metric { PROXIMADB_COSINE = 0, PROXIMADB_L2 = 1, PROXIMADB_DOT = 2 };
 enum proximadb_index_type { PROXIMADB_HNSW = 0, PROXIMADB_IVF = 1, PROXIMADB_FLAT = 2 };
+/* What is kept of a vector. BALANCED and COMPACT_STORAGE round each component to 7 or 4 bits of
+ * mantissa when its row is accepted: docs/format/rounding.md. EXACT keeps every bit. */
 enum proximadb_storage {
     PROXIMADB_BALANCED = 0,
     PROXIMADB_EXACT = 1,
     PROXIMADB_COMPACT_STORAGE = 2
+};
+/* How vectors stand in the files: COMPRESSED (the default), or, with EXACT only, PLAIN: as they are
+ * in memory, larger, and quicker to scan. */
+enum proximadb_layout {
+    PROXIMADB_LAYOUT_DEFAULT = 0,
+    PROXIMADB_LAYOUT_COMPRESSED = 1,
+    PROXIMADB_LAYOUT_PLAIN = 2
 };
 enum proximadb_field_type {
     PROXIMADB_FIELD_STRING = 0,
@@ -259,10 +268,11 @@ struct proximadb_collection_spec {
     uint32_t dim_count; /* 1 to 65,536 */
     int metric;         /* enum proximadb_metric */
     int index_type;     /* enum proximadb_index_type; stored: every search is exact for now */
-    int storage;        /* enum proximadb_storage; to be set: only PROXIMADB_EXACT, for now */
+    int storage;        /* enum proximadb_storage */
     const struct proximadb_filterable *filterable;
     size_t filterable_count; /* at most 64 */
     bool exist_ok;           /* an equal collection of that name is no error */
+    int layout;              /* enum proximadb_layout */
 };
 
 /* What is known of a collection. Strings are views into the reader that gave it. Of one whose
@@ -280,6 +290,9 @@ struct proximadb_collection_info {
     int64_t last_version;    /* the highest version given to a row; 0 for none */
     bool read_only;          /* damage was found; read_only_reason says what */
     const char *read_only_reason;
+    uint32_t mantissa_bits; /* kept of each component: 7, 4, or 23, which is all of them */
+    double relative_error;  /* at most so much of a component, or of the usual size of its vector's
+                               components where that is more, is lost: 2^-8, 2^-5, or 0 */
 };
 
 /* ---- metadata values ----------------------------------------------------------------------- */

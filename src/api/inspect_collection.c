@@ -59,6 +59,7 @@ static void put_collection(const struct px_collection *collection, struct px_buf
     px_json_line_string(lines, "metric", px_metric_name(collection->metric));
     px_json_line_string(lines, "index_type", px_index_type_name(collection->index_type));
     px_json_line_string(lines, "storage", px_storage_name(collection->storage));
+    px_json_line_string(lines, "layout", px_layout_name(collection->layout));
     px_json_line_string(lines, "created_at", created_at);
     put_fields(collection, lines);
     px_json_line_end(lines);

@@ -22,6 +22,10 @@ static const struct {
                          {[PROXIMADB_BALANCED] = "balanced",
                           [PROXIMADB_EXACT] = "exact",
                           [PROXIMADB_COMPACT_STORAGE] = "compact"}},
+    [PX_WORD_LAYOUT] =
+        {"layout",
+         "compressed, plain",
+         {[PROXIMADB_LAYOUT_COMPRESSED] = "compressed", [PROXIMADB_LAYOUT_PLAIN] = "plain"}},
     [PX_WORD_FIELD_TYPE] = {"the type of a filterable field",
                             "string, long, double, boolean, string_array",
                             {[PROXIMADB_FIELD_STRING] = "string",

@@ -4,6 +4,7 @@
  *      metric         cosine, l2, dot
  *      index type     HNSW, IVF, FLAT
  *      storage        balanced, exact, compact
+ *      layout         compressed, plain
  *      field type     string, long, double, boolean, string_array
  *
  * Threads: any thread.
@@ -14,7 +15,13 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum px_vocabulary { PX_WORD_METRIC, PX_WORD_INDEX_TYPE, PX_WORD_STORAGE, PX_WORD_FIELD_TYPE };
+enum px_vocabulary {
+    PX_WORD_METRIC,
+    PX_WORD_INDEX_TYPE,
+    PX_WORD_STORAGE,
+    PX_WORD_LAYOUT,
+    PX_WORD_FIELD_TYPE
+};
 
 /* The word of a value; "unknown" for a number that is none. */
 const char *px_word_of(enum px_vocabulary vocabulary, int value);

@@ -156,6 +156,17 @@ void px_proto_set_varint(struct px_proto_writer *writer, uint32_t number, uint64
         px_proto_put_varint(writer, number, value);
 }
 
+/* What is left out is +0; -0 is a value. */
+void px_proto_set_double(struct px_proto_writer *writer, uint32_t number, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (bits == 0)
+        return;
+    append_tag(writer, number, PX_PROTO_FIXED64);
+    append(writer, &bits, sizeof bits);
+}
+
 void px_proto_set_text(struct px_proto_writer *writer, uint32_t number, const char *text)
 {
     if (text[0] != '\0')

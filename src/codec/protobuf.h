@@ -88,6 +88,7 @@ static inline bool px_proto_fits(const struct px_proto_writer *writer)
 void px_proto_put_varint(struct px_proto_writer *writer, uint32_t number, uint64_t value);
 void px_proto_put_bytes(struct px_proto_writer *writer, uint32_t number, struct px_slice bytes);
 void px_proto_set_varint(struct px_proto_writer *writer, uint32_t number, uint64_t value);
+void px_proto_set_double(struct px_proto_writer *writer, uint32_t number, double value);
 void px_proto_set_text(struct px_proto_writer *writer, uint32_t number, const char *text);
 
 /* Tag and length of a BYTES field whose bytes the caller sends from elsewhere. */

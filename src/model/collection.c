@@ -23,6 +23,8 @@ static const struct word storage_words[] = {{"balanced", PROXIMADB_BALANCED},
                                             {"exact", PROXIMADB_EXACT},
                                             {"compact", PROXIMADB_COMPACT_STORAGE},
                                             {NULL, 0}};
+static const struct word layout_words[] = {
+    {"compressed", PROXIMADB_LAYOUT_COMPRESSED}, {"plain", PROXIMADB_LAYOUT_PLAIN}, {NULL, 0}};
 static const struct word field_type_words[] = {{"string", PROXIMADB_FIELD_STRING},
                                                {"long", PROXIMADB_FIELD_LONG},
                                                {"double", PROXIMADB_FIELD_DOUBLE},
@@ -88,6 +90,12 @@ const char *px_storage_name(enum proximadb_storage storage)
     return known_word_of(storage_words, (int)storage);
 }
 
+const char *px_layout_name(enum proximadb_layout layout)
+{
+    return layout == PROXIMADB_LAYOUT_DEFAULT ? px_layout_name(PROXIMADB_LAYOUT_COMPRESSED)
+                                              : known_word_of(layout_words, (int)layout);
+}
+
 const char *px_field_type_name(enum proximadb_field_type type)
 {
     return known_word_of(field_type_words, (int)type);
@@ -106,6 +114,11 @@ bool px_index_type_parse(struct px_slice word, int *ret_type)
 bool px_storage_parse(struct px_slice word, int *ret_storage)
 {
     return parse_word(storage_words, word, ret_storage);
+}
+
+bool px_layout_parse(struct px_slice word, int *ret_layout)
+{
+    return parse_word(layout_words, word, ret_layout);
 }
 
 bool px_field_type_parse(struct px_slice word, int *ret_type)
@@ -175,16 +188,38 @@ int px_collection__validate_dim_count(uint64_t dim_count, struct proximadb_error
                    PX_MOST_DIMS, dim_count);
 }
 
-int px_collection__validate_storage(int storage, struct proximadb_error *reterr)
+int px_collection__validate_storage(int storage, int layout, struct proximadb_error *reterr)
 {
     const char *word = word_of(storage_words, storage);
     if (word == NULL)
         return px_fail(reterr, PROXIMADB_INVALID, "there is no storage profile number %d", storage);
-    if (storage == PROXIMADB_EXACT)
-        return PROXIMADB_OK;
-    return px_fail(reterr, PROXIMADB_UNIMPLEMENTED,
-                   "the storage profile \"%s\" is not implemented in this version; use \"exact\"",
-                   word);
+    if (layout != PROXIMADB_LAYOUT_DEFAULT && word_of(layout_words, layout) == NULL)
+        return px_fail(reterr, PROXIMADB_INVALID, "there is no layout number %d", layout);
+    if (layout == PROXIMADB_LAYOUT_PLAIN && storage != PROXIMADB_EXACT)
+        return px_fail(reterr, PROXIMADB_INVALID,
+                       "the layout \"plain\" goes with the storage profile \"exact\" only; with "
+                       "\"%s\" leave the layout out",
+                       word);
+    return PROXIMADB_OK;
+}
+
+uint32_t px_storage_mantissa_bits(enum proximadb_storage storage)
+{
+    switch (storage) {
+    case PROXIMADB_BALANCED:
+        return 7;
+    case PROXIMADB_COMPACT_STORAGE:
+        return 4;
+    case PROXIMADB_EXACT:
+        break;
+    }
+    return PX_ALL_MANTISSA_BITS;
+}
+
+double px_storage_relative_error(enum proximadb_storage storage)
+{
+    uint32_t bits = px_storage_mantissa_bits(storage);
+    return bits == PX_ALL_MANTISSA_BITS ? 0.0 : 0.5 / (double)(1u << bits);
 }
 
 /* ---- fields ---- */
@@ -319,7 +354,7 @@ int px_collection_init(struct px_collection *collection,
         rc = px_fail(reterr, PROXIMADB_INVALID, "there is no index type number %d",
                      spec->index_type);
     if (rc == PROXIMADB_OK)
-        rc = px_collection__validate_storage(spec->storage, reterr);
+        rc = px_collection__validate_storage(spec->storage, spec->layout, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
 
@@ -329,6 +364,8 @@ int px_collection_init(struct px_collection *collection,
         .metric = (enum proximadb_metric)spec->metric,
         .index_type = (enum proximadb_index_type)spec->index_type,
         .storage = (enum proximadb_storage)spec->storage,
+        .layout = spec->layout == PROXIMADB_LAYOUT_PLAIN ? PROXIMADB_LAYOUT_PLAIN
+                                                         : PROXIMADB_LAYOUT_COMPRESSED,
         .created_at_ms = created_at_ms,
         .next_parquet_id = PX_FIRST_FIELD_ID,
     };
@@ -345,6 +382,7 @@ bool px_collection_matches(const struct px_collection *collection,
     if (collection->dim_count != spec->dim_count || (int)collection->metric != spec->metric ||
         (int)collection->index_type != spec->index_type ||
         (int)collection->storage != spec->storage ||
+        (spec->layout != PROXIMADB_LAYOUT_DEFAULT && (int)collection->layout != spec->layout) ||
         collection->field_count != spec->filterable_count)
         return false;
     bool seen[PX_MOST_FIELDS] = {false}; /* so that a name given twice does not stand for two */

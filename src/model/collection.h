@@ -17,6 +17,7 @@ enum {
     PX_MOST_FIELDS = 64,
     PX_MOST_DIMS = 65536,
     PX_COLLECTION_FORMAT_VERSION = 1,
+    PX_ALL_MANTISSA_BITS = 23, /* of a float */
 };
 
 /* A metadata key with a column of its own. */
@@ -33,6 +34,7 @@ struct px_collection {
     enum proximadb_metric metric;
     enum proximadb_index_type index_type;
     enum proximadb_storage storage;
+    enum proximadb_layout layout; /* never DEFAULT */
     int64_t created_at_ms;
     uint64_t vector_count; /* as of the last checkpoint */
     int32_t next_parquet_id;
@@ -59,13 +61,13 @@ enum {
 PX_MUST_CHECK int px_collection_name_validate(struct px_slice name, struct proximadb_error *reterr);
 
 /* Makes a description from what a client asks for: checks every rule, sorts the fields, gives the
- * collection a new uuid and the fields their ids. PROXIMADB_INVALID, PROXIMADB_UNIMPLEMENTED (a
- * storage profile that is to come). */
+ * collection a new uuid and the fields their ids. PROXIMADB_INVALID */
 PX_MUST_CHECK int px_collection_init(struct px_collection *collection,
                                      const struct proximadb_collection_spec *spec,
                                      int64_t created_at_ms, struct proximadb_error *reterr);
 
-/* Whether a spec asks for what the collection is (names and ids apart): for exist_ok. */
+/* Whether a spec asks for what the collection is (names and ids apart): for exist_ok. One that asks
+ * for no layout takes either. */
 bool px_collection_matches(const struct px_collection *collection,
                            const struct proximadb_collection_spec *spec);
 
@@ -98,15 +100,22 @@ PX_MUST_CHECK int px_collection_fit(const struct px_collection *collection,
 const char *px_metric_name(enum proximadb_metric metric);
 const char *px_index_type_name(enum proximadb_index_type type);
 const char *px_storage_name(enum proximadb_storage storage);
+const char *px_layout_name(enum proximadb_layout layout); /* DEFAULT is named as COMPRESSED */
 const char *px_field_type_name(enum proximadb_field_type type);
 bool px_metric_parse(struct px_slice word, int *ret_metric);
 bool px_index_type_parse(struct px_slice word, int *ret_type);
 bool px_storage_parse(struct px_slice word, int *ret_storage);
+bool px_layout_parse(struct px_slice word, int *ret_layout);
 bool px_field_type_parse(struct px_slice word, int *ret_type);
+
+/* Bits of mantissa that a profile keeps of each component: simd/rounding.h; PX_ALL_MANTISSA_BITS
+ * where it does not round. And the largest relative error that comes of it. */
+uint32_t px_storage_mantissa_bits(enum proximadb_storage storage);
+double px_storage_relative_error(enum proximadb_storage storage);
 
 /* The file metadata/collections/{name}.json (docs/format/collection.md): to JSON, and back with
  * every rule checked. Keys that this version does not know are ignored. PROXIMADB_CORRUPT with
- * what is wrong; PROXIMADB_INVALID for a newer format; PROXIMADB_UNIMPLEMENTED as above. */
+ * what is wrong; PROXIMADB_INVALID for a newer format. */
 void px_collection_to_json(const struct px_collection *collection, struct px_buffer *buffer);
 PX_MUST_CHECK int px_collection_from_json(struct px_slice json, struct px_collection *collection,
                                           struct proximadb_error *reterr);

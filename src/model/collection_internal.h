@@ -12,7 +12,8 @@ PX_MUST_CHECK int px_collection__validate_dim_count(uint64_t dim_count,
                                                     struct proximadb_error *reterr);
 
 /* PROXIMADB_UNIMPLEMENTED for a profile that is to come, PROXIMADB_INVALID for none at all. */
-PX_MUST_CHECK int px_collection__validate_storage(int storage, struct proximadb_error *reterr);
+PX_MUST_CHECK int px_collection__validate_storage(int storage, int layout,
+                                                  struct proximadb_error *reterr);
 
 /* Fills in a field, without its id. PROXIMADB_INVALID for a name or a type outside the rules. */
 PX_MUST_CHECK int px_collection__field_init(struct px_field *field, struct px_slice name, int type,

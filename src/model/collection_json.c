@@ -33,8 +33,10 @@ void px_collection_to_json(const struct px_collection *collection, struct px_buf
     px_buffer_append_format(buffer, "  \"created_at\": \"%s\",\n  \"vector_count\": %" PRIu64 ",\n",
                             created_at, collection->vector_count);
     px_buffer_append_format(
-        buffer, "  \"index_type\": \"%s\",\n  \"storage\": {\"profile\": \"%s\"},\n",
-        px_index_type_name(collection->index_type), px_storage_name(collection->storage));
+        buffer,
+        "  \"index_type\": \"%s\",\n  \"storage\": {\"profile\": \"%s\", \"layout\": \"%s\"},\n",
+        px_index_type_name(collection->index_type), px_storage_name(collection->storage),
+        px_layout_name(collection->layout));
     append_fields(collection, buffer);
     px_buffer_append_format(buffer,
                             "  \"next_parquet_id\": %" PRId32 ",\n  \"format_version\": %d\n}\n",
@@ -122,23 +124,35 @@ static int read_numbers(yyjson_val *root, struct px_collection *collection,
     return px_collection__validate_dim_count(dim_count, reterr);
 }
 
+/* Versions before there were layouts wrote vectors as they are, and no "layout". */
+static int read_storage(yyjson_val *storage, struct px_collection *collection,
+                        struct proximadb_error *reterr)
+{
+    struct px_slice word;
+    int profile, layout = PROXIMADB_LAYOUT_PLAIN;
+    if (!px_json_get_string(storage, "profile", &word) || !px_storage_parse(word, &profile))
+        return fail_key("storage", "has no \"profile\", or none of balanced, exact, compact",
+                        reterr);
+    if (yyjson_obj_get(storage, "layout") != NULL &&
+        (!px_json_get_string(storage, "layout", &word) || !px_layout_parse(word, &layout)))
+        return fail_key("storage", "has a \"layout\" that is none of compressed, plain", reterr);
+    collection->storage = (enum proximadb_storage)profile;
+    collection->layout = (enum proximadb_layout)layout;
+    return px_collection__validate_storage(profile, layout, reterr);
+}
+
 static int read_words(yyjson_val *root, struct px_collection *collection,
                       struct proximadb_error *reterr)
 {
     struct px_slice word;
-    int metric, index_type, storage;
+    int metric, index_type;
     if (!px_json_get_string(root, "metric", &word) || !px_metric_parse(word, &metric))
         return fail_key("metric", "is missing, or none of cosine, l2, dot", reterr);
     if (!px_json_get_string(root, "index_type", &word) || !px_index_type_parse(word, &index_type))
         return fail_key("index_type", "is missing, or none of HNSW, IVF, FLAT", reterr);
-    if (!px_json_get_string(yyjson_obj_get(root, "storage"), "profile", &word) ||
-        !px_storage_parse(word, &storage))
-        return fail_key("storage", "has no \"profile\", or none of balanced, exact, compact",
-                        reterr);
     collection->metric = (enum proximadb_metric)metric;
     collection->index_type = (enum proximadb_index_type)index_type;
-    collection->storage = (enum proximadb_storage)storage;
-    return px_collection__validate_storage(storage, reterr);
+    return read_storage(yyjson_obj_get(root, "storage"), collection, reterr);
 }
 
 static int read_field(yyjson_val *json, const struct px_collection *collection,

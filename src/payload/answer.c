@@ -8,7 +8,7 @@
 
 enum {
     SMALLEST_ROW_BYTES = 7,         /* of a record or a hit */
-    SMALLEST_COLLECTION_BYTES = 15, /* its fields have a byte each */
+    SMALLEST_COLLECTION_BYTES = 25, /* its fields have a byte each, one has 8 */
 };
 
 /* ---- small answers ------------------------------------------------------------------------- */
@@ -276,6 +276,12 @@ static bool read_spec(struct px_answer *answer, struct proximadb_collection_info
     spec->metric = read_word(answer, px_metric_parse);
     spec->index_type = read_word(answer, px_index_type_parse);
     spec->storage = read_word(answer, px_storage_parse);
+    spec->layout = read_word(answer, px_layout_parse);
+    int32_t mantissa_bits = px_cursor_int(&answer->cursor);
+    if (mantissa_bits < 0)
+        px_cursor_fail(&answer->cursor, "the bits of mantissa are negative");
+    info->mantissa_bits = mantissa_bits > 0 ? (uint32_t)mantissa_bits : 0;
+    info->relative_error = px_cursor_double(&answer->cursor);
     return read_filterable(answer, spec) && spec->name != NULL && info->id != NULL;
 }
 

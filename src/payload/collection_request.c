@@ -33,7 +33,9 @@ static const struct word metric_word = {"metric", "cosine, l2 and dot", px_metri
 static const struct word index_type_word = {"index_type", "HNSW, IVF and FLAT", px_index_type_parse,
                                             PROXIMADB_HNSW};
 static const struct word storage_word = {"storage", "exact, balanced and compact", px_storage_parse,
-                                         PROXIMADB_EXACT};
+                                         PROXIMADB_BALANCED};
+static const struct word layout_word = {"layout", "compressed and plain", px_layout_parse,
+                                        PROXIMADB_LAYOUT_DEFAULT};
 static const struct word field_type_word = {"the type of a filterable field",
                                             "string, long, double, boolean and string_array",
                                             px_field_type_parse, -1};
@@ -123,6 +125,8 @@ static int read_spec(struct px_decoder *decoder, struct proximadb_collection_spe
     spec->filterable = fields.filterable;
     spec->filterable_count = fields.filterable_count;
     spec->exist_ok = px_cursor_boolean(&decoder->cursor);
+    if (rc == PROXIMADB_OK)
+        rc = read_word(decoder, &layout_word, &spec->layout);
     return rc != PROXIMADB_OK ? rc : px_decoder__finish(decoder);
 }
 

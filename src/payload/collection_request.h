@@ -14,7 +14,8 @@
 #include "base/error.h"
 
 /* Decodes the datum of a CollectionSpec; what ret_spec points to lies in `arena`. An empty metric,
- * index_type or storage means cosine, HNSW or exact. PROXIMADB_INVALID, PROXIMADB_NO_MEMORY */
+ * index_type, storage or layout means cosine, HNSW, balanced or compressed. PROXIMADB_INVALID,
+ * PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_collection_spec_decode(struct px_slice datum, struct px_arena *arena,
                                             struct proximadb_collection_spec *ret_spec,
                                             struct proximadb_error *reterr);

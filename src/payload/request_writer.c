@@ -240,6 +240,8 @@ static int check_spec(const struct proximadb_collection_spec *spec, struct proxi
         return px_fail(reterr, PROXIMADB_INVALID, "there is no index type %d", spec->index_type);
     if (spec->storage < PROXIMADB_BALANCED || spec->storage > PROXIMADB_COMPACT_STORAGE)
         return px_fail(reterr, PROXIMADB_INVALID, "there is no storage profile %d", spec->storage);
+    if (spec->layout < PROXIMADB_LAYOUT_DEFAULT || spec->layout > PROXIMADB_LAYOUT_PLAIN)
+        return px_fail(reterr, PROXIMADB_INVALID, "there is no layout %d", spec->layout);
     return check_string(spec->name, "the name of the collection", reterr);
 }
 
@@ -263,6 +265,9 @@ int px_request_write_collection(struct px_buffer *buffer,
     put_word(buffer, px_storage_name((enum proximadb_storage)spec->storage));
     rc = put_filterable(buffer, spec->filterable, spec->filterable_count, reterr);
     px_encode_boolean(buffer, spec->exist_ok);
+    put_word(buffer, spec->layout == PROXIMADB_LAYOUT_DEFAULT
+                         ? ""
+                         : px_layout_name((enum proximadb_layout)spec->layout));
     return rc != PROXIMADB_OK ? rc : px_buffer_status(buffer, reterr);
 }
 

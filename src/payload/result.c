@@ -152,6 +152,9 @@ void px_result_put_collection(struct px_buffer *buffer, const struct px_collecti
     put_string(buffer, px_metric_name(collection->metric));
     put_string(buffer, px_index_type_name(collection->index_type));
     put_string(buffer, px_storage_name(collection->storage));
+    put_string(buffer, px_layout_name(collection->layout));
+    px_encode_int(buffer, (int32_t)px_storage_mantissa_bits(collection->storage));
+    px_encode_double(buffer, px_storage_relative_error(collection->storage));
     put_fields(buffer, collection);
     px_encode_long(buffer, collection->created_at_ms);
     put_u64(buffer, numbers->vector_count);

@@ -55,7 +55,7 @@ static int read_fields(const struct px_rest_member *member, struct fields *field
     return PROXIMADB_OK;
 }
 
-enum { NAME, DIMENSION, METRIC, INDEX_TYPE, STORAGE, FILTERABLE, EXIST_OK, MEMBERS };
+enum { NAME, DIMENSION, METRIC, INDEX_TYPE, STORAGE, LAYOUT, FILTERABLE, EXIST_OK, MEMBERS };
 
 /* What is larger than 32 bits is told as it was given. */
 static int read_dimension(const struct px_rest_member *member, uint32_t *ret_value,
@@ -89,6 +89,8 @@ static int read_spec(const struct px_rest_member *members, struct fields *fields
     if (rc == PROXIMADB_OK)
         rc = read_word(&members[STORAGE], PX_WORD_STORAGE, &spec->storage, reterr);
     if (rc == PROXIMADB_OK)
+        rc = read_word(&members[LAYOUT], PX_WORD_LAYOUT, &spec->layout, reterr);
+    if (rc == PROXIMADB_OK)
         rc = read_fields(&members[FILTERABLE], fields, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_rest_member_bool(&members[EXIST_OK], &spec->exist_ok, reterr);
@@ -109,9 +111,13 @@ static void keep_name(struct px_rest_request *request, const struct proximadb_co
 int px_rest_decode_create(struct px_rest_request *request, struct proximadb_error *reterr)
 {
     struct px_rest_member members[MEMBERS] = {
-        [NAME] = {.name = "name"},         [DIMENSION] = {.name = "dimension"},
-        [METRIC] = {.name = "metric"},     [INDEX_TYPE] = {.name = "index_type"},
-        [STORAGE] = {.name = "storage"},   [FILTERABLE] = {.name = "filterable"},
+        [NAME] = {.name = "name"},
+        [DIMENSION] = {.name = "dimension"},
+        [METRIC] = {.name = "metric"},
+        [INDEX_TYPE] = {.name = "index_type"},
+        [STORAGE] = {.name = "storage"},
+        [LAYOUT] = {.name = "layout"},
+        [FILTERABLE] = {.name = "filterable"},
         [EXIST_OK] = {.name = "exist_ok"},
     };
     struct fields fields = {0};
@@ -120,7 +126,7 @@ int px_rest_decode_create(struct px_rest_request *request, struct proximadb_erro
         .name = "",
         .metric = PROXIMADB_COSINE,
         .index_type = PROXIMADB_HNSW,
-        .storage = PROXIMADB_EXACT,
+        .storage = PROXIMADB_BALANCED,
     };
     yyjson_doc *doc;
     int rc = px_rest_body_parse(request->body, &doc, reterr);
@@ -190,6 +196,9 @@ void px_rest_collection_write(struct px_buffer *buffer,
     write_text(buffer, "metric", px_word_of(PX_WORD_METRIC, spec->metric));
     write_text(buffer, "index_type", px_word_of(PX_WORD_INDEX_TYPE, spec->index_type));
     write_text(buffer, "storage", px_word_of(PX_WORD_STORAGE, spec->storage));
+    write_text(buffer, "layout", px_word_of(PX_WORD_LAYOUT, spec->layout));
+    px_buffer_append_format(buffer, "\"mantissa_bits\":%" PRIu32 ",\"relative_error\":%.17g,",
+                            info->mantissa_bits, info->relative_error);
     write_filterable(buffer, spec);
     write_text(buffer, "read_only_reason", info->read_only ? info->read_only_reason : NULL);
     px_buffer_append_format(

@@ -17,6 +17,7 @@ enum { /* field numbers */
        CREATE_STORAGE = 5,
        CREATE_FILTERABLE = 6,
        CREATE_EXIST_OK = 7,
+       CREATE_LAYOUT = 8,
        UPDATE_FILTERABLE = 2,
        FILTERABLE_NAME = 1,
        FILTERABLE_TYPE = 2,
@@ -90,6 +91,8 @@ static int take_create_field(const struct px_proto_field *field, struct fields *
         return take_word(PX_WORD_INDEX_TYPE, field->bytes, &spec->index_type, reterr);
     if (px_proto_is(field, CREATE_STORAGE, PX_PROTO_BYTES))
         return take_word(PX_WORD_STORAGE, field->bytes, &spec->storage, reterr);
+    if (px_proto_is(field, CREATE_LAYOUT, PX_PROTO_BYTES))
+        return take_word(PX_WORD_LAYOUT, field->bytes, &spec->layout, reterr);
     if (px_proto_is(field, CREATE_FILTERABLE, PX_PROTO_BYTES))
         return add_field(fields, field->bytes, reterr);
     if (px_proto_is(field, CREATE_EXIST_OK, PX_PROTO_VARINT))
@@ -106,7 +109,7 @@ int px_rpc__decode_create(struct px_slice message, struct px_rpc_request *reques
         .name = "",
         .metric = PROXIMADB_COSINE,
         .index_type = PROXIMADB_HNSW,
-        .storage = PROXIMADB_EXACT,
+        .storage = PROXIMADB_BALANCED,
     };
     struct px_proto_reader reader = px_proto_reader_of(message);
     struct px_proto_field field;
@@ -199,6 +202,9 @@ enum { /* field numbers of Collection */
        INFO_WAL_BYTES = 13,
        INFO_LAST_VERSION = 14,
        INFO_READ_ONLY_REASON = 15,
+       INFO_LAYOUT = 16,
+       INFO_MANTISSA_BITS = 17,
+       INFO_RELATIVE_ERROR = 18,
 };
 
 static void put_filterable(struct px_proto_writer *writer,
@@ -232,6 +238,9 @@ static void put_info(struct px_proto_writer *writer, const struct proximadb_coll
     px_proto_set_varint(writer, INFO_LAST_VERSION, (uint64_t)info->last_version);
     if (info->read_only && info->read_only_reason != NULL)
         px_proto_set_text(writer, INFO_READ_ONLY_REASON, info->read_only_reason);
+    px_proto_set_text(writer, INFO_LAYOUT, px_word_of(PX_WORD_LAYOUT, spec->layout));
+    px_proto_set_varint(writer, INFO_MANTISSA_BITS, info->mantissa_bits);
+    px_proto_set_double(writer, INFO_RELATIVE_ERROR, info->relative_error);
 }
 
 static void put_listed(struct px_proto_writer *writer, const struct proximadb_collection_info *info)

@@ -164,6 +164,7 @@ static int shard_new(const struct px_engine_context *context,
     snprintf(shard->name, sizeof shard->name, "%s", collection->name);
     shard->id = collection->id;
     shard->dim_count = collection->dim_count;
+    shard->mantissa_bits = px_storage_mantissa_bits(collection->storage);
     shard->next_source = 1; /* 0 means none */
     shard->flush_job.run = px_shard__flush;
     shard->round.end = &shard->round.first;

@@ -3,6 +3,7 @@
 #include "model/metadata.h"
 #include "payload/request_writer.h"
 #include "payload/validate.h"
+#include "simd/rounding.h"
 
 #include <assert.h>
 
@@ -173,17 +174,33 @@ static int find_and_reserve(struct px_shard *shard, struct px_write_op *op, bool
 
 /* ---- staging ------------------------------------------------------------------------------- */
 
-static int stage_batch(struct px_memtable *memtable, struct px_write_op *op,
+/*
+ * The only place where vectors are rounded: a row that is accepted, now or once before by what is
+ * in the log, comes to the memtable through here with the vector that the client sent. What has been
+ * stored is moved on as it is.
+ */
+static int stage_sent(struct px_shard *shard, const struct px_record *record,
+                      struct proximadb_error *reterr)
+{
+    struct px_memtable *memtable = shard->active->memtable;
+    uint32_t row;
+    int rc = px_memtable_stage(memtable, record, &row, reterr);
+    if (rc == PROXIMADB_OK && shard->mantissa_bits < PX_ALL_MANTISSA_BITS)
+        px_round_vector(record->vector, shard->dim_count, shard->mantissa_bits,
+                        px_memtable_staged_vector(memtable, row));
+    return rc;
+}
+
+static int stage_batch(struct px_shard *shard, struct px_write_op *op,
                        struct proximadb_error *reterr)
 {
     int rc = PROXIMADB_OK;
     for (uint32_t i = 0; i < op->row_count && rc == PROXIMADB_OK; i++) {
         const struct px_batch_row *row = &op->as.batch.rows[i];
         struct px_record record = row->record;
-        uint32_t staged;
         if (!row->has_timestamp)
             record.timestamp_ms = op->time_ms;
-        rc = px_memtable_stage(memtable, &record, &staged, reterr);
+        rc = stage_sent(shard, &record, reterr);
     }
     return rc;
 }
@@ -210,7 +227,7 @@ static int change_record(const struct px_update_row *change, struct px_buffer *m
 }
 
 /* Reads the old rows, which the operation holds; a part's reader is kept for the rows behind it. */
-static int stage_update(struct px_memtable *memtable, struct px_write_op *op,
+static int stage_update(struct px_shard *shard, struct px_write_op *op,
                         struct proximadb_error *reterr)
 {
     struct px_buffer metadata = {0};
@@ -235,23 +252,25 @@ static int stage_update(struct px_memtable *memtable, struct px_write_op *op,
             rc = change_record(&op->as.update.rows[i], &metadata, &record, reterr);
         if (rc != PROXIMADB_OK)
             px_error_set_row(reterr, i);
+        else if (op->as.update.rows[i].vector != NULL)
+            rc = stage_sent(shard, &record, reterr);
         else
-            rc = px_memtable_stage(memtable, &record, &staged, reterr);
+            rc = px_memtable_stage(shard->active->memtable, &record, &staged, reterr);
     }
     px_part_reader_free(reader);
     px_buffer_release(&metadata);
     return rc;
 }
 
-static int stage(struct px_memtable *memtable, struct px_write_op *op,
-                 struct proximadb_error *reterr)
+static int stage(struct px_shard *shard, struct px_write_op *op, struct proximadb_error *reterr)
 {
+    struct px_memtable *memtable = shard->active->memtable;
     if (!px_write_op_has_rows(op))
         return PROXIMADB_OK;
     struct px_memtable_mark mark = px_memtable_mark(memtable);
     op->first_row = px_memtable_staged_count(memtable);
-    int rc = op->kind == PX_WRITE_UPDATE ? stage_update(memtable, op, reterr)
-                                         : stage_batch(memtable, op, reterr);
+    int rc = op->kind == PX_WRITE_UPDATE ? stage_update(shard, op, reterr)
+                                         : stage_batch(shard, op, reterr);
     if (rc != PROXIMADB_OK)
         px_memtable_unstage(memtable, mark);
     return rc;
@@ -274,7 +293,7 @@ int px_shard__prepare(struct px_shard *shard, struct px_write_op *op, bool with_
         px_write_op_release_found(op);
         return rc;
     }
-    rc = stage(shard->active->memtable, op, reterr);
+    rc = stage(shard, op, reterr);
     if (rc != PROXIMADB_OK)
         px_shard__unprepare(shard, op);
     return rc;

@@ -342,12 +342,23 @@ struct px_slice px_memtable_get_id(const struct px_memtable *memtable, uint32_t 
     return px_slice_of(from->id, from->id_bytes);
 }
 
-const float *px_memtable_get_vector(const struct px_memtable *memtable, uint32_t row)
+static float *vector_of(const struct px_memtable *memtable, uint32_t row)
 {
     uint32_t place;
     uint32_t index = locate(memtable, row, &place);
     struct memtable_block *blocks = atomic_load_explicit(&memtable->blocks, memory_order_acquire);
     return blocks[index].vectors + place * (memtable->stride_bytes / sizeof(float));
+}
+
+const float *px_memtable_get_vector(const struct px_memtable *memtable, uint32_t row)
+{
+    return vector_of(memtable, row);
+}
+
+float *px_memtable_staged_vector(struct px_memtable *memtable, uint32_t row)
+{
+    assert(row >= memtable->row_count && row < memtable->staged_count);
+    return vector_of(memtable, row);
 }
 
 int64_t px_memtable_get_expiry(const struct px_memtable *memtable, uint32_t row)

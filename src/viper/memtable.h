@@ -67,6 +67,10 @@ void px_memtable_free(struct px_memtable *memtable);
 PX_MUST_CHECK int px_memtable_stage(struct px_memtable *memtable, const struct px_record *record,
                                     uint32_t *ret_row, struct proximadb_error *reterr);
 
+/* The vector of a staged row that is not published, to be changed: what is not written to it stays
+ * as the record had it. */
+float *px_memtable_staged_vector(struct px_memtable *memtable, uint32_t row);
+
 /* Room for the given number of further kills, so that px_memtable_add_kill() cannot fail. */
 PX_MUST_CHECK int px_memtable_reserve_kills(struct px_memtable *memtable, size_t count,
                                             struct proximadb_error *reterr);

@@ -139,7 +139,12 @@ class Random(random.Random):
             "name": "docs" + str(self.randrange(9)), "id": str(uuid.UUID(bytes=self.randbytes(16))),
             "dimension": self.randint(1, 65536), "metric": self.choice(["cosine", "l2", "dot"]),
             "index_type": self.choice(["HNSW", "IVF", "FLAT"]),
-            "storage": self.choice(["balanced", "exact", "compact"]), "filterable": self.filterable(),
+            **self.choice([
+                {"storage": "balanced", "layout": "compressed", "mantissa_bits": 7, "relative_error": 2**-8},
+                {"storage": "compact", "layout": "compressed", "mantissa_bits": 4, "relative_error": 2**-5},
+                {"storage": "exact", "layout": "compressed", "mantissa_bits": 23, "relative_error": 0.0},
+                {"storage": "exact", "layout": "plain", "mantissa_bits": 23, "relative_error": 0.0}]),
+            "filterable": self.filterable(),
             "created_at_ms": self.time(), "vector_count": self.getrandbits(60), "part_count": self.getrandbits(20),
             "disk_bytes": self.getrandbits(50), "memtable_bytes": self.getrandbits(30),
             "wal_bytes": self.getrandbits(40), "last_version": self.getrandbits(62),
@@ -207,7 +212,7 @@ MAKERS = {
     "CountRequest": lambda r: r.filter(),
     "CompactRequest": lambda r: {"cluster_count": r.maybe(lambda: r.randint(1, 2**31 - 1))},
     "CollectionSpec": lambda r: {key: value for key, value in r.collection().items() if key in (
-        "name", "dimension", "metric", "index_type", "storage", "filterable")} | {"exist_ok": r.random() < 0.5},
+        "name", "dimension", "metric", "index_type", "storage", "layout", "filterable")} | {"exist_ok": r.random() < 0.5},
     "CollectionChange": lambda r: {"filterable": r.filterable()},
     "WriteResult": lambda r: {"row_count": r.getrandbits(62), "first_version": r.getrandbits(62),
                               "affected": r.getrandbits(9), "repeated": r.random() < 0.5},

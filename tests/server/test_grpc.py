@@ -64,7 +64,8 @@ def test_grpc__calls_every_method(stub, proto):
     fields = [m.FilterableField(name="price", type="double"), m.FilterableField(name="tags", type="string_array")]
     made = stub.CreateCollection(m.CreateCollectionRequest(name="docs", dimension=384, metric="dot", index_type="ivf",
                                                            filterable=fields))
-    assert (made.name, made.dimension, made.metric, made.index_type, made.storage) == ("docs", 384, "dot", "IVF", "exact")
+    assert (made.name, made.dimension, made.metric, made.index_type, made.storage) == ("docs", 384, "dot", "IVF", "balanced")
+    assert (made.layout, made.mantissa_bits, made.relative_error) == ("compressed", 7, 2**-8)
     assert sorted((each.name, each.type) for each in made.filterable) == [("price", "double"), ("tags", "string_array")]
     assert (made.vector_count, made.part_count, made.disk_bytes, made.memtable_bytes, made.wal_bytes,
             made.last_version, made.created_at_ms) == (7, 2, 3000, 400, 500, 9, 1700000000000)

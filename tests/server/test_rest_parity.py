@@ -134,7 +134,7 @@ def test_rest_parity__gives_examples_that_keep_its_schemas():
 
 RECORD_PARTS = ("id", "vector", "metadata", "document", "version", "timestamp", "expires_at")
 HIT_PARTS = ("id", "score", "distance", "version", "metadata", "document", "vector")
-INFO_PARTS = ("dimension", "metric", "index_type", "storage", "filterable", "vector_count", "last_version", "read_only_reason")
+INFO_PARTS = ("dimension", "metric", "index_type", "storage", "layout", "mantissa_bits", "relative_error", "filterable", "vector_count", "last_version", "read_only_reason")
 
 
 def parts(value, which, without=()):
@@ -644,10 +644,10 @@ def test_rest_parity__creates_nothing_twice_and_nothing_unknown(calls, rest, kep
     details, detail = same_error(refused_by_grpc(calls, "create", "", spec), rest.post("/v1/collections", json=spec),
                                  (Code.ALREADY_EXISTS, 409, "COLLECTION_EXISTS"))
     assert details == detail and "already; use it, delete it, or choose another name" in detail
-    spec = {"name": "never", "dimension": 4, "storage": "balanced"}
+    spec = {"name": "never", "dimension": 4, "storage": "balanced", "layout": "plain"}
     details, detail = same_error(refused_by_grpc(calls, "create", "", spec), rest.post("/v1/collections", json=spec),
-                                 (Code.UNIMPLEMENTED, 501, "UNIMPLEMENTED"))
-    assert details == detail and 'use "exact"' in detail
+                                 (Code.INVALID_ARGUMENT, 400, "INVALID"))
+    assert details == detail and '"exact" only' in detail
 
 
 def test_rest_parity__refuses_messages_over_the_limit(engine, calls, kept):

@@ -234,6 +234,8 @@ static void add_spec(struct avro_tool *tool, yyjson_mut_val *root,
         yyjson_mut_str(tool->out, px_index_type_name((enum proximadb_index_type)spec->index_type)));
     add(tool, root, "storage",
         yyjson_mut_str(tool->out, px_storage_name((enum proximadb_storage)spec->storage)));
+    add(tool, root, "layout",
+        yyjson_mut_str(tool->out, px_layout_name((enum proximadb_layout)spec->layout)));
     add(tool, root, "filterable", filterable_map(tool, spec->filterable, spec->filterable_count));
 }
 
@@ -354,6 +356,8 @@ static void add_info(struct avro_tool *tool, yyjson_mut_val *root,
     add(tool, root, "name", yyjson_mut_strcpy(tool->out, info->spec.name));
     add(tool, root, "id", yyjson_mut_strcpy(tool->out, info->id));
     add_spec(tool, root, &info->spec);
+    add(tool, root, "mantissa_bits", yyjson_mut_uint(tool->out, info->mantissa_bits));
+    add(tool, root, "relative_error", yyjson_mut_real(tool->out, info->relative_error));
     add(tool, root, "created_at_ms", yyjson_mut_sint(tool->out, info->created_at_ms));
     add(tool, root, "vector_count", yyjson_mut_uint(tool->out, info->vector_count));
     add(tool, root, "part_count", yyjson_mut_uint(tool->out, info->part_count));

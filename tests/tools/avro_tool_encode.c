@@ -293,7 +293,8 @@ static struct proximadb_collection_spec spec_of(struct avro_tool *tool, yyjson_v
     bool parsed =
         px_metric_parse(slice_of(yyjson_obj_get(datum, "metric")), &spec.metric) &&
         px_index_type_parse(slice_of(yyjson_obj_get(datum, "index_type")), &spec.index_type) &&
-        px_storage_parse(slice_of(yyjson_obj_get(datum, "storage")), &spec.storage);
+        px_storage_parse(slice_of(yyjson_obj_get(datum, "storage")), &spec.storage) &&
+        px_layout_parse(slice_of(yyjson_obj_get(datum, "layout")), &spec.layout);
     assert(parsed);
     spec.filterable = filterable_of(tool, datum, &spec.filterable_count);
     return spec;
@@ -418,6 +419,7 @@ static struct px_collection collection_of(struct avro_tool *tool, yyjson_val *da
         .metric = (enum proximadb_metric)spec.metric,
         .index_type = (enum proximadb_index_type)spec.index_type,
         .storage = (enum proximadb_storage)spec.storage,
+        .layout = (enum proximadb_layout)spec.layout,
         .created_at_ms = long_of(datum, "created_at_ms"),
         .field_count = (uint32_t)spec.filterable_count,
     };

@@ -190,6 +190,9 @@ static void test_answer__collections_read_back(void **state)
         assert_int_equal(info.spec.dim_count, DIMS);
         assert_int_equal(info.spec.metric, PROXIMADB_DOT);
         assert_int_equal(info.spec.storage, PROXIMADB_EXACT);
+        assert_int_equal(info.spec.layout, PROXIMADB_LAYOUT_COMPRESSED);
+        assert_int_equal(info.mantissa_bits, 23);
+        assert_true(info.relative_error == 0.0);
         assert_int_equal(info.spec.filterable_count, 2);
         assert_string_equal(info.spec.filterable[0].name, "category");
         assert_int_equal(info.spec.filterable[1].type, PROXIMADB_FIELD_DOUBLE);

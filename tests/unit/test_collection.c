@@ -118,12 +118,45 @@ static void test_collection__refuses_specs_outside_the_rules(void **state)
     spec = spec_of("docs");
     spec.storage = 7;
     assert_int_equal(init_status(&spec), PROXIMADB_INVALID);
-    spec.storage = PROXIMADB_BALANCED;
-    assert_int_equal(init_status(&spec), PROXIMADB_UNIMPLEMENTED);
-    assert_non_null(strstr(last_error.message, "\"balanced\""));
-    assert_non_null(strstr(last_error.message, "use \"exact\""));
-    spec.storage = PROXIMADB_COMPACT_STORAGE;
-    assert_int_equal(init_status(&spec), PROXIMADB_UNIMPLEMENTED);
+    spec.storage = PROXIMADB_EXACT;
+    spec.layout = 3;
+    assert_int_equal(init_status(&spec), PROXIMADB_INVALID);
+}
+
+static void test_collection__has_a_profile_and_a_layout(void **state)
+{
+    (void)state;
+    for (int storage = 0; storage < 3; storage++)
+        for (int layout = 0; layout < 3; layout++) {
+            struct proximadb_collection_spec spec = spec_of("docs");
+            struct px_collection collection;
+            spec.storage = storage;
+            spec.layout = layout;
+            bool fits = layout != PROXIMADB_LAYOUT_PLAIN || storage == PROXIMADB_EXACT;
+            int rc = px_collection_init(&collection, &spec, 0, &last_error);
+            assert_int_equal(rc, fits ? PROXIMADB_OK : PROXIMADB_INVALID);
+            if (!fits) {
+                assert_non_null(strstr(last_error.message, "\"exact\" only"));
+                assert_non_null(strstr(last_error.message, px_storage_name(storage)));
+                continue;
+            }
+            assert_int_equal(collection.storage, storage);
+            assert_int_equal(collection.layout, layout == PROXIMADB_LAYOUT_PLAIN
+                                                    ? PROXIMADB_LAYOUT_PLAIN
+                                                    : PROXIMADB_LAYOUT_COMPRESSED);
+            for (int wanted = 0; wanted < 3; wanted++) { /* no layout wanted: any will do */
+                spec.layout = wanted;
+                assert_int_equal(px_collection_matches(&collection, &spec),
+                                 wanted == PROXIMADB_LAYOUT_DEFAULT ||
+                                     wanted == (int)collection.layout);
+            }
+        }
+    assert_int_equal(px_storage_mantissa_bits(PROXIMADB_BALANCED), 7);
+    assert_int_equal(px_storage_mantissa_bits(PROXIMADB_COMPACT_STORAGE), 4);
+    assert_int_equal(px_storage_mantissa_bits(PROXIMADB_EXACT), PX_ALL_MANTISSA_BITS);
+    assert_true(px_storage_relative_error(PROXIMADB_BALANCED) == 1.0 / 256);
+    assert_true(px_storage_relative_error(PROXIMADB_COMPACT_STORAGE) == 1.0 / 32);
+    assert_true(px_storage_relative_error(PROXIMADB_EXACT) == 0.0);
 }
 
 static int fields_status(const struct proximadb_filterable *fields, size_t count)
@@ -248,6 +281,10 @@ static void test_collection__knows_its_words(void **state)
     assert_true(px_metric_parse(px_slice_of_string("Cosine"), &value) && value == PROXIMADB_COSINE);
     assert_true(px_index_type_parse(px_slice_of_string("hnsw"), &value) && value == PROXIMADB_HNSW);
     assert_true(px_storage_parse(px_slice_of_string("EXACT"), &value) && value == PROXIMADB_EXACT);
+    assert_true(px_layout_parse(px_slice_of_string("Plain"), &value) &&
+                value == PROXIMADB_LAYOUT_PLAIN);
+    assert_string_equal(px_layout_name(PROXIMADB_LAYOUT_DEFAULT), "compressed");
+    assert_string_equal(px_layout_name(PROXIMADB_LAYOUT_COMPRESSED), "compressed");
     assert_true(px_field_type_parse(px_slice_of_string("string_array"), &value) &&
                 value == PROXIMADB_FIELD_STRING_ARRAY);
     value = -1;
@@ -365,6 +402,7 @@ int main(void)
         cmocka_unit_test(test_collection__has_at_most_64_fields),
         cmocka_unit_test(test_collection__never_reuses_a_column_id),
         cmocka_unit_test(test_collection__matches_an_equal_spec),
+        cmocka_unit_test(test_collection__has_a_profile_and_a_layout),
         cmocka_unit_test(test_collection__knows_its_words),
         cmocka_unit_test(test_collection__fits_each_kind_to_its_type),
         cmocka_unit_test(test_collection__fits_rows),

@@ -16,7 +16,7 @@ static const char file[] =
     "  \"created_at\": \"2024-01-15T12:00:00.123Z\",\n"
     "  \"vector_count\": 10000,\n"
     "  \"index_type\": \"HNSW\",\n"
-    "  \"storage\": {\"profile\": \"exact\"},\n"
+    "  \"storage\": {\"profile\": \"exact\", \"layout\": \"compressed\"},\n"
     "  \"filterable\": [\n"
     "    {\"name\": \"category\", \"type\": \"string\", \"parquet_id\": 101},\n"
     "    {\"name\": \"price\", \"type\": \"double\", \"parquet_id\": 100}\n"
@@ -60,6 +60,7 @@ static void test_collection_json__is_read_and_written(void **state)
     assert_int_equal(collection.vector_count, 10000);
     assert_int_equal(collection.index_type, PROXIMADB_HNSW);
     assert_int_equal(collection.storage, PROXIMADB_EXACT);
+    assert_int_equal(collection.layout, PROXIMADB_LAYOUT_COMPRESSED);
     assert_int_equal(collection.field_count, 2);
     assert_int_equal(collection.fields[1].type, PROXIMADB_FIELD_DOUBLE);
     assert_int_equal(collection.fields[1].parquet_id, 100);
@@ -98,6 +99,21 @@ static void test_collection_json__ignores_unknown_keys(void **state)
     assert_int_equal(status_with("\"cosine\"", "\"COSINE\""), PROXIMADB_OK);
 }
 
+static void test_collection_json__without_a_layout_is_plain(void **state)
+{
+    (void)state;
+    struct px_collection collection;
+    const char *old = strstr(file, ", \"layout\": \"compressed\"");
+    struct px_buffer json = {0};
+    px_buffer_append(&json, file, (size_t)(old - file));
+    px_buffer_append_format(&json, "%s", old + strlen(", \"layout\": \"compressed\""));
+    assert_int_equal(px_collection_from_json(px_buffer_slice(&json), &collection, NULL),
+                     PROXIMADB_OK);
+    assert_int_equal(collection.storage, PROXIMADB_EXACT);
+    assert_int_equal(collection.layout, PROXIMADB_LAYOUT_PLAIN);
+    px_buffer_release(&json);
+}
+
 static void test_collection_json__asks_for_an_upgrade(void **state)
 {
     (void)state;
@@ -109,8 +125,6 @@ static void test_collection_json__asks_for_an_upgrade(void **state)
     assert_int_equal(px_collection_from_json(px_slice_of_string("{\"format_version\":9}"),
                                              &(struct px_collection){0}, NULL),
                      PROXIMADB_INVALID);
-    assert_int_equal(status_with("\"exact\"", "\"balanced\""), PROXIMADB_UNIMPLEMENTED);
-    assert_non_null(strstr(last_error.message, "use \"exact\""));
 }
 
 static void test_collection_json__refuses_what_breaks_a_rule(void **state)
@@ -133,7 +147,10 @@ static void test_collection_json__refuses_what_breaks_a_rule(void **state)
         {"384", "384.0", "\"dimension\""},
         {"cosine", "sine", "\"metric\""},
         {"HNSW", "TREE", "\"index_type\""},
-        {"{\"profile\": \"exact\"}", "\"exact\"", "\"storage\""},
+        {"{\"profile\": \"exact\", \"layout\": \"compressed\"}", "\"exact\"", "\"storage\""},
+        {"\"compressed\"", "\"tiny\"", "\"layout\""},
+        {"\"compressed\"", "7", "\"layout\""},
+        {"\"exact\", \"layout\": \"compressed\"", "\"balanced\", \"layout\": \"plain\"", "plain"},
         {"\"exact\"", "\"tiny\"", "\"storage\""},
         {"2024-01-15T12:00:00.123Z", "2024-13-15T12:00:00.123Z", "\"created_at\""},
         {"2024-01-15T12:00:00.123Z", "1924-01-15T12:00:00.123Z", "\"created_at\""},
@@ -167,6 +184,7 @@ int main(void)
         cmocka_unit_test(test_collection_json__is_read_and_written),
         cmocka_unit_test(test_collection_json__holds_any_collection),
         cmocka_unit_test(test_collection_json__ignores_unknown_keys),
+        cmocka_unit_test(test_collection_json__without_a_layout_is_plain),
         cmocka_unit_test(test_collection_json__asks_for_an_upgrade),
         cmocka_unit_test(test_collection_json__refuses_what_breaks_a_rule),
     };

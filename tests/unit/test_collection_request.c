@@ -18,11 +18,13 @@ struct spec {
     const char *storage;
     const char *field;
     const char *field_type;
+    const char *layout;
 };
 
 static struct spec valid_spec(void)
 {
-    return (struct spec){payload_test_slice("docs"), 384, "l2", "IVF", "exact", "price", "double"};
+    return (struct spec){
+        payload_test_slice("docs"), 384, "l2", "IVF", "exact", "price", "double", "plain"};
 }
 
 static void put_spec(struct px_buffer *buffer, const struct spec *spec, size_t field_count)
@@ -39,6 +41,7 @@ static void put_spec(struct px_buffer *buffer, const struct spec *spec, size_t f
     }
     px_encode_block_end(buffer, field_count);
     px_encode_boolean(buffer, true);
+    px_encode_string(buffer, payload_test_slice(spec->layout));
 }
 
 static int decode(const struct spec *spec, size_t field_count, struct px_arena *arena,
@@ -64,6 +67,7 @@ static void test_collection_request__reads_a_spec(void **state)
     assert_int_equal(got.metric, PROXIMADB_L2);
     assert_int_equal(got.index_type, PROXIMADB_IVF);
     assert_int_equal(got.storage, PROXIMADB_EXACT);
+    assert_int_equal(got.layout, PROXIMADB_LAYOUT_PLAIN);
     assert_int_equal(got.filterable_count, 1);
     assert_string_equal(got.filterable[0].name, "price");
     assert_int_equal(got.filterable[0].type, PROXIMADB_FIELD_DOUBLE);
@@ -76,11 +80,12 @@ static void test_collection_request__empty_words_mean_defaults(void **state)
     (void)state;
     struct px_arena arena = {0};
     struct proximadb_collection_spec got;
-    struct spec spec = {payload_test_slice("docs"), 1, "", "", "", NULL, NULL};
+    struct spec spec = {payload_test_slice("docs"), 1, "", "", "", NULL, NULL, ""};
     assert_int_equal(decode(&spec, 0, &arena, &got, NULL), PROXIMADB_OK);
     assert_int_equal(got.metric, PROXIMADB_COSINE);
     assert_int_equal(got.index_type, PROXIMADB_HNSW);
-    assert_int_equal(got.storage, PROXIMADB_EXACT);
+    assert_int_equal(got.storage, PROXIMADB_BALANCED);
+    assert_int_equal(got.layout, PROXIMADB_LAYOUT_DEFAULT);
     assert_int_equal(got.filterable_count, 0);
     px_arena_release(&arena);
 }
@@ -107,6 +112,9 @@ static void test_collection_request__refuses_what_means_nothing(void **state)
     spec = valid_spec();
     spec.storage = "\xff";
     check_refused(&spec, 0, "storage is 'not valid UTF-8'; there are exact, balanced and compact");
+    spec = valid_spec();
+    spec.layout = "flat";
+    check_refused(&spec, 0, "layout is 'flat'; there are compressed and plain");
     spec = valid_spec();
     spec.field_type = "";
     check_refused(&spec, 1, "the type of a filterable field is ''");
@@ -172,7 +180,8 @@ static void test_collection_request__every_enum_value_reads_back(void **state)
                                                        .storage = value,
                                                        .filterable = fields,
                                                        .filterable_count = 3,
-                                                       .exist_ok = value == 1};
+                                                       .exist_ok = value == 1,
+                                                       .layout = value};
         struct px_buffer payload = {0};
         struct px_arena arena = {0};
         struct proximadb_collection_spec got;
@@ -184,6 +193,7 @@ static void test_collection_request__every_enum_value_reads_back(void **state)
         assert_int_equal(got.metric, value);
         assert_int_equal(got.index_type, 2 - value);
         assert_int_equal(got.storage, value);
+        assert_int_equal(got.layout, value);
         assert_int_equal(got.filterable_count, 3);
         assert_int_equal(got.exist_ok, value == 1);
         px_arena_release(&arena);

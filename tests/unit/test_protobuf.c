@@ -102,6 +102,8 @@ static void write_sample(struct px_proto_writer *writer, struct px_slice long_te
     px_proto_set_varint(writer, 2, 0); /* left out */
     px_proto_set_text(writer, 3, "");  /* left out */
     px_proto_set_text(writer, 3, "abc");
+    px_proto_set_double(writer, 9, 0.0); /* left out */
+    px_proto_set_double(writer, 9, -2.5);
     size_t outer = px_proto_begin(writer, 4);
     px_proto_put_bytes(writer, 1, long_text);
     size_t inner = px_proto_begin(writer, 2);
@@ -126,8 +128,8 @@ static void test_protobuf__writes_what_it_measured(void **state)
     assert_int_equal(writer.size_bytes, measure.size_bytes);
     assert_memory_equal(data,
                         "\x08\x96\x01\x1a\x03"
-                        "abc\x22\xb1\x02\x0a\xac\x02xxx",
-                        17);
+                        "abc\x49\0\0\0\0\0\0\x04\xc0\x22\xb1\x02\x0a\xac\x02xxx",
+                        26);
     assert_memory_equal(data + measure.size_bytes - 7, "xx\x12\x00\x2a\xe8\x07", 7);
 
     /* One byte less: counted as before, and never written behind the end. */

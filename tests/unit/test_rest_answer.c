@@ -121,7 +121,8 @@ static struct px_collection collection_of(const char *name)
 
 #define COLLECTION_JSON(name)                                                                \
     "{'name':'" name "','id':'00000000-0000-0000-0000-000000000000','dimension':3,"          \
-    "'metric':'cosine','index_type':'HNSW','storage':'exact','filterable':{},"               \
+    "'metric':'cosine','index_type':'HNSW','storage':'exact','layout':'compressed',"         \
+    "'mantissa_bits':23,'relative_error':0,'filterable':{},"                                 \
     "'read_only_reason':null,'created_at':5,'vector_count':7,'part_count':0,'disk_bytes':0," \
     "'memtable_bytes':0,'wal_bytes':0,'last_version':0}"
 

@@ -41,14 +41,15 @@ static void test_rest_collection__is_created_with_defaults(void **state)
         .dim_count = 384,
         .metric = PROXIMADB_COSINE,
         .index_type = PROXIMADB_HNSW,
-        .storage = PROXIMADB_EXACT,
+        .storage = PROXIMADB_BALANCED,
     };
     expect_spec(&spec, "{'name': 'docs', 'dimension': 384}");
     assert_false(request.shape.may_exist);
     assert_int_equal(request.name_bytes, 4); /* for the answer's location */
     assert_memory_equal(request.name, "docs", 4);
     expect_spec(&spec, "{'name': 'docs', 'dimension': 384, 'metric': null, 'index_type': null,"
-                       " 'storage': null, 'filterable': null, 'exist_ok': null}");
+                       " 'storage': null, 'layout': null, 'filterable': null,"
+                       " 'exist_ok': null}");
 }
 
 static void test_rest_collection__is_created_as_told(void **state)
@@ -62,14 +63,16 @@ static void test_rest_collection__is_created_as_told(void **state)
         .dim_count = UINT16_MAX,
         .metric = PROXIMADB_DOT,
         .index_type = PROXIMADB_IVF,
-        .storage = PROXIMADB_BALANCED,
+        .storage = PROXIMADB_EXACT,
         .filterable = fields,
         .filterable_count = 2,
         .exist_ok = true,
+        .layout = PROXIMADB_LAYOUT_PLAIN,
     };
-    expect_spec(&spec, "{'exist_ok': true, 'filterable': {'price': 'double', 'tags': "
-                       "'STRING_ARRAY'}, 'storage': 'balanced', 'index_type': 'ivf',"
-                       " 'metric': 'Dot', 'dimension': 65535, 'name': 'docs'}");
+    expect_spec(&spec,
+                "{'exist_ok': true, 'filterable': {'price': 'double', 'tags': "
+                "'STRING_ARRAY'}, 'storage': 'exact', 'layout': 'PLAIN', 'index_type': 'ivf',"
+                " 'metric': 'Dot', 'dimension': 65535, 'name': 'docs'}");
     assert_true(request.shape.may_exist);
 }
 
@@ -95,6 +98,7 @@ static void test_rest_collection__refuses_what_makes_none(void **state)
         {"{'name': 'a', 'dimension': 3, 'metric': 1}", "metric must be a string"},
         {"{'name': 'a', 'dimension': 3, 'index_type': 'x'}", "none of HNSW, IVF, FLAT"},
         {"{'name': 'a', 'dimension': 3, 'storage': 'x'}", "none of balanced, exact, compact"},
+        {"{'name': 'a', 'dimension': 3, 'layout': 'x'}", "none of compressed, plain"},
         {"{'name': 'a', 'dimension': 3, 'filterable': ['a']}", "object of names and types"},
         {"{'name': 'a', 'dimension': 3, 'filterable': {'a': 1}}", "must be a string"},
         {"{'name': 'a', 'dimension': 3, 'filterable': {'a': null}}", "must be a string"},
@@ -151,9 +155,10 @@ static void test_rest_collection__is_written_whole(void **state)
                  .dim_count = 384,
                  .metric = PROXIMADB_L2,
                  .index_type = PROXIMADB_FLAT,
-                 .storage = PROXIMADB_EXACT,
+                 .storage = PROXIMADB_COMPACT_STORAGE,
                  .filterable = fields,
-                 .filterable_count = 2},
+                 .filterable_count = 2,
+                 .layout = PROXIMADB_LAYOUT_COMPRESSED},
         .id = "123e4567-e89b-42d3-a456-426614174000",
         .created_at_ms = 1700000000000,
         .vector_count = UINT64_MAX,
@@ -163,12 +168,15 @@ static void test_rest_collection__is_written_whole(void **state)
         .wal_bytes = 5,
         .last_version = 6,
         .read_only_reason = "",
+        .mantissa_bits = 4,
+        .relative_error = 0x1p-5,
     };
     struct px_buffer text = {0};
     px_rest_collection_write(&text, &info);
     rest_expect_text(&text,
                      "{'name':'docs','id':'123e4567-e89b-42d3-a456-426614174000','dimension':384,"
-                     "'metric':'l2','index_type':'FLAT','storage':'exact',"
+                     "'metric':'l2','index_type':'FLAT','storage':'compact','layout':'compressed',"
+                     "'mantissa_bits':4,'relative_error':0.03125,"
                      "'filterable':{'price':'double','tags':'string_array'},"
                      "'read_only_reason':null,'created_at':1700000000000,"
                      "'vector_count':18446744073709551615,'part_count':2,'disk_bytes':3,"

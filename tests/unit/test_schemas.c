@@ -26,15 +26,15 @@ static const struct {
     {PX_SCHEMA_SCAN_REQUEST, "ScanRequest", 0x441e0289ccc716bf},
     {PX_SCHEMA_COUNT_REQUEST, "CountRequest", 0x2e3c9165cc69b6c8},
     {PX_SCHEMA_COMPACT_REQUEST, "CompactRequest", 0x038d8cfc8c255222},
-    {PX_SCHEMA_COLLECTION_SPEC, "CollectionSpec", 0x3c48f836a8c8a7f0},
+    {PX_SCHEMA_COLLECTION_SPEC, "CollectionSpec", 0x85bf0590382f3dd7},
     {PX_SCHEMA_COLLECTION_CHANGE, "CollectionChange", 0x30b6c18f1bce9df7},
     {PX_SCHEMA_WRITE_RESULT, "WriteResult", 0x82be319415a33fed},
     {PX_SCHEMA_SEARCH_RESULT, "SearchResult", 0xdf1673055192785e},
     {PX_SCHEMA_RECORD_BATCH, "RecordBatch", 0x735e1952426fbd2b},
     {PX_SCHEMA_COUNT_RESULT, "CountResult", 0xe2c4e96e581f7f48},
     {PX_SCHEMA_COMPACT_RESULT, "CompactResult", 0xef21b10ea7915e6b},
-    {PX_SCHEMA_COLLECTION_INFO, "CollectionInfo", 0xa568c784642f5192},
-    {PX_SCHEMA_COLLECTION_LIST, "CollectionList", 0x8322c0fd895eb58b},
+    {PX_SCHEMA_COLLECTION_INFO, "CollectionInfo", 0xa723bff3b1cc5cd7},
+    {PX_SCHEMA_COLLECTION_LIST, "CollectionList", 0x103eab23d3d52c68},
     {PX_SCHEMA_WAL_ENTRY, "WalEntry", 0x62477a75e5c6be47},
 };
 

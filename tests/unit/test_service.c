@@ -180,7 +180,10 @@ static void test_service__translates_collections(void **state)
     assert_int_equal(field_of(info, 3).value, 384);
     expect_text(info, 4, "l2");
     expect_text(info, 5, "HNSW");
-    expect_text(info, 6, "exact");
+    expect_text(info, 6, "balanced");
+    expect_text(info, 16, "compressed");
+    assert_int_equal(field_of(info, 17).value, 7);
+    assert_int_equal(field_of(info, 18).value, 0x3f70000000000000); /* 2^-8 */
     expect_text(field_of(info, 7).bytes, 1, "price");
     expect_text(field_of(info, 7).bytes, 2, "double");
     assert_int_equal(field_of(info, 8).value, 1700000000000);

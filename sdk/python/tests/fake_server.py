@@ -28,6 +28,8 @@ from proximadb import _contract, avro
 
 COLLECTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}\Z")
 FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
+MANTISSA_BITS = {"balanced": 7, "exact": 23, "compact": 4}
+RELATIVE_ERROR = {"balanced": 2**-8, "exact": 0.0, "compact": 2**-5}
 FIELD_TYPES = {"string", "long", "double", "boolean", "string_array"}
 TERM = re.compile(r"\s*(\w+)\s*(=|!=|<=?|>=?)\s*('(?:[^']|'')*'|\$\w+|[-\w.+]+)\s*\Z")
 COMPARISONS = {
@@ -133,6 +135,7 @@ class Collection:
     metric: str
     index_type: str
     storage: str
+    layout: str
     filterable: dict[str, str]
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     created_at_ms: int = field(default_factory=lambda: int(time.time() * 1000))
@@ -377,7 +380,8 @@ class FakeServer:
 
     def do_CreateCollection(self, request: Any) -> Any:  # noqa: N802
         metric, index = request.metric or "cosine", request.index_type or "HNSW"
-        storage = request.storage or "exact"
+        storage = request.storage or "balanced"
+        layout = request.layout or "compressed"
         filterable = check_fields(request.filterable)
         if not COLLECTION_NAME.match(request.name):
             raise RefusalError("INVALID", "a collection's name is 1 to 128 of A-Z a-z 0-9 _ -")
@@ -385,12 +389,17 @@ class FakeServer:
             raise RefusalError("INVALID", "dimension is 1 to 65,536")
         if metric not in ("cosine", "l2", "dot") or index not in ("HNSW", "IVF", "FLAT"):
             raise RefusalError("INVALID", "an unknown metric or index type")
-        if storage != "exact":
-            raise RefusalError("UNIMPLEMENTED", "storage exact is the only one for now")
-        made = Collection(request.name, request.dimension, metric, index, storage, filterable)
+        if storage not in MANTISSA_BITS or layout not in ("compressed", "plain"):
+            raise RefusalError("INVALID", "an unknown storage profile or layout")
+        if layout == "plain" and storage != "exact":
+            raise RefusalError("INVALID", "the layout plain goes with the storage exact only")
+        made = Collection(
+            request.name, request.dimension, metric, index, storage, layout, filterable
+        )
         old = self.collections.get(request.name)
         if old is not None:
-            same = ("dimension", "metric", "index_type", "storage", "filterable")
+            same = ["dimension", "metric", "index_type", "storage", "filterable"]
+            same += ["layout"] if request.layout else []
             is_equal = all(getattr(old, name) == getattr(made, name) for name in same)
             if not (request.exist_ok and is_equal):
                 raise RefusalError("COLLECTION_EXISTS", f'there is a collection "{request.name}"')
@@ -603,6 +612,9 @@ def describe(collection: Collection) -> Any:
         metric=collection.metric,
         index_type=collection.index_type,
         storage=collection.storage,
+        layout=collection.layout,
+        mantissa_bits=MANTISSA_BITS[collection.storage],
+        relative_error=RELATIVE_ERROR[collection.storage],
         filterable=fields,
         created_at_ms=collection.created_at_ms,
         vector_count=len(collection.live()),

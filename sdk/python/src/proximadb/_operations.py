@@ -116,6 +116,7 @@ class Operations:
         metric: str,
         index_type: str,
         storage: str,
+        layout: str | None,
         filterable: Mapping[str, str] | None,
         exist_ok: bool,
     ) -> CollectionInfo:
@@ -128,6 +129,7 @@ class Operations:
             metric=metric,
             index_type=index_type,
             storage=storage,
+            layout=layout or "",
             filterable=_fields(filterable),
             exist_ok=exist_ok,
         )
@@ -526,6 +528,9 @@ def _collection_info(collection: Any) -> CollectionInfo:
         metric=collection.metric,
         index_type=collection.index_type,
         storage=collection.storage,
+        layout=collection.layout,
+        mantissa_bits=collection.mantissa_bits,
+        relative_error=collection.relative_error,
         filterable={field.name: field.type for field in collection.filterable},
         created_at=collection.created_at_ms,
         vector_count=collection.vector_count,

@@ -76,13 +76,14 @@ class AsyncProximaDBClient:
         dimension: int,
         metric: str = "cosine",
         index_type: str = "HNSW",
-        storage: str = "exact",
+        storage: str = "balanced",
         filterable: Mapping[str, str] | None = None,
         exist_ok: bool = False,
+        layout: str | None = None,
     ) -> CollectionInfo:
         """Creates a collection. As `ProximaDBClient.create_collection`."""
         return await self._operations.create_collection(
-            name, dimension, metric, index_type, storage, filterable, exist_ok
+            name, dimension, metric, index_type, storage, layout, filterable, exist_ok
         )
 
     async def list_collections(self) -> list[CollectionInfo]:

@@ -139,7 +139,12 @@ class CollectionInfo(_Value):
         dimension: floats of a vector.
         metric: "cosine", "l2" or "dot".
         index_type: "HNSW", "IVF" or "FLAT".
-        storage: "exact", "balanced" or "compact".
+        storage: "balanced", "exact" or "compact": what is kept of each vector.
+        layout: "compressed" or "plain": how vectors stand in the files.
+        mantissa_bits: what the storage profile keeps of each component: 7, 4, or 23, which is
+            every bit.
+        relative_error: the largest by which rounding changes a component, in proportion to it or,
+            if it is small, to a usual component of its vector: 2**-8, 2**-5 or 0.
         filterable: name to type of the metadata fields that have a column of their own.
         created_at: milliseconds since 1970, UTC.
         vector_count: live rows, exact.
@@ -158,6 +163,9 @@ class CollectionInfo(_Value):
         "metric",
         "index_type",
         "storage",
+        "layout",
+        "mantissa_bits",
+        "relative_error",
         "filterable",
         "created_at",
         "vector_count",
@@ -174,6 +182,9 @@ class CollectionInfo(_Value):
     metric: str
     index_type: str
     storage: str
+    layout: str
+    mantissa_bits: int
+    relative_error: float
     filterable: dict[str, str]
     created_at: int
     vector_count: int
