@@ -26,10 +26,9 @@ static int put_located(struct px_reading *reading, const struct px_get_request *
             return rc;
         if (row.source_index == reading->snapshot.view->source_count ||
             !px_coordinator__accepts(reading, row.source_index, row.row) ||
-            !px_row_reader_record(&reading->rows, row.source_index, row.row, &record))
+            !px_row_reader_record(&reading->rows, row.source_index, row.row,
+                                  request->include_vectors, &record))
             continue;
-        if (!request->include_vectors)
-            record.vector = NULL;
         px_record_writer_put(&writer, &record);
     }
     px_record_writer_finish(&writer, NULL);
@@ -77,10 +76,8 @@ static int put_page(struct px_reading *reading, const struct px_scan_request *re
                 return rc;
             if (!px_coordinator__accepts(reading, position->source_index, position->row) ||
                 !px_row_reader_record(&reading->rows, position->source_index, position->row,
-                                      &record))
+                                      request->include_vectors, &record))
                 continue;
-            if (!request->include_vectors)
-                record.vector = NULL;
             px_record_writer_put(writer, &record);
         }
     }

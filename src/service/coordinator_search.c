@@ -18,19 +18,8 @@ static int give_block(void *context, uint32_t source_index, uint32_t row,
                       struct px_exact_block *ret_block, struct proximadb_error *reterr)
 {
     struct px_reading *reading = context;
-    const struct px_source *source = reading->snapshot.view->sources[source_index];
-    if (source->memtable != NULL) {
-        struct px_memtable_block block;
-        (void)px_memtable_get_block(source->memtable, row, source_rows(context, source_index),
-                                    &block);
-        *ret_block = (struct px_exact_block){.vectors = block.vectors,
-                                             .stride_bytes = block.stride_bytes,
-                                             .first_row = block.first_row,
-                                             .row_count = block.row_count};
-        return PROXIMADB_OK;
-    }
     struct px_part_block block;
-    int rc = px_part_get_block(source->part, row, &block, reterr);
+    int rc = px_row_reader_block(&reading->rows, source_index, row, &block, reterr);
     if (rc == PROXIMADB_OK)
         *ret_block = (struct px_exact_block){.vectors = block.vectors,
                                              .stride_bytes = block.stride_bytes,
@@ -90,7 +79,8 @@ static int put_hits(struct px_reading *reading, const struct px_search_request *
             return rc;
         const struct px_hit *hit = &hits->items[i];
         struct px_record record;
-        if (!px_row_reader_record(&reading->rows, hit->source_index, hit->row_index, &record))
+        if (!px_row_reader_record(&reading->rows, hit->source_index, hit->row_index, parts.vector,
+                                  &record))
             return px_row_reader_status(&reading->rows, reterr);
         struct px_result_hit result = {
             .record = &record, .score = hit->score, .distance = hit->distance};

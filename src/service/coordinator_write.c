@@ -179,7 +179,7 @@ static int choose_rows(struct px_reading *reading, struct choosing *choosing,
             if (rc != PROXIMADB_OK)
                 return rc;
             if (px_coordinator__accepts(reading, i, row) &&
-                px_row_reader_record(&reading->rows, i, row, &record) &&
+                px_row_reader_record(&reading->rows, i, row, false, &record) &&
                 !choose_row(choosing, &record))
                 return px_fail_no_memory(reterr);
         }

@@ -1,5 +1,6 @@
 #include "service/row_reader.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 int px_row_reader_init(struct px_row_reader *reader, const struct px_snapshot *snapshot,
@@ -15,6 +16,7 @@ void px_row_reader_release(struct px_row_reader *reader)
     for (uint32_t i = 0; reader->parts != NULL && i < reader->snapshot->view->source_count; i++)
         px_part_reader_free(reader->parts[i]);
     free(reader->parts);
+    px_part_scratch_release(&reader->blocks);
     *reader = (struct px_row_reader){0};
 }
 
@@ -98,9 +100,28 @@ const void *px_row_reader_vector(struct px_row_reader *reader, uint32_t source_i
     struct proximadb_error error;
     if (source->memtable != NULL)
         return px_memtable_get_vector(source->memtable, row);
-    if (!check(reader, px_part_get_vector(source->part, row, &vector, &error), &error))
+    struct px_part_reader *part = part_reader(reader, source_index);
+    if (part == NULL || !check(reader, px_part_read_vector(part, row, &vector, &error), &error))
         return NULL;
     return vector;
+}
+
+int px_row_reader_block(struct px_row_reader *reader, uint32_t source_index, uint32_t row,
+                        struct px_part_block *ret_block, struct proximadb_error *reterr)
+{
+    const struct px_source *source = source_of(reader, source_index);
+    struct px_memtable_block block;
+    if (source->memtable == NULL)
+        return px_part_get_block(source->part, &reader->blocks, row, ret_block, reterr);
+    bool found = px_memtable_get_block(
+        source->memtable, row, px_snapshot_row_count(reader->snapshot, source_index), &block);
+    assert(found);
+    (void)found;
+    *ret_block = (struct px_part_block){.vectors = block.vectors,
+                                        .stride_bytes = block.stride_bytes,
+                                        .first_row = block.first_row,
+                                        .row_count = block.row_count};
+    return PROXIMADB_OK;
 }
 
 bool px_row_reader_metadata(struct px_row_reader *reader, uint32_t source_index, uint32_t row,
@@ -120,15 +141,17 @@ bool px_row_reader_metadata(struct px_row_reader *reader, uint32_t source_index,
 }
 
 bool px_row_reader_record(struct px_row_reader *reader, uint32_t source_index, uint32_t row,
-                          struct px_record *ret_record)
+                          bool with_vector, struct px_record *ret_record)
 {
     const struct px_source *source = source_of(reader, source_index);
     struct proximadb_error error;
     if (source->memtable != NULL) {
         px_memtable_get(source->memtable, row, ret_record);
+        if (!with_vector)
+            ret_record->vector = NULL;
         return true;
     }
     struct px_part_reader *part = part_reader(reader, source_index);
     return part != NULL &&
-           check(reader, px_part_read_record(part, row, ret_record, &error), &error);
+           check(reader, px_part_read_record(part, row, with_vector, ret_record, &error), &error);
 }

@@ -17,6 +17,7 @@
 struct px_row_reader {
     const struct px_snapshot *snapshot; /* kept */
     struct px_part_reader **parts;      /* owned; one for each source, NULL until needed */
+    struct px_part_scratch blocks;      /* what px_row_reader_block() gave */
     struct proximadb_error error;
 };
 
@@ -36,15 +37,21 @@ bool px_row_reader_is_visible(struct px_row_reader *reader, uint32_t source_inde
 /* A view into the source; empty on failure. */
 struct px_slice px_row_reader_id(struct px_row_reader *reader, uint32_t source_index, uint32_t row);
 
-/* A view into the source; NULL on failure. */
+/* Valid until the next call for this source; NULL on failure. */
 const void *px_row_reader_vector(struct px_row_reader *reader, uint32_t source_index, uint32_t row);
+
+/* A block of vectors that holds the row, which is one of the snapshot's; valid until the next block
+ * is asked for, of any source. PROXIMADB_CORRUPT, PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_row_reader_block(struct px_row_reader *reader, uint32_t source_index,
+                                      uint32_t row, struct px_part_block *ret_block,
+                                      struct proximadb_error *reterr);
 
 /* Canonical; valid until the next call for this source; false on failure. */
 bool px_row_reader_metadata(struct px_row_reader *reader, uint32_t source_index, uint32_t row,
                             struct px_slice *ret_metadata);
 
-/* The whole row; views likewise. False on failure. */
+/* The whole row, or all but its vector, which is NULL then; views likewise. False on failure. */
 bool px_row_reader_record(struct px_row_reader *reader, uint32_t source_index, uint32_t row,
-                          struct px_record *ret_record);
+                          bool with_vector, struct px_record *ret_record);
 
 #endif /* PX_SERVICE_ROW_READER_H */

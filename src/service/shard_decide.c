@@ -247,7 +247,8 @@ static int stage_update(struct px_shard *shard, struct px_write_op *op,
         if (found->source->memtable != NULL)
             px_memtable_get(found->source->memtable, found->row, &record);
         else if (rc == PROXIMADB_OK)
-            rc = px_part_read_record(reader, found->row, &record, reterr);
+            rc = px_part_read_record(reader, found->row, op->as.update.rows[i].vector == NULL,
+                                     &record, reterr);
         if (rc == PROXIMADB_OK)
             rc = change_record(&op->as.update.rows[i], &metadata, &record, reterr);
         if (rc != PROXIMADB_OK)

@@ -57,7 +57,7 @@ static bool look_at(struct sweep *sweep, uint32_t source_index, uint32_t row)
         px_row_reader_is_visible(&sweep->reader, source_index, row))
         return true;
     /* A row that could not be looked at is not visible either; it must not be deleted for that. */
-    if (!px_row_reader_record(&sweep->reader, source_index, row, &record) ||
+    if (!px_row_reader_record(&sweep->reader, source_index, row, false, &record) ||
         px_row_reader_status(&sweep->reader, NULL) != PROXIMADB_OK)
         return false;
     const char *text = px_arena_copy(&sweep->arena, record.id.data, record.id.size_bytes);

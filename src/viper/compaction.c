@@ -32,6 +32,7 @@ struct compaction {
     struct live_row *rows; /* in the order of parts and places */
     uint32_t *clusters;    /* of each of them, from 0 */
     uint64_t row_count;
+    struct px_part_scratch scratch; /* of the vectors read last */
     struct px_kmeans kmeans;
     uint32_t cluster_count;
     uint64_t
@@ -96,12 +97,13 @@ static int make_moved(struct compaction *compaction, struct proximadb_error *ret
 static int read_vectors(void *context, const uint64_t *row_indexes, size_t count,
                         float *ret_vectors, struct proximadb_error *reterr)
 {
-    const struct compaction *compaction = context;
+    struct compaction *compaction = context;
     uint32_t dim_count = compaction->input->collection->dim_count;
     for (size_t i = 0; i < count; i++) {
         struct live_row row = compaction->rows[row_indexes[i]];
         const float *vector;
-        int rc = px_part_get_vector(compaction->input->parts[row.part], row.row, &vector, reterr);
+        int rc = px_part_get_vector(compaction->input->parts[row.part], &compaction->scratch,
+                                    row.row, &vector, reterr);
         if (rc != PROXIMADB_OK)
             return rc;
         memcpy(ret_vectors + i * dim_count, vector, dim_count * sizeof(float));
@@ -171,7 +173,8 @@ static int assign(struct compaction *compaction, struct proximadb_error *reterr)
         struct px_part_block block;
         if (stops(compaction))
             return fail_stopped(reterr);
-        int rc = px_part_get_block(compaction->input->parts[row.part], row.row, &block, reterr);
+        int rc = px_part_get_block(compaction->input->parts[row.part], &compaction->scratch,
+                                   row.row, &block, reterr);
         if (rc == PROXIMADB_OK)
             rc = assign_block(compaction, row.part, &block, &next, reterr);
         if (rc != PROXIMADB_OK)
@@ -220,7 +223,7 @@ static int group_init(const struct compaction *compaction, uint32_t first, struc
     const struct px_compaction_input *input = compaction->input;
     uint64_t text_bytes = 0, all_rows = 0;
     for (size_t i = 0; i < input->part_count; i++) {
-        text_bytes += px_part_text_bytes(input->parts[i]);
+        text_bytes += px_part_memory_bytes(input->parts[i]);
         all_rows += px_part_row_count(input->parts[i]);
     }
     uint64_t most_rows =
@@ -240,15 +243,19 @@ static int group_init(const struct compaction *compaction, uint32_t first, struc
     return PROXIMADB_OK;
 }
 
-/* Copies what the next read would overwrite; the vector stays where it lies. */
-static bool keep_record(struct group *group, struct px_record *record)
+/* Copies what the next read would overwrite: the vector of a plain part stays where it lies. */
+static bool keep_record(struct group *group, const struct px_part *part, struct px_record *record)
 {
     const char *metadata =
         px_arena_copy(&group->arena, record->metadata.data, record->metadata.size_bytes);
     const char *document =
         px_arena_copy(&group->arena, record->document.data, record->document.size_bytes);
-    if (metadata == NULL || document == NULL)
+    const void *vector = record->vector;
+    if (!px_part_is_plain(part))
+        vector = px_arena_copy(&group->arena, record->vector, record->dim_count * sizeof(float));
+    if (metadata == NULL || document == NULL || vector == NULL)
         return false;
+    record->vector = vector;
     record->metadata = px_slice_of(metadata, record->metadata.size_bytes);
     record->document = px_slice_of(document, record->document.size_bytes);
     return true;
@@ -277,9 +284,10 @@ static int group_read(const struct compaction *compaction, struct group *group,
                 break;
         }
         uint64_t place = group->next[cluster - group->first]++;
-        rc = px_part_read_record(reader, row.row, &group->records[place], reterr);
+        rc = px_part_read_record(reader, row.row, true, &group->records[place], reterr);
         group->origins[place] = row;
-        if (rc == PROXIMADB_OK && !keep_record(group, &group->records[place]))
+        if (rc == PROXIMADB_OK &&
+            !keep_record(group, compaction->input->parts[row.part], &group->records[place]))
             rc = px_fail_no_memory(reterr);
     }
     px_part_reader_free(reader);
@@ -456,6 +464,7 @@ int px_compaction_run(const struct px_compaction_input *input,
     free(compaction.rows);
     free(compaction.clusters);
     free(compaction.begins);
+    px_part_scratch_release(&compaction.scratch);
     px_kmeans_release(&compaction.kmeans);
     if (rc != PROXIMADB_OK) {
         px_compaction_discard(input->viper, &compaction.output);

@@ -1,5 +1,6 @@
 #include "viper/part.h"
 
+#include "base/bits.h"
 #include "model/metadata.h"
 #include "os/file.h"
 #include "os/path.h"
@@ -11,6 +12,13 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum {
+    SCRATCH_ALIGN = 64,
+    /* Of decoded vectors: a chunk of axis/exact.c, whose shares are whole numbers of these. */
+    BLOCK_BYTES = 128 << 10,
+    MOST_BLOCK_ROWS = 1024,
+};
 
 /* A column of the file that belongs to a filterable field. */
 struct part_field {
@@ -27,6 +35,7 @@ struct px_part {
     struct px_parquet_reader *parquet;
     uint32_t dim_count;
     bool has_expiry;
+    bool is_plain;
     uint32_t field_count;
     struct part_field fields[PX_MOST_FIELDS];
     struct px_dead_rows dead;
@@ -123,6 +132,15 @@ static bool any_expiry(const struct px_parquet_layout *layout)
     return false;
 }
 
+static bool has_plain_vectors(const struct px_parquet_reader *parquet)
+{
+    const struct px_parquet_layout *layout = px_parquet_reader_layout(parquet);
+    for (size_t i = 0; i < layout->row_group_count; i++)
+        if (!px_parquet_reader_is_plain(parquet, PX_PART_VECTOR, i))
+            return false;
+    return true;
+}
+
 static int open_checked(struct px_part *part, const struct px_collection *collection,
                         struct proximadb_error *reterr)
 {
@@ -135,9 +153,11 @@ static int open_checked(struct px_part *part, const struct px_collection *collec
         rc = check_columns(part, collection, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_dead_rows_init(&part->dead, (uint32_t)part->file.row_count, reterr);
-    if (rc == PROXIMADB_OK)
-        part->has_expiry = any_expiry(px_parquet_reader_layout(part->parquet));
-    return rc;
+    if (rc != PROXIMADB_OK)
+        return rc;
+    part->has_expiry = any_expiry(px_parquet_reader_layout(part->parquet));
+    part->is_plain = has_plain_vectors(part->parquet);
+    return PROXIMADB_OK;
 }
 
 int px_part_open(struct px_fs *fs, const char *store_folder, const struct px_manifest_file *file,
@@ -200,10 +220,11 @@ uint32_t px_part_row_count(const struct px_part *part)
     return (uint32_t)part->file.row_count;
 }
 
-uint64_t px_part_text_bytes(const struct px_part *part)
+uint64_t px_part_memory_bytes(const struct px_part *part)
 {
     const struct px_parquet_layout *layout = px_parquet_reader_layout(part->parquet);
-    uint64_t total = 0;
+    uint64_t row_bytes = part->is_plain ? 0 : part->dim_count * sizeof(float);
+    uint64_t total = px_part_row_count(part) * row_bytes;
     for (size_t i = 0; i < layout->row_group_count; i++)
         for (size_t column = 0; column < layout->column_count; column++)
             if (column != PX_PART_VECTOR)
@@ -237,8 +258,54 @@ static int in_file(int rc, const struct px_part *part, struct proximadb_error *r
     return PROXIMADB_CORRUPT;
 }
 
-int px_part_get_block(const struct px_part *part, uint32_t row, struct px_part_block *ret_block,
-                      struct proximadb_error *reterr)
+bool px_part_is_plain(const struct px_part *part)
+{
+    return part->is_plain;
+}
+
+void px_part_scratch_release(struct px_part_scratch *scratch)
+{
+    if (scratch->part != NULL)
+        px_parquet_vector_cursor_release(&scratch->cursor);
+    free(scratch->vectors);
+    *scratch = (struct px_part_scratch){0};
+}
+
+/* Room for that many rows of the part. */
+static int prepare_scratch(struct px_part_scratch *scratch, const struct px_part *part,
+                           size_t row_count, struct proximadb_error *reterr)
+{
+    size_t floats = row_count * part->dim_count;
+    if (floats > scratch->capacity_floats) {
+        free(scratch->vectors);
+        scratch->capacity_floats = 0;
+        scratch->vectors =
+            aligned_alloc(SCRATCH_ALIGN, px_round_up(floats * sizeof(float), SCRATCH_ALIGN));
+        if (scratch->vectors == NULL)
+            return px_fail_no_memory(reterr);
+        scratch->capacity_floats = floats;
+    }
+    if (scratch->part == part)
+        return PROXIMADB_OK;
+    if (scratch->part != NULL)
+        px_parquet_vector_cursor_release(&scratch->cursor);
+    px_parquet_vector_cursor_init(&scratch->cursor, part->parquet, PX_PART_VECTOR);
+    scratch->part = part;
+    return PROXIMADB_OK;
+}
+
+static int decode(const struct px_part *part, struct px_part_scratch *scratch, uint32_t row,
+                  uint32_t row_count, struct proximadb_error *reterr)
+{
+    int rc = prepare_scratch(scratch, part, row_count, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_parquet_vector_cursor_read(&scratch->cursor, row, row_count, scratch->vectors,
+                                           reterr);
+    return in_file(rc, part, reterr);
+}
+
+static int get_block_in_place(const struct px_part *part, uint32_t row,
+                              struct px_part_block *ret_block, struct proximadb_error *reterr)
 {
     struct px_parquet_vectors vectors;
     int rc = px_parquet_reader_vectors(part->parquet, PX_PART_VECTOR, row, &vectors, reterr);
@@ -253,11 +320,35 @@ int px_part_get_block(const struct px_part *part, uint32_t row, struct px_part_b
     return PROXIMADB_OK;
 }
 
-int px_part_get_vector(const struct px_part *part, uint32_t row, const float **ret_vector,
-                       struct proximadb_error *reterr)
+int px_part_get_block(const struct px_part *part, struct px_part_scratch *scratch, uint32_t row,
+                      struct px_part_block *ret_block, struct proximadb_error *reterr)
 {
-    return in_file(px_parquet_reader_vector(part->parquet, PX_PART_VECTOR, row, ret_vector, reterr),
-                   part, reterr);
+    size_t row_bytes = part->dim_count * sizeof(float);
+    uint32_t left = px_part_row_count(part) - row, most = (uint32_t)(BLOCK_BYTES / row_bytes);
+    if (part->is_plain)
+        return get_block_in_place(part, row, ret_block, reterr);
+    most = most == 0 ? 1 : most < MOST_BLOCK_ROWS ? most : MOST_BLOCK_ROWS;
+    uint32_t row_count = left < most ? left : most;
+    int rc = decode(part, scratch, row, row_count, reterr);
+    if (rc == PROXIMADB_OK)
+        *ret_block = (struct px_part_block){.vectors = scratch->vectors,
+                                            .stride_bytes = row_bytes,
+                                            .first_row = row,
+                                            .row_count = row_count};
+    return rc;
+}
+
+int px_part_get_vector(const struct px_part *part, struct px_part_scratch *scratch, uint32_t row,
+                       const float **ret_vector, struct proximadb_error *reterr)
+{
+    if (part->is_plain)
+        return in_file(
+            px_parquet_reader_vector(part->parquet, PX_PART_VECTOR, row, ret_vector, reterr), part,
+            reterr);
+    int rc = decode(part, scratch, row, 1, reterr);
+    if (rc == PROXIMADB_OK)
+        *ret_vector = scratch->vectors;
+    return rc;
 }
 
 /* ---- reading single rows ------------------------------------------------------------------- */
@@ -266,6 +357,7 @@ struct px_part_reader {
     const struct px_part *part;
     struct px_parquet_cursor fixed[PX_PART_FIRST_FIELD]; /* PX_PART_VECTOR is not used */
     struct px_parquet_cursor *fields;                    /* one for each of part->fields */
+    struct px_part_scratch scratch;
     struct px_buffer from_json; /* scratch: the metadata of the JSON column, canonical */
     struct px_buffer metadata;  /* the whole metadata of the last row */
 };
@@ -300,6 +392,7 @@ void px_part_reader_free(struct px_part_reader *reader)
     for (uint32_t i = 0; i < reader->part->field_count; i++)
         px_parquet_cursor_release(&reader->fields[i]);
     free(reader->fields);
+    px_part_scratch_release(&reader->scratch);
     px_buffer_release(&reader->from_json);
     px_buffer_release(&reader->metadata);
     free(reader);
@@ -458,17 +551,23 @@ int px_part_read_metadata(struct px_part_reader *reader, uint32_t row,
     return px_buffer_status(&reader->metadata, reterr);
 }
 
-int px_part_read_record(struct px_part_reader *reader, uint32_t row, struct px_record *ret_record,
+int px_part_read_vector(struct px_part_reader *reader, uint32_t row, const float **ret_vector,
                         struct proximadb_error *reterr)
+{
+    return px_part_get_vector(reader->part, &reader->scratch, row, ret_vector, reterr);
+}
+
+int px_part_read_record(struct px_part_reader *reader, uint32_t row, bool with_vector,
+                        struct px_record *ret_record, struct proximadb_error *reterr)
 {
     const struct px_part *part = reader->part;
     struct px_record record = {.dim_count = part->dim_count};
-    const float *vector;
+    const float *vector = NULL;
     int rc = px_part_read_id(reader, row, &record.id, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_part_read_version(reader, row, &record.version, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_part_get_vector(part, row, &vector, reterr);
+    if (rc == PROXIMADB_OK && with_vector)
+        rc = px_part_read_vector(reader, row, &vector, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_part_read_expiry(reader, row, &record.expires_at_ms, reterr);
     if (rc == PROXIMADB_OK)

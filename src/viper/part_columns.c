@@ -7,6 +7,11 @@ enum {
     TEXT_PAGE_ROWS = 128,
     ID_PAGE_ROWS = 256, /* finding one id decodes a page: about 1 us */
     TEXT_ZSTD_LEVEL = 1,
+    /* Of floats, in a page of vectors that are not plain. A page of codes has a bit width of its
+     * own, so small ones take fewer bits; a compressed one is decompressed for a single row, in
+     * 100 us at most. 64 and 32 rows of 384 dimensions. */
+    CODED_PAGE_BYTES = 96 << 10,
+    SPLIT_PAGE_BYTES = 48 << 10,
     ELEMENT_ID_OFFSET = PX_END_OF_FIELD_IDS, /* from a list's field id to that of its element */
 };
 
@@ -91,10 +96,40 @@ static const struct px_parquet_column field_columns[] = {
 };
 enum { FIELD_TYPE_COUNT = sizeof field_columns / sizeof field_columns[0] };
 
+static uint32_t page_rows(uint32_t dim_count, uint32_t page_bytes)
+{
+    uint32_t rows = page_bytes / (dim_count * (uint32_t)sizeof(float));
+    return rows == 0 ? 1 : rows < PX_PARQUET_PAGE_ROWS ? rows : PX_PARQUET_PAGE_ROWS;
+}
+
+/* How the vectors of a storage profile are written. None of it loses a bit: what a profile rounds
+ * is rounded when a row is accepted. */
+static void set_vector_encoding(struct px_parquet_column *column,
+                                const struct px_collection *collection)
+{
+    column->dim_count = collection->dim_count;
+    if (collection->layout == PROXIMADB_LAYOUT_PLAIN)
+        return;
+    column->page_row_limit = page_rows(collection->dim_count, CODED_PAGE_BYTES);
+    switch (collection->storage) {
+    case PROXIMADB_EXACT:
+        column->vector_encoding = PX_PARQUET_VECTOR_SMALLEST;
+        column->page_row_limit = page_rows(collection->dim_count, SPLIT_PAGE_BYTES);
+        break;
+    case PROXIMADB_BALANCED:
+        column->vector_encoding = PX_PARQUET_VECTOR_DICTIONARY;
+        break;
+    case PROXIMADB_COMPACT_STORAGE:
+        column->vector_encoding = PX_PARQUET_VECTOR_DICTIONARY;
+        column->most_row_bytes = collection->dim_count; /* a quarter of float32 */
+        break;
+    }
+}
+
 void px_part_columns_init(struct px_part_columns *columns, const struct px_collection *collection)
 {
     memcpy(columns->items, fixed_columns, sizeof fixed_columns);
-    columns->items[PX_PART_VECTOR].dim_count = collection->dim_count;
+    set_vector_encoding(&columns->items[PX_PART_VECTOR], collection);
     columns->count = PX_PART_FIRST_FIELD;
     for (uint32_t i = 0; i < collection->field_count; i++) {
         const struct px_field *field = &collection->fields[i];

@@ -85,7 +85,7 @@ static void check_moved(struct px_part_reader *const *readers, struct px_moved m
 {
     struct made_record *made = make_row(number);
     struct px_record got;
-    assert_int_equal(px_part_read_record(readers[moved.target], moved.row, &got, NULL),
+    assert_int_equal(px_part_read_record(readers[moved.target], moved.row, true, &got, NULL),
                      PROXIMADB_OK);
     records_check(&got, &made->record);
     records_release(made);

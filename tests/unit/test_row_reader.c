@@ -61,7 +61,7 @@ static void check_row(struct px_row_reader *reader, uint32_t source_index, const
     assert_true(vector[0] == value && vector[2] == 3);
     assert_true(px_row_reader_metadata(reader, source_index, 0, &metadata));
     assert_true(metadata.size_bytes > 1);
-    assert_true(px_row_reader_record(reader, source_index, 0, &record));
+    assert_true(px_row_reader_record(reader, source_index, 0, true, &record));
     assert_true(px_slice_equal(record.id, expected_id));
     assert_true(px_slice_equal(record.document, px_slice_of_string("text")));
     assert_true(px_slice_equal(record.metadata, metadata));
@@ -167,7 +167,7 @@ static void test_row_reader__damage_sticks_and_is_told(void **state)
     assert_int_equal(px_row_reader_id(&reader, 0, 0).size_bytes, 0);
     assert_int_equal(px_row_reader_status(&reader, &error), PROXIMADB_CORRUPT);
     assert_non_null(strstr(error.message, "part_001.parquet"));
-    assert_false(px_row_reader_record(&reader, 0, 0, &record));
+    assert_false(px_row_reader_record(&reader, 0, 0, true, &record));
     (void)px_row_reader_metadata(&reader, 0, 0, &metadata);
     assert_int_equal(px_row_reader_status(&reader, &error), PROXIMADB_CORRUPT);
     px_row_reader_release(&reader);

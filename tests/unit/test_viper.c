@@ -117,7 +117,7 @@ static void check_row(const struct px_part *part, uint32_t row, uint64_t number)
     struct px_record got;
     struct made_record *made = records_make(number, DIMS);
     assert_int_equal(px_part_reader_new(part, &reader, NULL), PROXIMADB_OK);
-    assert_int_equal(px_part_read_record(reader, row, &got, NULL), PROXIMADB_OK);
+    assert_int_equal(px_part_read_record(reader, row, true, &got, NULL), PROXIMADB_OK);
     records_check(&got, &made->record);
     px_part_reader_free(reader);
     records_release(made);
