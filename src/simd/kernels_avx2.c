@@ -40,11 +40,6 @@ static inline vec vec_load_tail(const void *at, size_t count)
     return _mm256_maskload_ps(at, mask);
 }
 
-static inline void vec_store(float *to, vec a)
-{
-    _mm256_storeu_ps(to, a);
-}
-
 static inline vec vec_all(float x)
 {
     return _mm256_set1_ps(x);

@@ -37,11 +37,6 @@ static inline vec vec_load_tail(const void *at, size_t count)
     return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), at);
 }
 
-static inline void vec_store(float *to, vec a)
-{
-    _mm512_storeu_ps(to, a);
-}
-
 static inline vec vec_all(float x)
 {
     return _mm512_set1_ps(x);

@@ -9,7 +9,6 @@
  *      vec_zero()
  *      vec_load(p)               from any address
  *      vec_set(p)                the float at that address in all lanes
- *      vec_store(p, a)           to any address
  *      vec_load_tail(p, n)       the first n (1 to LANES - 1) floats, zeros behind; reads no more
  *      vec_store(p, a)           to any address
  *      vec_all(x)                x in all lanes

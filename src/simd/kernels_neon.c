@@ -38,11 +38,6 @@ static inline vec vec_load_tail(const void *at, size_t count)
     return vld1q_f32(padded);
 }
 
-static inline void vec_store(float *to, vec a)
-{
-    vst1q_f32(to, a);
-}
-
 static inline vec vec_all(float x)
 {
     return vdupq_n_f32(x);

@@ -41,11 +41,6 @@ static inline vec vec_load_tail(const void *at, size_t count)
     return value;
 }
 
-static inline void vec_store(float *to, vec a)
-{
-    memcpy(to, &a, sizeof a);
-}
-
 static inline vec vec_all(float x)
 {
     return (vec){x, x, x, x};
