@@ -553,6 +553,58 @@ PROXIMADB_API PROXIMADB_MUST_CHECK int proximadb_check(const char *data_dir, pro
                                                        void *context,
                                                        struct proximadb_error *reterr);
 
+/* ---- backups ------------------------------------------------------------------------------- */
+
+/* Zero in a member means its default. Borrowed for the call. */
+struct proximadb_backup_options {
+    size_t struct_size;
+    const char *const *collections; /* names; for a restore also "NAME:NEWNAME" */
+    size_t collection_count;        /* 0: all collections */
+    bool copy;                      /* copy every file; default: hard links where possible */
+
+    /* Receives a JSON line for each collection, and a summary as the last one. False stops. */
+    proximadb_sink *sink;
+    void *sink_context;
+};
+
+/*
+ * Makes a backup of a data folder, in the new or empty folder `backup_dir` outside of it, also while
+ * this or another process has the data folder open and writes. Everything that was acknowledged
+ * before the call is in it, whole batches only; each collection is as of a moment of its own. Parts
+ * are linked, not copied, where both folders are on one file system; they never change, so the
+ * backup stays what it is, whatever is written, compacted or dropped. On failure nothing is left in
+ * `backup_dir`; what a crash leaves, without a BACKUP.json, is refused by proximadb_restore().
+ *
+ * PROXIMADB_INVALID      no data folder; the backup's folder is not empty or in the data folder.
+ * PROXIMADB_COLLECTION_NOT_FOUND  one that was named.
+ * PROXIMADB_CORRUPT      a collection is damaged; the message names it and the file.
+ * PROXIMADB_UNAVAILABLE  a collection is changed faster than it can be copied; try again later.
+ * PROXIMADB_RESOURCE_EXHAUSTED (disk full), PROXIMADB_IO, PROXIMADB_CANCELLED (the sink),
+ * PROXIMADB_UNIMPLEMENTED (files of a newer format), PROXIMADB_NO_MEMORY
+ */
+PROXIMADB_API PROXIMADB_MUST_CHECK int
+proximadb_backup(const char *data_dir, const char *backup_dir,
+                 const struct proximadb_backup_options *options, struct proximadb_error *reterr);
+
+/*
+ * Restores a backup, all of it or the collections that are named, after every checksum of it was
+ * verified. `data_dir` is a new or empty folder, or a data folder that no process has open; into one
+ * that has collections, one collection at a time is restored, under a name that is free there.
+ * Whatever the moment of a crash, either nothing is restored or all that was asked for, and the call
+ * can be repeated. A restored collection keeps its id and the versions of its rows.
+ *
+ * PROXIMADB_CORRUPT      the backup is damaged or was never finished; the message names the file.
+ *                        The data folder was not touched.
+ * PROXIMADB_INVALID      no backup; the folder is neither empty nor a data folder.
+ * PROXIMADB_COLLECTION_NOT_FOUND, PROXIMADB_COLLECTION_EXISTS
+ * PROXIMADB_UNAVAILABLE  a process holds the data folder; the message names it.
+ * PROXIMADB_RESOURCE_EXHAUSTED (disk full), PROXIMADB_IO, PROXIMADB_CANCELLED (the sink),
+ * PROXIMADB_UNIMPLEMENTED (a newer format), PROXIMADB_NO_MEMORY
+ */
+PROXIMADB_API PROXIMADB_MUST_CHECK int
+proximadb_restore(const char *backup_dir, const char *data_dir,
+                  const struct proximadb_backup_options *options, struct proximadb_error *reterr);
+
 #ifdef __cplusplus
 }
 #endif

@@ -202,7 +202,8 @@ static int check_orphans(struct checking *checking, const char *place,
 static int check_root(struct checking *checking, struct proximadb_error *reterr)
 {
     static const char *const known[] = {
-        "proximadb.json", "proximadb.lock", "reserve", "metadata", "wal", "store", "trash"};
+        "proximadb.json", "proximadb.lock", "reserve",     "metadata", "wal",
+        "store",          "trash",          PX_BACKUP_FILE};
     struct proximadb_error error;
     struct px_names names = {0};
     struct px_path folder, path;

@@ -4,6 +4,8 @@ static const struct px_command *const all[] = {
     &px_command_serve,
     &px_command_inspect,
     &px_command_check,
+    &px_command_backup,
+    &px_command_restore,
     &px_command_version,
 };
 

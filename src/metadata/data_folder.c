@@ -157,6 +157,26 @@ static int settle_collections(struct px_data_folder *folder, struct proximadb_er
     return rc;
 }
 
+static int refuse_backup(const struct px_data_folder *folder, struct proximadb_error *reterr)
+{
+    static const char *const marks[] = {PX_BACKUP_FILE, PX_BACKUP_UNFINISHED};
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        struct px_path path;
+        struct px_fs_info info;
+        int rc = path_in(folder, marks[i], &path, reterr);
+        if (rc != PROXIMADB_OK)
+            return rc;
+        if (folder->fs->info(folder->fs, path.text, &info) >= 0)
+            return px_fail(reterr, PROXIMADB_INVALID,
+                           "'%s' is a backup, which a database would change; restore it into "
+                           "another folder with 'proximadb restore'",
+                           folder->path.text);
+        if (errno != ENOENT && errno != ENOTDIR)
+            return px_fail_file(reterr, "cannot look for '%s'", path.text);
+    }
+    return PROXIMADB_OK;
+}
+
 int px_data_folder_open(struct px_data_folder *folder, struct px_fs *fs,
                         const struct px_clock *clock, const struct px_log *log, const char *path,
                         struct proximadb_error *reterr)
@@ -167,6 +187,8 @@ int px_data_folder_open(struct px_data_folder *folder, struct px_fs *fs,
     int rc = px_path_format(&folder->path, reterr, "%s", path);
     if (rc == PROXIMADB_OK && fs->info(fs, path, &info) >= 0 && info.kind == PX_FS_FILE)
         rc = px_fail(reterr, PROXIMADB_INVALID, "'%s' is a file; name a folder", path);
+    if (rc == PROXIMADB_OK)
+        rc = refuse_backup(folder, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_folder_make(fs, path, reterr);
     if (rc == PROXIMADB_OK)

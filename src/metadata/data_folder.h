@@ -41,6 +41,11 @@ struct px_data_folder {
     atomic_bool is_reserve_out;   /* it was given up */
 };
 
+/* What marks a folder as a backup (api/backup_internal.h), whole or not finished: no engine may open
+ * it, since it would change it. */
+#define PX_BACKUP_FILE       "BACKUP.json"
+#define PX_BACKUP_UNFINISHED PX_BACKUP_FILE ".tmp"
+
 /* The folders below it, each of which has one folder or file for a collection. */
 enum px_data_place { PX_DATA_METADATA, PX_DATA_WAL, PX_DATA_STORE, PX_DATA_TRASH };
 
@@ -48,7 +53,7 @@ enum px_data_place { PX_DATA_METADATA, PX_DATA_WAL, PX_DATA_STORE, PX_DATA_TRASH
  * Takes hold of the folder and makes what is missing of it.
  *
  * PROXIMADB_UNAVAILABLE  another process has it; the message names it.
- * PROXIMADB_INVALID      no folder, or of a newer format, or the path is too long.
+ * PROXIMADB_INVALID      no folder, or a backup, or of a newer format, or the path is too long.
  * PROXIMADB_IO, PROXIMADB_RESOURCE_EXHAUSTED (disk full), PROXIMADB_CORRUPT (proximadb.json),
  * PROXIMADB_NO_MEMORY
  */

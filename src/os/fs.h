@@ -58,6 +58,9 @@ struct px_fs {
     int (*info)(struct px_fs *fs, const char *path, struct px_fs_info *ret_info);
 
     int (*rename)(struct px_fs *fs, const char *from, const char *to);
+    /* Gives the file `from` a second name on the same file system (EXDEV where that is another one;
+     * some refuse with EPERM, EMLINK or ENOTSUP); EEXIST if there is something at `to`. */
+    int (*link)(struct px_fs *fs, const char *from, const char *to);
     int (*unlink)(struct px_fs *fs, const char *path);
     int (*make_folder)(struct px_fs *fs, const char *path);   /* EEXIST if there is one */
     int (*remove_folder)(struct px_fs *fs, const char *path); /* empty */

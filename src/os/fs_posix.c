@@ -191,6 +191,12 @@ static int posix_rename(struct px_fs *fs, const char *from, const char *to)
     return rename(from, to);
 }
 
+static int posix_link(struct px_fs *fs, const char *from, const char *to)
+{
+    (void)fs;
+    return link(from, to);
+}
+
 static int posix_unlink(struct px_fs *fs, const char *path)
 {
     (void)fs;
@@ -291,6 +297,7 @@ struct px_fs px_fs_posix = {
     .sync_folder = posix_sync_folder,
     .info = posix_info,
     .rename = posix_rename,
+    .link = posix_link,
     .unlink = posix_unlink,
     .make_folder = posix_make_folder,
     .remove_folder = posix_remove_folder,

@@ -284,15 +284,26 @@ static int fault_info(struct px_fs *fs, const char *path, struct px_fs_info *ret
     return hit(self, PX_FAULT_INFO, path) ? -1 : self->below->info(self->below, path, ret_info);
 }
 
-/* One call, which the rule counts once, if either path matches. */
+/* A call of two paths, which the rule counts once, if either matches. */
+static bool hit_pair(struct px_fault_fs *self, unsigned kind, const char *from, const char *to)
+{
+    pthread_mutex_lock(&self->lock);
+    const char *path = matches(self, kind, from) ? from : to;
+    bool fails = hit_locked(self, kind, path);
+    pthread_mutex_unlock(&self->lock);
+    return fails;
+}
+
+static int fault_link(struct px_fs *fs, const char *from, const char *to)
+{
+    struct px_fault_fs *self = self_of(fs);
+    return hit_pair(self, PX_FAULT_LINK, from, to) ? -1 : self->below->link(self->below, from, to);
+}
+
 static int fault_rename(struct px_fs *fs, const char *from, const char *to)
 {
     struct px_fault_fs *self = self_of(fs);
-    pthread_mutex_lock(&self->lock);
-    const char *path = matches(self, PX_FAULT_RENAME, from) ? from : to;
-    bool fails = hit_locked(self, PX_FAULT_RENAME, path);
-    pthread_mutex_unlock(&self->lock);
-    if (fails)
+    if (hit_pair(self, PX_FAULT_RENAME, from, to))
         return -1;
     uint64_t freed = size_of_file(self, to);
     int rc = self->below->rename(self->below, from, to);
@@ -372,6 +383,7 @@ static const struct px_fs fault_table = {
     .sync_folder = fault_sync_folder,
     .info = fault_info,
     .rename = fault_rename,
+    .link = fault_link,
     .unlink = fault_unlink,
     .make_folder = fault_make_folder,
     .remove_folder = fault_remove_folder,

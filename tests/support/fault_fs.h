@@ -21,7 +21,7 @@
  * Full disk: while the space is limited, the bytes by which write_at lengthens a file, and allocate
  * too, take from it. What does not fit is not written: the call writes what fits and fails with
  * ENOSPC. Writing over bytes that are there needs no space. Unlinking, shortening and replacing a
- * file give its space back, as does px_fault_fs_add_space().
+ * file give its space back (also where it has another name), as does px_fault_fs_add_space().
  *
  * Threads: any thread, while rules and space may change.
  */
@@ -50,8 +50,9 @@ enum {
     PX_FAULT_MAP = 1 << 14,
     PX_FAULT_UNMAP = 1 << 15,
     PX_FAULT_LOCK = 1 << 16,
+    PX_FAULT_LINK = 1 << 17,
 
-    PX_FAULT_EVERY = (1 << 17) - 1,
+    PX_FAULT_EVERY = (1 << 18) - 1,
     PX_FAULT_CLEANUP = PX_FAULT_CLOSE | PX_FAULT_UNLINK | PX_FAULT_UNMAP,
     PX_FAULT_ALL_BUT_CLEANUP = PX_FAULT_EVERY & ~PX_FAULT_CLEANUP,
 };

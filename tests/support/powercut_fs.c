@@ -428,6 +428,26 @@ static int powercut_rename(struct px_fs *fs, const char *from, const char *to)
     return disk == NULL ? -1 : leave(disk, rename_in(disk, from, to));
 }
 
+static int link_in(struct px_powercut *disk, const char *from, const char *to)
+{
+    struct px_powercut_place place;
+    int node = px_powercut_tree_find(&disk->tree, from);
+    if (node < 0 || px_powercut_tree_place(&disk->tree, to, &place) < 0)
+        return -1;
+    if (disk->tree.nodes[node]->kind != PX_FS_FILE)
+        return refuse(EPERM);
+    if (px_powercut_tree_at(&disk->tree, &place) != PX_POWERCUT_NOWHERE)
+        return refuse(EEXIST);
+    px_powercut_tree_link(&disk->tree, ++disk->last_sequence, node, &place);
+    return 0;
+}
+
+static int powercut_link(struct px_fs *fs, const char *from, const char *to)
+{
+    struct px_powercut *disk = enter_change(fs, false);
+    return disk == NULL ? -1 : leave(disk, link_in(disk, from, to));
+}
+
 static int remove_in(struct px_powercut *disk, const char *path, enum px_fs_kind kind)
 {
     struct px_powercut_place place;
@@ -533,6 +553,7 @@ static const struct px_fs powercut_table = {
     .sync_folder = powercut_sync_folder,
     .info = powercut_info,
     .rename = powercut_rename,
+    .link = powercut_link,
     .unlink = powercut_unlink,
     .make_folder = powercut_make_folder,
     .remove_folder = powercut_remove_folder,

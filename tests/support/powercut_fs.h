@@ -8,7 +8,8 @@
  *      allocate         lost of a grown file reads as zeros.
  *      sync_data        the content and the size of this file, but not its name
  *      open (new file), nothing: a power cut keeps or drops the change of names, in any order, but
- *      rename, unlink,  never half of a rename: the file has its old name or its new one
+ *      link, rename,    never half of a rename: the file has its old name or its new one
+ *      unlink,
  *      make_folder,
  *      remove_folder
  *      sync_folder      the changes of names in this folder, but not the folder's own name. A rename

@@ -348,6 +348,12 @@ int px_powercut_tree_make(struct px_powercut_tree *tree, uint64_t sequence, enum
     return node;
 }
 
+void px_powercut_tree_link(struct px_powercut_tree *tree, uint64_t sequence, int node,
+                           const struct px_powercut_place *place)
+{
+    make_move(tree, sequence, node, &nowhere, place);
+}
+
 void px_powercut_tree_remove(struct px_powercut_tree *tree, uint64_t sequence,
                              const struct px_powercut_place *place)
 {
@@ -367,8 +373,8 @@ static bool same_place(const struct px_powercut_place *a, const struct px_powerc
            strcmp(a->name, b->name) == 0;
 }
 
-/* Two moves of one node need no question of their own, since each begins where the one before it
- * ended; nor do two moves that begin at one name, since another one ended there in between. */
+/* Two moves of one name of a node need no question of their own, since each begins where the one
+ * before it ended; two names of one node are independent; nor do two moves that begin at one name, since another one ended there in between. */
 static bool depends(const struct px_powercut_move *later, const struct px_powercut_move *earlier)
 {
     return same_place(&later->from, &earlier->to) || same_place(&later->to, &earlier->from) ||

@@ -2,7 +2,7 @@
  * powercut_tree: the files and folders of a powercut_fs, and which of their names are durable.
  *
  * Every change of names is a move of one node: from nowhere when it is made, to nowhere when it is
- * removed, and from name to name when it is renamed. A move takes effect at once for programs. It is
+ * removed, and from name to name when it is renamed; a second name comes from nowhere, too. A move takes effect at once for programs. It is
  * durable when the folders that it touches, two at most, have been synced; until then a power cut
  * keeps it or drops it, but always whole, so a renamed file has its old name or its new one.
  *
@@ -72,6 +72,9 @@ int px_powercut_tree_at(const struct px_powercut_tree *tree, const struct px_pow
 /* Each makes one move; none of them looks at whether it makes sense. */
 int px_powercut_tree_make(struct px_powercut_tree *tree, uint64_t sequence, enum px_fs_kind kind,
                           const struct px_powercut_place *place);
+/* Gives a node one more name. */
+void px_powercut_tree_link(struct px_powercut_tree *tree, uint64_t sequence, int node,
+                           const struct px_powercut_place *place);
 void px_powercut_tree_remove(struct px_powercut_tree *tree, uint64_t sequence,
                              const struct px_powercut_place *place);
 void px_powercut_tree_rename(struct px_powercut_tree *tree, uint64_t sequence,
