@@ -43,9 +43,11 @@ bool px_backup__tell(const struct px_backup_run *run, const char *kind,
         px_json_line_i64(&line, "flushed_lsn", entry->flushed_lsn);
         px_json_line_i64(&line, "last_lsn", entry->last_lsn);
     }
-    px_json_line_u64(&line, "file_count", tally->file_count);
-    px_json_line_u64(&line, "size_bytes", tally->size_bytes);
-    px_json_line_u64(&line, "linked_count", tally->linked_count);
+    if (tally != NULL) {
+        px_json_line_u64(&line, "file_count", tally->file_count);
+        px_json_line_u64(&line, "size_bytes", tally->size_bytes);
+        px_json_line_u64(&line, "linked_count", tally->linked_count);
+    }
     px_json_line_end(&line);
     return give(run, &line);
 }
@@ -244,24 +246,23 @@ static int fill(struct backing_up *backing_up, struct proximadb_error *reterr)
 
 static int back_up(struct backing_up *backing_up, struct proximadb_error *reterr)
 {
+    const struct px_backup_run *run = backing_up->run;
     int rc = px_data_folder_read_format(&backing_up->source, reterr);
     if (rc == PROXIMADB_OK)
         rc = take_folder(backing_up, reterr);
-    if (rc != PROXIMADB_OK)
-        return rc;
-    rc = mark_unfinished(backing_up, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = mark_unfinished(backing_up, reterr);
     if (rc != PROXIMADB_OK) {
         if (backing_up->made_folder)
-            (void)backing_up->run->fs->remove_folder(backing_up->run->fs,
-                                                     backing_up->run->backup_dir);
+            (void)run->fs->remove_folder(run->fs, run->backup_dir); /* if it is empty */
         return rc;
     }
-    backing_up->list.created_at_ms = backing_up->run->clock->wall_ms(backing_up->run->clock);
+    backing_up->list.created_at_ms = run->clock->wall_ms(run->clock);
     rc = fill(backing_up, reterr);
     if (rc != PROXIMADB_OK)
         clean_up(backing_up);
     else /* it is done, whether or not somebody still listens */
-        (void)px_backup__tell(backing_up->run, "summary", NULL, NULL, &backing_up->tally);
+        (void)px_backup__tell(run, "summary", NULL, NULL, &backing_up->tally);
     return rc;
 }
 

@@ -42,6 +42,14 @@ struct copying {
     char damage[sizeof((struct proximadb_error *)0)->message]; /* of the log; "": none */
 };
 
+static int fail_changed(const struct copying *copying, struct proximadb_error *reterr)
+{
+    return px_fail(reterr, PROXIMADB_UNAVAILABLE,
+                   "the collection '%.64s' is changed faster than it can be copied; try again "
+                   "later",
+                   copying->name);
+}
+
 /* ---- what the collection is ---------------------------------------------------------------- */
 
 /* Reads NAME.json; `json` is emptied before. */
@@ -204,6 +212,25 @@ static void note_damage(void *context, enum px_severity severity, const char *pa
         snprintf(copying->damage, sizeof copying->damage, "'%s': %s", path, what);
 }
 
+/* Whether what was copied is the file that was found first: when one is removed, the next one made
+ * within that second gets its name. */
+static int check_same(struct copying *copying, const struct px_path *copy,
+                      const struct px_wal_chain_file *file, struct proximadb_error *reterr)
+{
+    struct px_buffer content = {0};
+    struct px_wal_header header;
+    size_t header_bytes;
+    int rc = px_file_read(copying->run->fs, copy->text, SIZE_MAX / 2, &content, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    if (px_wal_header_decode(px_buffer_slice(&content), &header, &header_bytes, NULL) !=
+            PROXIMADB_OK ||
+        memcmp(header.sync_marker, file->header.sync_marker, sizeof header.sync_marker) != 0)
+        rc = fail_changed(copying, reterr);
+    px_buffer_release(&content);
+    return rc;
+}
+
 /* Copies the sound blocks of a log file, unless the store has all of them. */
 static int copy_log_file(void *context, const struct px_wal_chain_file *file,
                          struct proximadb_error *reterr)
@@ -220,6 +247,8 @@ static int copy_log_file(void *context, const struct px_wal_chain_file *file,
         rc = px_path_format(&to, reterr, "%s/%s", copying->wal_to.text, file->name);
     if (rc == PROXIMADB_OK)
         rc = px_backup__copy(copying->run->fs, from.text, to.text, file->log_end, &placed, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = check_same(copying, &to, file, reterr);
     return rc == PROXIMADB_OK ? px_backup_list__add_file(&copying->logs, file->name,
                                                          placed.size_bytes, placed.crc32c, reterr)
                               : rc;
@@ -250,14 +279,6 @@ static int copy_log(struct copying *copying, struct proximadb_error *reterr)
 }
 
 /* ---- rounds -------------------------------------------------------------------------------- */
-
-static int fail_changed(const struct copying *copying, struct proximadb_error *reterr)
-{
-    return px_fail(reterr, PROXIMADB_UNAVAILABLE,
-                   "the collection '%.64s' is changed faster than it can be copied; try again "
-                   "later",
-                   copying->name);
-}
 
 /* Step 4: whether manifest and log belong together. */
 static int settle(struct copying *copying, struct proximadb_error *reterr)

@@ -29,6 +29,8 @@
  *     blocks that can be read contain all that was acknowledged before, also when the end of a file
  *     is being written; what is behind them was not acknowledged, and is not copied: neither torn
  *     blocks nor padding. Log files are never linked, because recovery cuts tails off in place.
+ *   - The name of a log file may be used again within a second; the 16 random bytes of its header
+ *     tell whether the file that was copied is the one that was found.
  *   - A file that appears while the folder is listed holds only what was written since, and those
  *     before it are whole by then, because the log is one chain. So what is copied is a prefix.
  *   - Dropping removes NAME.json first and creating writes it last, and ids never come back: the
@@ -202,7 +204,7 @@ PX_MUST_CHECK int px_restore__verify(const struct px_backup_run *run,
                                      const struct px_backup_entry *entry,
                                      struct proximadb_error *reterr);
 
-/* Gives a line of its own to the sink. False: it wants no more. */
+/* Gives a line to the sink; all but run and kind may be NULL. False: it wants no more. */
 bool px_backup__tell(const struct px_backup_run *run, const char *kind,
                      const struct px_backup_entry *entry, const char *new_name,
                      const struct px_backup_tally *tally);

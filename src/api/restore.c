@@ -126,15 +126,26 @@ static int choose_all(struct restoring *restoring, struct proximadb_error *reter
     return rc;
 }
 
+/* Whether this version can read the folder. */
+static int check_format(const struct restoring *restoring, struct proximadb_error *reterr)
+{
+    struct px_data_folder source;
+    const struct px_backup_run *run = restoring->run;
+    int rc = px_data_folder_look(&source, run->fs, run->backup_dir, false, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    rc = px_data_folder_read_format(&source, reterr);
+    px_data_folder_close(&source);
+    return rc;
+}
+
 static int verify_all(struct restoring *restoring, struct proximadb_error *reterr)
 {
-    static const struct px_backup_tally nothing;
-    int rc = PROXIMADB_OK;
+    int rc = check_format(restoring, reterr);
     for (size_t i = 0; i < restoring->chosen_count && rc == PROXIMADB_OK; i++) {
         const struct px_backup_entry *entry = restoring->chosen[i].entry;
         rc = px_restore__verify(restoring->run, &restoring->list, entry, reterr);
-        if (rc == PROXIMADB_OK &&
-            !px_backup__tell(restoring->run, "verified", entry, NULL, &nothing))
+        if (rc == PROXIMADB_OK && !px_backup__tell(restoring->run, "verified", entry, NULL, NULL))
             rc = px_fail(reterr, PROXIMADB_CANCELLED, "the receiver wants no more lines");
     }
     return rc;

@@ -230,11 +230,22 @@ static int check_log(struct verifying *verifying, struct proximadb_error *reterr
     return rc;
 }
 
+/* The folder's own file, which belongs to all collections. */
+static int check_root(const struct verifying *verifying, struct proximadb_error *reterr)
+{
+    struct px_buffer content = {0};
+    int rc = read_file(verifying, "proximadb.json", LARGEST_JSON_BYTES, &content, reterr);
+    px_buffer_release(&content);
+    return rc;
+}
+
 int px_restore__verify(const struct px_backup_run *run, const struct px_backup_list *list,
                        const struct px_backup_entry *entry, struct proximadb_error *reterr)
 {
     struct verifying verifying = {.run = run, .list = list, .entry = entry};
-    int rc = check_collection(&verifying, reterr);
+    int rc = check_root(&verifying, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = check_collection(&verifying, reterr);
     if (rc == PROXIMADB_OK)
         rc = check_manifest(&verifying, reterr);
     if (rc == PROXIMADB_OK)

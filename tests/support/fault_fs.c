@@ -43,12 +43,21 @@ static bool hit_locked(struct px_fault_fs *self, unsigned kind, const char *path
     return true;
 }
 
+/* Gives the lock back; an interruption takes the place of the failure. */
+static bool end_hit(struct px_fault_fs *self, bool hits)
+{
+    const struct px_fault_rule rule = self->rule;
+    pthread_mutex_unlock(&self->lock);
+    if (!hits || rule.interrupt == NULL)
+        return hits;
+    rule.interrupt(rule.context);
+    return false;
+}
+
 static bool hit(struct px_fault_fs *self, unsigned kind, const char *path)
 {
     pthread_mutex_lock(&self->lock);
-    bool fails = hit_locked(self, kind, path);
-    pthread_mutex_unlock(&self->lock);
-    return fails;
+    return end_hit(self, hit_locked(self, kind, path));
 }
 
 static struct px_fault_opened **find_opened(struct px_fault_fs *self, int fd)
@@ -63,9 +72,7 @@ static bool hit_fd(struct px_fault_fs *self, unsigned kind, int fd)
 {
     pthread_mutex_lock(&self->lock);
     const struct px_fault_opened *opened = *find_opened(self, fd);
-    bool fails = hit_locked(self, kind, opened != NULL ? opened->path : NULL);
-    pthread_mutex_unlock(&self->lock);
-    return fails;
+    return end_hit(self, hit_locked(self, kind, opened != NULL ? opened->path : NULL));
 }
 
 static void remember(struct px_fault_fs *self, int fd, const char *path)
@@ -289,9 +296,7 @@ static bool hit_pair(struct px_fault_fs *self, unsigned kind, const char *from, 
 {
     pthread_mutex_lock(&self->lock);
     const char *path = matches(self, kind, from) ? from : to;
-    bool fails = hit_locked(self, kind, path);
-    pthread_mutex_unlock(&self->lock);
-    return fails;
+    return end_hit(self, hit_locked(self, kind, path));
 }
 
 static int fault_link(struct px_fs *fs, const char *from, const char *to)

@@ -68,6 +68,11 @@ struct px_fault_rule {
     uint64_t fail_count;   /* how many fail from there on; 0 means 1 */
     int error;             /* errno; 0 means EIO */
     size_t write_first_bytes;
+
+    /* If given, called in front of the calls that would fail, which then do not; any call may be made
+     * from it, also on the files of this file system. */
+    void (*interrupt)(void *context);
+    void *context; /* kept */
 };
 
 struct px_fault_opened;
