@@ -129,13 +129,19 @@ static int choose_all(struct restoring *restoring, struct proximadb_error *reter
 /* Whether this version can read the folder. */
 static int check_format(const struct restoring *restoring, struct proximadb_error *reterr)
 {
-    struct px_data_folder source;
     const struct px_backup_run *run = restoring->run;
+    struct px_data_folder source;
+    struct proximadb_error error;
     int rc = px_data_folder_look(&source, run->fs, run->backup_dir, false, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    rc = px_data_folder_read_format(&source, reterr);
+    rc = px_data_folder_read_format(&source, &error);
     px_data_folder_close(&source);
+    if (rc == PROXIMADB_IO && error.os_errno == ENOENT)
+        return px_fail(reterr, PROXIMADB_CORRUPT,
+                       "the backup is damaged: '%s/proximadb.json' is missing", run->backup_dir);
+    if (rc != PROXIMADB_OK && reterr != NULL)
+        *reterr = error;
     return rc;
 }
 
