@@ -142,16 +142,16 @@ static int place_file(struct copying *copying, const struct px_manifest_file *fi
         rc = px_backup__make_parents(run->fs, copying->store_to.text, file->path, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_backup__place(run->fs, from.text, to.text, run->copy, &placed, reterr);
-    if (rc == PROXIMADB_OK && (placed.size_bytes != file->size_bytes ||
-                               (!placed.is_linked && placed.crc32c != file->crc32c))) {
-        (void)run->fs->unlink(run->fs, to.text);
-        rc = px_fail(reterr, PROXIMADB_CORRUPT,
-                     "'%s' is not what the manifest says: %" PRIu64 " bytes instead of %" PRIu64
-                     ", or another checksum",
-                     from.text, placed.size_bytes, file->size_bytes);
-    }
     if (rc != PROXIMADB_OK)
         return rc;
+    if (placed.size_bytes != file->size_bytes ||
+        (!placed.is_linked && placed.crc32c != file->crc32c)) {
+        (void)run->fs->unlink(run->fs, to.text);
+        return px_fail(reterr, PROXIMADB_CORRUPT,
+                       "'%s' is not what the manifest says: %" PRIu64 " bytes instead of %" PRIu64
+                       ", or another checksum",
+                       from.text, placed.size_bytes, file->size_bytes);
+    }
     copying->linked_count += placed.is_linked;
     return px_manifest_add(&copying->placed, file, reterr);
 }

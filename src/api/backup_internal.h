@@ -13,9 +13,9 @@
  *      3  copies the log files, each up to the end of its last whole block
  *      4  reads MANIFEST.json again, and then NAME.json
  *
- * and counts if nothing was missing, if the id in 4 is that of 1, and if the copied log goes without
- * a gap from at most F + 1 to at least the flushed_lsn of 4, F'. Otherwise the next round begins;
- * files that are there already stay, since within one id a path means one content for ever.
+ * and counts if nothing was missing, if the id in 4 is that of 1, and if the copied log goes
+ * without a gap from at most F + 1 to at least the flushed_lsn of 4, F'. Otherwise the next round
+ * begins; files that are there already stay, since within one id a path means one content for ever.
  *
  *   - Parts and delete files are written once. A compaction or flush that replaces the manifest
  *     meanwhile harms only by removing files, which shows in 2. A name that was linked holds its
@@ -109,8 +109,8 @@ const struct px_backup_entry *px_backup_list__find_entry(const struct px_backup_
 /* Appends BACKUP.json, and sorts the files by path; marks the buffer without memory. */
 void px_backup_list__encode(struct px_backup_list *list, struct px_buffer *buffer);
 
-/* Reads it into a zeroed list, which is zeroed on failure. Every path is one below the folder of one
- * of the collections, without a way up. PROXIMADB_CORRUPT, PROXIMADB_UNIMPLEMENTED (a newer
+/* Reads it into a zeroed list, which is zeroed on failure. Every path is one below the folder of
+ * one of the collections, without a way up. PROXIMADB_CORRUPT, PROXIMADB_UNIMPLEMENTED (a newer
  * format), PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_backup_list__decode(struct px_slice json, struct px_backup_list *list,
                                          struct proximadb_error *reterr);
@@ -126,9 +126,10 @@ struct px_backup_placed {
     bool is_linked;
 };
 
-/* Gives the file `from` the name `to` as well, or where that cannot be, or with `copy`, makes a copy
- * that is on the device; the name is not synced. On failure there is nothing at `to`. PROXIMADB_IO
- * (os_errno ENOENT: `from` is gone), PROXIMADB_RESOURCE_EXHAUSTED, PROXIMADB_NO_MEMORY */
+/* Gives the file `from` the name `to` as well, or where that cannot be, or with `copy`, makes a
+ * copy that is on the device; the name is not synced. On failure there is nothing at `to`.
+ * PROXIMADB_IO (os_errno ENOENT: `from` is gone), PROXIMADB_RESOURCE_EXHAUSTED,
+ * PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_backup__place(struct px_fs *fs, const char *from, const char *to, bool copy,
                                    struct px_backup_placed *ret_placed,
                                    struct proximadb_error *reterr);

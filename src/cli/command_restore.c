@@ -11,7 +11,7 @@ struct options {
 static const struct px_flag flags[] = {
     {"data", "DIR", "the data folder to restore into", NULL, PX_FLAG_TEXT,
      offsetof(struct options, data), 0, 0, NULL},
-    {"collection", "NAME[:NEW]", "only this collection, under a new name; may be repeated", NULL,
+    {"collection", "NAME:NEW", "only this collection, under that name; may be repeated", NULL,
      PX_FLAG_LIST, offsetof(struct options, collections), 0, 0, NULL},
     {"copy", NULL, "copy every file instead of linking", NULL, PX_FLAG_SWITCH,
      offsetof(struct options, copy), 0, 0, NULL},

@@ -41,8 +41,8 @@ struct px_data_folder {
     atomic_bool is_reserve_out;   /* it was given up */
 };
 
-/* What marks a folder as a backup (api/backup_internal.h), whole or not finished: no engine may open
- * it, since it would change it. */
+/* What marks a folder as a backup (api/backup_internal.h), whole or not finished: no engine may
+ * open it, since it would change it. */
 #define PX_BACKUP_FILE       "BACKUP.json"
 #define PX_BACKUP_UNFINISHED PX_BACKUP_FILE ".tmp"
 

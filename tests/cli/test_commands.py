@@ -19,7 +19,7 @@ VERSION = re.search(r'PROXIMADB_VERSION "(.*)"', (ROOT / "include/proximadb.h").
 
 
 def test_commands__are_those_of_this_release():
-    assert COMMANDS.keys() == {"serve", "inspect", "check", "version"}
+    assert COMMANDS.keys() == {"serve", "inspect", "check", "backup", "restore", "version"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -103,9 +103,9 @@ def test_manual__has_every_exit_status_that_can_happen(name):
     assert documented == sorted(set(documented))
     assert set(documented) <= {str(entry["status"]) for entry in HELP["exits"]}
     assert {"0", "1", "2"} <= set(documented)
-    if name in ("check", "inspect"):
+    if name in ("check", "inspect", "backup", "restore"):
         assert {"3", "5"} <= set(documented)
-    if name in ("check", "serve"):
+    if name in ("check", "serve", "backup", "restore"):
         assert "4" in documented
 
 

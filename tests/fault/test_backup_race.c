@@ -9,6 +9,8 @@
 #include "support/backup_support.h"
 #include "support/powercut_help.h"
 
+#include <time.h>
+
 #if defined(PX_SANITIZED)
 enum { CALL_STEP = 7 };
 #else
@@ -147,6 +149,50 @@ static void test_backup_race__any_moment_is_a_good_one(void **state)
     px_powercut_free(prepared);
 }
 
+/* ---- a log without a trace ----------------------------------------------------------------- */
+
+static uint64_t log_bytes(void)
+{
+    struct px_shard_numbers numbers;
+    px_shard_get_numbers(engine_shard(&box, "docs"), &numbers);
+    return numbers.wal_bytes;
+}
+
+/* All that is in the log is flushed and its files are removed, the last one too, since it was closed
+ * for being idle: what was in them above the backup's manifest leaves no gap behind. */
+static void empty_log(void *context)
+{
+    static const struct step flush = {STEP_FLUSH, 0, 0, 0};
+    const struct timespec pause = {.tv_nsec = 20000000};
+    uint64_t bytes = log_bytes();
+    (void)context;
+    atomic_fetch_add(&box.clock.monotonic_ms, 61000);
+    for (int i = 0; i < 500 && log_bytes() == bytes; i++)
+        (void)nanosleep(&pause, NULL); /* until its padding is cut off */
+    backup_step(&box, &moments[0], &flush, ++value);
+    engine_settle(&box);
+    assert_int_equal(log_bytes(), 0);
+}
+
+static void test_backup_race__misses_no_log_that_was_flushed_and_removed(void **state)
+{
+    static const struct step write = {STEP_UPSERT, 0, 50, 9};
+    static const struct backup_case all = {0};
+    struct proximadb_error error;
+    struct px_powercut *prepared = prepare();
+    (void)state;
+    start(px_powercut_copy(prepared));
+    backup_step(&box, &moments[0], &write, ++value);
+    px_fault_fs_set(&backup_fs, &(struct px_fault_rule){.kinds = PX_FAULT_LINK,
+                                                        .path_part = "data/store/docs/",
+                                                        .fail_at = 1,
+                                                        .interrupt = empty_log});
+    engine_must(backup_make(&backup_fs.base, "data", "backup", &all, &error), &error);
+    restore_and_compare("an empty log", 1);
+    end();
+    px_powercut_free(prepared);
+}
+
 /* ---- what cannot be backed up -------------------------------------------------------------- */
 
 /* Whenever the manifest is read, it is that of a newer store. */
@@ -182,6 +228,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_backup_race__any_moment_is_a_good_one),
+        cmocka_unit_test(test_backup_race__misses_no_log_that_was_flushed_and_removed),
         cmocka_unit_test(test_backup_race__gives_up_on_what_never_rests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
