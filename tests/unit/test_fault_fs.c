@@ -95,6 +95,8 @@ static unsigned call_each(void)
         assert_int_equal(px_fs_posix.map(&px_fs_posix, fd, 1, &data), 0);
     failed |= fs->unmap(fs, data, 1) < 0 ? PX_FAULT_UNMAP : 0;
     failed |= fs->list(fs, ROOT, visit, NULL) < 0 ? PX_FAULT_LIST : 0;
+    failed |= fs->link(fs, ROOT "/a", ROOT "/d") < 0 ? PX_FAULT_LINK : 0;
+    (void)px_fs_posix.unlink(&px_fs_posix, ROOT "/d");
     failed |= fs->rename(fs, ROOT "/a", ROOT "/b") < 0 ? PX_FAULT_RENAME : 0;
     (void)px_fs_posix.rename(&px_fs_posix, ROOT "/a", ROOT "/b");
     failed |= fs->unlink(fs, ROOT "/b") < 0 ? PX_FAULT_UNLINK : 0;
@@ -116,15 +118,36 @@ static void test_fault_fs__fails_each_kind_of_call(void **state)
     }
 }
 
+static void count_interruption(void *context)
+{
+    ++*(int *)context;
+    assert_int_equal(fs->make_folder(fs, ROOT "/during"), 0); /* no lock is held */
+}
+
+static void test_fault_fs__interrupts_a_call_instead_of_failing_it(void **state)
+{
+    int count = 0;
+    (void)state;
+    set_rule((struct px_fault_rule){.kinds = PX_FAULT_SYNC_FOLDER,
+                                    .fail_at = 2,
+                                    .interrupt = count_interruption,
+                                    .context = &count});
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(fs->sync_folder(fs, ROOT), 0);
+        assert_int_equal(count, i > 0);
+    }
+    assert_int_equal(fs->remove_folder(fs, ROOT "/during"), 0);
+}
+
 static void test_fault_fs__counts_cleanup_only_if_asked(void **state)
 {
     (void)state;
     set_rule((struct px_fault_rule){0});
     assert_int_equal(call_each(), 0);
-    assert_int_equal(px_fault_fs_calls(&faults), 14);
+    assert_int_equal(px_fault_fs_calls(&faults), 15);
     set_rule((struct px_fault_rule){.kinds = PX_FAULT_EVERY});
     assert_int_equal(call_each(), 0);
-    assert_int_equal(px_fault_fs_calls(&faults), 17);
+    assert_int_equal(px_fault_fs_calls(&faults), 18);
 }
 
 static void test_fault_fs__fails_the_nth_call_and_so_many_after_it(void **state)
@@ -249,6 +272,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_fault_fs__fails_each_kind_of_call),
+        TEST(test_fault_fs__interrupts_a_call_instead_of_failing_it),
         TEST(test_fault_fs__counts_cleanup_only_if_asked),
         TEST(test_fault_fs__fails_the_nth_call_and_so_many_after_it),
         TEST(test_fault_fs__fails_only_on_matching_paths),

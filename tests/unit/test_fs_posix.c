@@ -47,6 +47,22 @@ static void assert_content(int fd, const char *expected)
     assert_string_equal(got, expected);
 }
 
+static void test_fs_posix__links_a_file_to_a_free_name(void **state)
+{
+    (void)state;
+    int fd = make_file("a", "one");
+    assert_int_equal(fs->link(fs, in("a"), in("b")), 0);
+    assert_int_equal(fs->link(fs, in("a"), in("b")), -1);
+    assert_int_equal(errno, EEXIST);
+    assert_int_equal(fs->link(fs, in("none"), in("c")), -1);
+    assert_int_equal(errno, ENOENT);
+    assert_int_equal(fs->unlink(fs, in("a")), 0);
+    int other = fs->open(fs, in("b"), PX_FS_READ);
+    assert_content(other, "one");
+    fs->close(fs, other);
+    fs->close(fs, fd);
+}
+
 static void test_fs_posix__opens_by_mode(void **state)
 {
     (void)state;
@@ -219,6 +235,7 @@ static void test_fs_posix__locks_against_other_descriptors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_fs_posix__links_a_file_to_a_free_name, set_up),
         cmocka_unit_test_setup(test_fs_posix__opens_by_mode, set_up),
         cmocka_unit_test_setup(test_fs_posix__follows_no_link_and_passes_no_descriptor_on, set_up),
         cmocka_unit_test_setup(test_fs_posix__writes_any_number_of_pieces, set_up),

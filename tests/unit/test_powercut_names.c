@@ -102,6 +102,23 @@ static void test_powercut_names__a_rename_is_whole(void **state)
     assert_true(!seen[0] && seen[1] && seen[2] && !seen[3]);
 }
 
+/* Either name of a file may be lost without the other, and neither takes the content along. */
+static void test_powercut_names__a_linked_file_has_two_names(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"f/new", "g/new"};
+    bool seen[4] = {false};
+    powercut_put(fs, "f/new", "N");
+    assert_int_equal(fs->link(fs, "f/new", "g/new"), 0);
+    assert_int_equal(fs->link(fs, "f/new", "g/new"), -1);
+    assert_int_equal(errno, EEXIST);
+    assert_int_equal(fs->link(fs, "f", "g/folder"), -1);
+    collect_names(paths, 2, seen);
+    assert_true(seen[0] && seen[1] && seen[2] && seen[3]);
+    assert_int_equal(fs->unlink(fs, "f/new"), 0);
+    assert_true(powercut_is(fs, "g/new", "N"));
+}
+
 static void test_powercut_names__a_file_renamed_twice_has_one_name(void **state)
 {
     (void)state;
@@ -291,6 +308,7 @@ int main(void)
         TEST(test_powercut_names__a_removed_name_may_come_back),
         TEST(test_powercut_names__unrelated_changes_survive_in_any_order),
         TEST(test_powercut_names__a_rename_is_whole),
+        TEST(test_powercut_names__a_linked_file_has_two_names),
         TEST(test_powercut_names__a_file_renamed_twice_has_one_name),
         TEST(test_powercut_names__a_replaced_file_is_the_old_or_the_new_one),
         TEST(test_powercut_names__a_rename_between_folders_needs_both_syncs),
