@@ -9,6 +9,7 @@
 enum {
     FIRST_SLOT_BITS = 11,
     MOST_SLOT_BITS = 17, /* twice PX_PARQUET_MOST_DISTINCT */
+    GUESS_COUNT = 1 << 16,
 };
 
 static_assert(1 << MOST_SLOT_BITS == 2 * PX_PARQUET_MOST_DISTINCT, "at most half full");
@@ -19,10 +20,11 @@ int px_distinct__init(struct px_distinct *distinct, struct proximadb_error *rete
         .slots = malloc(sizeof *distinct->slots << MOST_SLOT_BITS),
         .values = malloc(sizeof *distinct->values * PX_PARQUET_MOST_DISTINCT),
         .counts = malloc(sizeof *distinct->counts * PX_PARQUET_MOST_DISTINCT),
+        .guesses = calloc(GUESS_COUNT, sizeof *distinct->guesses),
         .order = malloc(sizeof *distinct->order * PX_PARQUET_MOST_DISTINCT),
     };
     if (distinct->slots == NULL || distinct->values == NULL || distinct->counts == NULL ||
-        distinct->order == NULL) {
+        distinct->guesses == NULL || distinct->order == NULL) {
         px_distinct__release(distinct);
         return px_fail_no_memory(reterr);
     }
@@ -35,6 +37,7 @@ void px_distinct__release(struct px_distinct *distinct)
     free(distinct->slots);
     free(distinct->values);
     free(distinct->counts);
+    free(distinct->guesses);
     free(distinct->order);
     *distinct = (struct px_distinct){0};
 }
@@ -93,15 +96,27 @@ static bool add_new(struct px_distinct *distinct, uint32_t bits, uint64_t *slot,
     return true;
 }
 
+/* The code of a float where the guess is wrong, which it is made right by. */
+static __attribute__((noinline)) bool look_up(struct px_distinct *distinct, uint32_t bits,
+                                              uint32_t *ret_code)
+{
+    uint64_t *slot = find_slot(distinct, bits);
+    *ret_code = (uint32_t)*slot - 1;
+    if (*slot == 0 && !add_new(distinct, bits, slot, ret_code))
+        return false;
+    distinct->guesses[bits >> 16] = (uint16_t)*ret_code;
+    return true;
+}
+
 bool px_distinct__add(struct px_distinct *distinct, const void *floats, size_t count,
                       uint16_t *ret_codes)
 {
     const uint8_t *at = floats;
     for (size_t i = 0; i < count; i++) {
         uint32_t bits = px_load_u32(at + i * sizeof bits);
-        uint64_t *slot = find_slot(distinct, bits);
-        uint32_t code = (uint32_t)*slot - 1;
-        if (*slot == 0 && !add_new(distinct, bits, slot, &code))
+        uint32_t code = distinct->guesses[bits >> 16];
+        bool is_right = code < distinct->count && distinct->values[code] == bits;
+        if (!is_right && !look_up(distinct, bits, &code))
             return false;
         distinct->counts[code]++;
         ret_codes[i] = (uint16_t)code;

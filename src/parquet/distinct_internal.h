@@ -9,7 +9,9 @@
  * bits, are the ones that most rows are made of.
  *
  * A float is looked up in an open-addressing table that is at most half full and doubles from
- * 16 KiB on: the thousand floats of rounded vectors stay in the first-level cache.
+ * 16 KiB on. Before that a guess is made, the last float with the same upper half: of vectors that
+ * were rounded to 8 significant bits it is always right, and the thousand floats that they are made
+ * of have their guesses side by side in the first-level cache.
  *
  * Threads: externally serialised. Memory: up to 2 MiB, all taken at once, so that adding cannot
  * fail; what is not used is not touched.
@@ -25,7 +27,9 @@ struct px_distinct {
     uint32_t count;
     uint32_t *values; /* a float's bits, by code; after ranking, by rank */
     uint32_t *counts; /* by code */
-    uint64_t *order;  /* scratch */
+    uint16_t *
+        guesses; /* codes, by the upper half of a float's bits; perhaps of another float, or none */
+    uint64_t *order; /* scratch */
 };
 
 /* PROXIMADB_NO_MEMORY */
