@@ -135,7 +135,7 @@ class World:
 
     def create(self, client):
         for history in (self.owned, self.shared):
-            client.create_collection(history.name, DIMENSION, metric="l2", filterable=FILTERABLE)
+            client.create_collection(history.name, DIMENSION, metric="l2", storage="exact", filterable=FILTERABLE)
 
     def histories(self):
         return [self.owned, self.shared] + [each.history for each in self.temporary if each.uuid is not None]

@@ -218,7 +218,7 @@ class Cataloguer(Actor):
 
     def create(self, each):
         each.lost = "create"            # until the answer comes
-        each.begin(self.client.create_collection(each.name, DIMENSION, metric="l2", filterable=FILTERABLE).id)
+        each.begin(self.client.create_collection(each.name, DIMENSION, metric="l2", storage="exact", filterable=FILTERABLE).id)
 
     def drop(self, each):
         each.lost = "drop"

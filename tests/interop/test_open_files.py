@@ -1,8 +1,8 @@
 """Goal: the files of a collection say to anybody what the server says. pyarrow, DuckDB and polars read every part, with the
-vectors bit by bit as they were inserted; the SQL that `inspect collection --sql` prints gives the live rows, no more and no
+vectors bit by bit as they were inserted, or as the storage profile rounds them; the SQL that `inspect collection --sql` prints gives the live rows, no more and no
 less, after inserts, updates, deletes, flushes and compactions; a filter means the same in DuckDB on the parts as in the
 server; delete files are Iceberg's position deletes; and the collection's JSON has the fields that it is described by.
-Method: a random history through the SDK, with a model of what must be there. At every checkpoint all files are read.
+Method: under each storage profile a random history through the SDK, with a model of what must be there. At every checkpoint all files are read.
 
     cmake --build BUILD --target engine_server libproximadb && PX_BUILD=BUILD pytest tests/interop/test_open_files.py
 
@@ -19,6 +19,7 @@ import numpy
 import pytest
 from engine import Engine, inspect_sql
 from proximadb import CLEAR
+from rounding import stored
 
 duckdb = pytest.importorskip("duckdb")
 polars = pytest.importorskip("polars")
@@ -29,6 +30,7 @@ SEED = int(os.environ.get("PX_TEST_SEED", "0")) or random.SystemRandom().randran
 STEPS = int(os.environ.get("PX_STEPS", "90"))
 CHECKPOINT = 30                 # steps between two
 DIMS = 24
+PROFILES = [("balanced", None), ("compact", None), ("exact", "compressed"), ("exact", "plain")]
 FIELDS = {"word": "string", "year": "long", "price": "double", "old": "boolean", "tags": "string_array"}
 ALL_FIELDS = {**FIELDS, "late": "long"}
 WORDS = ["net", "db", "it's", "", "日本語", "a\nb", "x" * 300, "%_"]
@@ -50,8 +52,8 @@ class Row:
 class History:
     """Random writes, what is live after them, and every version that ever was."""
 
-    def __init__(self, client):
-        self.client = client
+    def __init__(self, client, storage):
+        self.client, self.storage = client, storage
         self.random = random.Random(SEED)
         self.numbers = numpy.random.default_rng(SEED)
         self.live = {}              # id -> version
@@ -109,7 +111,7 @@ class History:
     def put(self, call, ids):
         vectors = self.vectors(len(ids))
         rows = [Row(vector, self.metadata(FIELDS), self.document(), self.random.choice([1, 1_700_000_000_000]),
-                    self.expires_at()) for vector in vectors]
+                    self.expires_at()) for vector in stored(vectors, self.storage)]
         result = call("docs", vectors, ids=ids, metadata=[row.metadata for row in rows],
                       documents=[row.document for row in rows], timestamps=[row.timestamp for row in rows],
                       expires_at=[row.expires_at for row in rows])
@@ -135,7 +137,7 @@ class History:
         documents = [self.random.choice([None, "new", CLEAR]) for _ in ids]
         expires = self.random.choice([None, CLEAR, 5_000_000_000_000])
         result = self.client.update("docs", ids, vectors=vectors, metadata=changes, documents=documents, expires_at=expires)
-        rows = []
+        rows, vectors = [], vectors if vectors is None else stored(vectors, self.storage)
         for i, row in enumerate(old):
             merged = {**row.metadata, **(changes[i] if changes else {})}
             if changes:
@@ -294,6 +296,7 @@ class Files:
         created = datetime.datetime.fromisoformat(found["created_at"])
         assert abs(time.time() - created.timestamp()) < 3600 and created.tzinfo is not None
         assert found["vector_count"] == len(self.history.live) and isinstance(found["vector_count"], int)
+        assert found["storage"]["profile"] == self.history.storage
         assert found["metric"] == "l2" and len(found["id"]) == 36
 
 
@@ -332,11 +335,12 @@ def check_all(engine, history):
     return files
 
 
-def test_files__say_what_the_server_says(tmp_path):
+@pytest.mark.parametrize(("storage", "layout"), PROFILES)
+def test_files__say_what_the_server_says(tmp_path, storage, layout):
     print(f"PX_TEST_SEED={SEED}")
     with Engine(tmp_path / "data") as engine:
-        engine.client.create_collection("docs", DIMS, metric="l2", filterable=FIELDS)
-        history = History(engine.client)
+        engine.client.create_collection("docs", DIMS, metric="l2", storage=storage, layout=layout, filterable=FIELDS)
+        history = History(engine.client, storage)
         check_nothing(engine)
         history.insert()
         engine.client.flush("docs")     # a part without the field that comes now

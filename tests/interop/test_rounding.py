@@ -5,25 +5,12 @@ and on the smallest and largest that are accepted; the server is asked for all o
 
     cmake --build BUILD --target engine_server && PX_BUILD=BUILD pytest tests/interop/test_rounding.py
 """
-import re
-
 import numpy
 import pytest
-from engine import ROOT, Engine
+from engine import Engine
+from rounding import BITS, stored
 
-BITS = {"balanced": 7, "compact": 4}
 DIMS = [1, 3, 8, 67, 256, 384]
-
-
-def functions():
-    page = (ROOT / "docs/format/rounding.md").read_text()
-    (text,) = re.findall(r"```python\n(.*?)```", page, re.S)
-    names = {}
-    exec(compile(text, "rounding.md", "exec"), names)
-    return names
-
-
-DOCUMENTED = functions()
 
 
 def vectors(dims):
@@ -42,7 +29,7 @@ def vectors(dims):
     return numpy.concatenate(rows).astype(numpy.float32)
 
 
-def stored(client, count):
+def scanned(client, count):
     """By id, as bytes."""
     records = {record.id: record for record in client.scan("rounding", batch_size=500)}
     assert len(records) == count
@@ -58,22 +45,23 @@ def assert_equal_bits(found, expected):
 @pytest.mark.parametrize("storage", [*BITS, "exact"])
 def test_rounding__the_server_stores_what_the_page_says(tmp_path, storage, dims):
     given = vectors(dims)
-    expected = given
-    if storage in BITS:
-        expected = numpy.stack([DOCUMENTED["rounded"](row, BITS[storage]) for row in given])
-        assert not numpy.array_equal(expected, given)
-        again = numpy.stack([DOCUMENTED["rounded"](row, BITS[storage]) for row in expected])
-        assert_equal_bits(again, expected)
+    expected = stored(given, storage)
+    assert_equal_bits(stored(expected, storage), expected)
+    assert numpy.array_equal(expected, given) == (storage == "exact")
     ids = [f"v{i}" for i in range(len(given))]
     with Engine(tmp_path / "data") as engine:
         engine.client.create_collection("rounding", dims, metric="l2", storage=storage)
         engine.client.insert("rounding", given, ids)
-        assert_equal_bits(stored(engine.client, len(ids)), expected)
+        assert_equal_bits(scanned(engine.client, len(ids)), expected)
         engine.kill()
     with Engine(tmp_path / "data") as engine:
-        assert_equal_bits(stored(engine.client, len(ids)), expected)
+        assert_equal_bits(scanned(engine.client, len(ids)), expected)
         engine.client.flush("rounding")
-        assert_equal_bits(stored(engine.client, len(ids)), expected)
+        assert_equal_bits(scanned(engine.client, len(ids)), expected)
         engine.client.insert("rounding", expected, [f"again{i}" for i in range(len(ids))])
         again = {record.id: record.vector for record in engine.client.scan("rounding")}
         assert_equal_bits(numpy.stack([again[f"again{i}"] for i in range(len(ids))]), expected)
+        info = engine.client.get_collection("rounding")
+        assert (info.storage, info.layout) == (storage, "compressed")
+        assert info.mantissa_bits == BITS.get(storage, 23)
+        assert info.relative_error == (2.0 ** -(BITS[storage] + 1) if storage in BITS else 0)

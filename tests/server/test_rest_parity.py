@@ -196,8 +196,9 @@ def same_rows(sdk, rest, left, right, without=()):
 def pair(sdk, rest, name):
     """Two equal collections: one made by the SDK, and one by REST."""
     fields = {"year": "long", "rate": "double", "tags": "string_array", "kind": "string", "new": "boolean"}
-    sdk.create_collection(name + "g", DIMS, filterable=fields)
-    ok(rest.post("/v1/collections", json={"name": name + "r", "dimension": DIMS, "filterable": fields}), 201)
+    sdk.create_collection(name + "g", DIMS, storage="exact", filterable=fields)
+    ok(rest.post("/v1/collections", json={"name": name + "r", "dimension": DIMS, "storage": "exact",
+                                            "filterable": fields}), 201)
     return name + "g", name + "r"
 
 
@@ -318,7 +319,7 @@ def library(sdk):
     vectors = source.standard_normal((400, 8)).astype(np.float32)
     metadata = [{"n": i, "kind": "even" if i % 2 == 0 else "odd"} for i in range(400)]
     for metric in ("cosine", "l2", "dot"):
-        sdk.create_collection(f"library-{metric}", 8, metric=metric, filterable={"n": "long"})
+        sdk.create_collection(f"library-{metric}", 8, metric=metric, storage="exact", filterable={"n": "long"})
         sdk.insert(f"library-{metric}", vectors, ids=[f"row{i:03}" for i in range(400)], metadata=metadata,
                    documents=[f"text {i}" for i in range(400)])
         sdk.delete(f"library-{metric}", ids=["row007"])

@@ -94,8 +94,9 @@ def test_contract__create_describes_the_collection(make_collection, client, uniq
         7,
         "dot",
         "FLAT",
-        "exact",
+        "balanced",
     )
+    assert (info.layout, info.mantissa_bits, info.relative_error) == ("compressed", 7, 2**-8)
     assert info.filterable == fields
     assert len(info.id) == 36
     assert before < info.created_at < time.time() * 1000 + 60_000
