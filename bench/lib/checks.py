@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import proximadb
 
+from lib.rounding import stored
 from lib.rows import Batch, Rows, Vectors
 from lib.workspace import BenchError
 
@@ -29,9 +30,10 @@ def scored(hits: Sequence[proximadb.Hit]) -> list[ScoredId]:
 
 
 class BruteForce:
-    """Cosine scores by numpy, to hold answers against."""
+    """Cosine scores by numpy, to hold answers of a collection of that storage profile against."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, storage: str = "exact") -> None:
+        self._storage = storage
         self._vectors = rows.vectors
         self._row_of = {id_: row for row, id_ in enumerate(rows.ids)}
         self._norms = np.linalg.norm(rows.vectors, axis=1)
@@ -58,7 +60,8 @@ class BruteForce:
         return float(np.sort(self._scores(query, candidates))[-k])
 
     def _scores(self, query: Vectors, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        vectors, query = self._vectors[rows].astype(np.float64), query.astype(np.float64)
+        vectors = stored(self._vectors[rows], self._storage).astype(np.float64)
+        query = query.astype(np.float64)
         norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(query)
         scores: npt.NDArray[np.float64] = vectors @ query / norms
         return scores
@@ -71,14 +74,17 @@ def check_count(client: proximadb.ProximaDBClient, collection: str, expected: in
         raise BenchError(f"{collection} has {count} rows, {expected} were acknowledged")
 
 
-def check_records(records: Sequence[proximadb.Record], batch: Batch) -> None:
-    """BenchError unless the records are the rows, bit by bit."""
+def check_records(
+    records: Sequence[proximadb.Record], batch: Batch, storage: str = "exact"
+) -> None:
+    """BenchError unless the records are the rows, as the profile keeps them, bit by bit."""
+    vectors = stored(batch.vectors, storage)
     if [record.id for record in records] != batch.ids:
         raise BenchError("acknowledged rows are missing")
     for index, record in enumerate(records):
         same_vector = record.vector is not None and np.array_equal(
             np.asarray(record.vector, np.float32).view(np.uint32),
-            batch.vectors[index].view(np.uint32),
+            vectors[index].view(np.uint32),
         )
         same_rest = (
             record.document == batch.documents[index] and record.metadata == batch.metadata[index]
@@ -104,11 +110,12 @@ def check_collection(
     """Counts the rows, compares a sample of them, and some searches; says what it did."""
     check_count(client, collection, len(rows))
     sample = sample_batch(rows, min(1_000, len(rows)))
-    check_records(client.get(collection, sample.ids), sample)
-    truth = BruteForce(rows)
+    storage = client.get_collection(collection).storage
+    check_records(client.get(collection, sample.ids), sample, storage)
+    truth = BruteForce(rows, storage)
     for query in rows.queries[:searches]:
         truth.check(query, scored(client.search(collection, query, k=k, exact=True)), k)
     return (
-        f"{len(rows):,} rows counted, {len(sample.ids):,} read back bit by bit, "
+        f"{len(rows):,} rows counted, {len(sample.ids):,} read back bit by bit ({storage}), "
         f"{searches} searches equal to numpy's"
     )

@@ -17,14 +17,22 @@ from lib.rows import DIM_COUNT, FILTERABLE, Batch, Rows, load_rows
 from lib.workspace import BenchError
 
 COLLECTION = "rows"
+STORAGE = "balanced"  # what users get who choose nothing
 BATCH_ROWS = 1_000
 LOADER_TIMEOUT_S = 300.0
 
 
-def create(client: proximadb.ProximaDBClient) -> None:
+def create(
+    client: proximadb.ProximaDBClient, storage: str = STORAGE, layout: str | None = None
+) -> None:
     """Makes the collection that measurements use."""
     client.create_collection(
-        COLLECTION, DIM_COUNT, metric="cosine", storage="exact", filterable=FILTERABLE
+        COLLECTION,
+        DIM_COUNT,
+        metric="cosine",
+        storage=storage,
+        layout=layout,
+        filterable=FILTERABLE,
     )
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from proximadb.types import Hit, VersionArray
 
 from lib.checks import BruteForce, check_collection, check_count, scored
-from lib.load import COLLECTION, create, insert_all
+from lib.load import COLLECTION, STORAGE, create, insert_all
 from lib.options import Measurement, run_program
 from lib.report import Column, Report
 from lib.rows import Rows, Vectors, load_rows
@@ -83,7 +83,7 @@ class Folder:
     def after_stop(self, drop_cache: bool) -> Run:
         """A timed start behind a clean stop, before there is a tail."""
         hits, figures = self._timed_start(self._flushed, self._flushed.queries[0], drop_cache)
-        BruteForce(self._flushed).check(self._flushed.queries[0], scored(hits), K)
+        BruteForce(self._flushed, STORAGE).check(self._flushed.queries[0], scored(hits), K)
         return figures
 
     def after_kill(self, drop_cache: bool) -> Run:
@@ -91,7 +91,7 @@ class Folder:
         versions = self._write_tail_and_kill()
         query = self._tail.vectors[-1]
         hits, figures = self._timed_start(self._all, query, drop_cache)
-        BruteForce(self._all).check(query, scored(hits), K)
+        BruteForce(self._all, STORAGE).check(query, scored(hits), K)
         last = [hit.version for hit in hits if hit.id == self._tail.ids[-1]]
         if last != [int(versions[-1])]:
             raise BenchError("SIGKILL took a row that was acknowledged")

@@ -16,7 +16,7 @@ from pathlib import Path
 import proximadb
 
 from lib.checks import check_count, check_records
-from lib.load import COLLECTION, BackgroundLoader, create, insert
+from lib.load import COLLECTION, STORAGE, BackgroundLoader, create, insert
 from lib.options import Measurement, run_program
 from lib.report import Column, Report
 from lib.rows import Batch, Rows, load_rows, row_id
@@ -74,7 +74,7 @@ class OneByOne:
         """BenchError unless all of them can be read back as they were."""
         for first in range(0, self.inserted, GET_ROWS):
             batch = self._batch(first, min(first + GET_ROWS, self.inserted))
-            check_records(self.client.get(COLLECTION, batch.ids), batch)
+            check_records(self.client.get(COLLECTION, batch.ids), batch, STORAGE)
 
     def _batch(self, first: int, end: int) -> Batch:
         """Rows of ours: those of the data set over and over, under ids of their own."""

@@ -43,7 +43,6 @@ static void create(proximadb *db)
                                                    .dim_count = DIMENSION,
                                                    .metric = PROXIMADB_COSINE,
                                                    .index_type = PROXIMADB_FLAT,
-                                                   .storage = PROXIMADB_EXACT,
                                                    .exist_ok = true};
     struct proximadb_buffer payload;
     struct proximadb_error error;

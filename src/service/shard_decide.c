@@ -176,8 +176,8 @@ static int find_and_reserve(struct px_shard *shard, struct px_write_op *op, bool
 
 /*
  * The only place where vectors are rounded: a row that is accepted, now or once before by what is
- * in the log, comes to the memtable through here with the vector that the client sent. What has been
- * stored is moved on as it is.
+ * in the log, comes to the memtable through here with the vector that the client sent. What has
+ * been stored is moved on as it is.
  */
 static int stage_sent(struct px_shard *shard, const struct px_record *record,
                       struct proximadb_error *reterr)

@@ -43,7 +43,7 @@ struct px_shard {
     char name[PX_COLLECTION_NAME_BYTES];
     struct px_uuid id;
     uint32_t dim_count;
-    uint32_t mantissa_bits; /* that its storage profile keeps */
+    uint32_t mantissa_bits;         /* that its storage profile keeps */
     struct proximadb_error failure; /* why nothing can be used; set while opening only */
     struct px_wal *wal;
     struct px_commit_lane *lane;
