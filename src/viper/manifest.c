@@ -121,6 +121,11 @@ void px_manifest_encode(const struct px_manifest *manifest, struct px_buffer *bu
         encode_file(&manifest->centroids, buffer);
     else
         px_buffer_append_format(buffer, "null");
+    px_buffer_append_format(buffer,
+                            ",\n  \"bytes_accepted\": %" PRIu64 ",\n  \"bytes_flushed\": %" PRIu64
+                            ",\n  \"bytes_compacted\": %" PRIu64,
+                            manifest->bytes_accepted, manifest->bytes_flushed,
+                            manifest->bytes_compacted);
     px_buffer_append_format(buffer, ",\n  \"request_ids\": \"");
     px_base64_append(buffer, px_buffer_slice(&manifest->request_ids));
     px_buffer_append_byte(buffer, '"');
@@ -239,6 +244,13 @@ static int decode_head(yyjson_val *root, struct px_manifest *manifest,
     return PROXIMADB_OK;
 }
 
+/* A key that older versions do not write. */
+static bool decode_optional(yyjson_val *root, const char *key, uint64_t *ret_value)
+{
+    *ret_value = 0;
+    return yyjson_obj_get(root, key) == NULL || px_json_get_u64(root, key, ret_value);
+}
+
 static int decode_rest(yyjson_val *root, struct px_manifest *manifest,
                        struct proximadb_error *reterr)
 {
@@ -247,6 +259,10 @@ static int decode_rest(yyjson_val *root, struct px_manifest *manifest,
     if (centroids != NULL && !yyjson_is_null(centroids) &&
         !decode_file(centroids, &manifest->centroids))
         return px_fail(reterr, PROXIMADB_CORRUPT, "'centroids' makes no sense");
+    if (!decode_optional(root, "bytes_accepted", &manifest->bytes_accepted) ||
+        !decode_optional(root, "bytes_flushed", &manifest->bytes_flushed) ||
+        !decode_optional(root, "bytes_compacted", &manifest->bytes_compacted))
+        return px_fail(reterr, PROXIMADB_CORRUPT, "what was written makes no sense");
     if (!px_json_get_string(root, "request_ids", &request_ids))
         return px_fail(reterr, PROXIMADB_CORRUPT, "it has no 'request_ids'");
     return px_base64_decode(request_ids, &manifest->request_ids, reterr);

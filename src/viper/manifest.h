@@ -18,6 +18,10 @@
  *                          min_lsn, max_lsn, cluster (0: not clustered)
  *      deletes             list of files: path, size_bytes, crc32c, row_count, min_lsn, max_lsn
  *      centroids           such a file, or null: one row per cluster
+ *      bytes_accepted      since the collection was made: of parts that flushes wrote, that is, of
+ *                          all rows stored once,
+ *      bytes_flushed       of all files that flushes wrote,
+ *      bytes_compacted     and of all that compactions did. Files of older versions lack them: 0
  *      request_ids         base64 of service/request_memory.h's encoding, up to flushed_lsn
  *      crc32c              of the text in front of the comma before this key
  *
@@ -65,6 +69,9 @@ struct px_manifest {
     struct px_manifest_files parts;
     struct px_manifest_files deletes;
     struct px_manifest_file centroids; /* path "": none */
+    uint64_t bytes_accepted;
+    uint64_t bytes_flushed;
+    uint64_t bytes_compacted;
     struct px_buffer request_ids;
 };
 

@@ -66,7 +66,10 @@ void px_viper__count(struct px_viper *viper)
     struct px_viper_numbers numbers = {.part_count = manifest->parts.count,
                                        .disk_bytes = manifest->centroids.size_bytes,
                                        .flushed_lsn = manifest->flushed_lsn,
-                                       .live_row_count = manifest->live_row_count};
+                                       .live_row_count = manifest->live_row_count,
+                                       .bytes_accepted = manifest->bytes_accepted,
+                                       .bytes_flushed = manifest->bytes_flushed,
+                                       .bytes_compacted = manifest->bytes_compacted};
     for (size_t i = 0; i < manifest->parts.count; i++)
         numbers.disk_bytes += manifest->parts.items[i].size_bytes;
     for (size_t i = 0; i < manifest->deletes.count; i++)
@@ -171,10 +174,10 @@ static int commit(struct px_viper *viper, struct px_manifest *next, bool *ret_un
     return PROXIMADB_OK;
 }
 
-/* Writes a delete file and adds it to `next`. Under commit_lock. */
+/* Writes a delete file, adds it to `next`, and its size to *written_bytes. Under commit_lock. */
 static int add_deletes(struct px_viper *viper, struct px_delete *deletes, size_t count,
-                       struct px_manifest *next, char path[PX_MANIFEST_PATH_BYTES],
-                       struct proximadb_error *reterr)
+                       struct px_manifest *next, uint64_t *written_bytes,
+                       char path[PX_MANIFEST_PATH_BYTES], struct proximadb_error *reterr)
 {
     struct px_manifest_file file;
     path[0] = '\0';
@@ -190,9 +193,10 @@ static int add_deletes(struct px_viper *viper, struct px_delete *deletes, size_t
     int rc = px_delete_file_write(viper->fs, &what, &file, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_viper_sync_name(viper, path, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_manifest_add(&next->deletes, &file, reterr);
-    return rc;
+    if (rc != PROXIMADB_OK)
+        return rc;
+    *written_bytes += file.size_bytes;
+    return px_manifest_add(&next->deletes, &file, reterr);
 }
 
 /* ---- flush --------------------------------------------------------------------------------- */
@@ -246,8 +250,11 @@ static int commit_flush(struct px_viper *viper, const struct px_viper_flush *flu
     if (rc == PROXIMADB_OK)
         rc = flush->deletes(flush->context, &deletes, &delete_count, reterr);
     if (rc == PROXIMADB_OK)
-        rc = add_deletes(viper, deletes, delete_count, &next, delete_path, reterr);
+        rc = add_deletes(viper, deletes, delete_count, &next, &next.bytes_flushed, delete_path,
+                         reterr);
     free(deletes);
+    next.bytes_accepted += part->size_bytes;
+    next.bytes_flushed += part->size_bytes;
     next.flushed_lsn = px_memtable_last_lsn(flush->memtable);
     next.live_row_count = flush->live_row_count;
     next.clock_ms = flush->clock_ms;
@@ -323,10 +330,14 @@ static int replace_in(const struct px_viper_replacement *replacement, struct px_
             next->parts.items[kept++] = next->parts.items[i];
     next->parts.count = kept;
     int rc = PROXIMADB_OK;
-    for (size_t i = 0; i < replacement->new_part_count && rc == PROXIMADB_OK; i++)
+    for (size_t i = 0; i < replacement->new_part_count && rc == PROXIMADB_OK; i++) {
         rc = px_manifest_add(&next->parts, &replacement->new_parts[i], reterr);
-    if (rc == PROXIMADB_OK && replacement->centroids != NULL)
+        next->bytes_compacted += replacement->new_parts[i].size_bytes;
+    }
+    if (rc == PROXIMADB_OK && replacement->centroids != NULL) {
         next->centroids = *replacement->centroids;
+        next->bytes_compacted += next->centroids.size_bytes;
+    }
     return rc;
 }
 
@@ -392,8 +403,8 @@ int px_viper_replace_parts(struct px_viper *viper, const struct px_viper_replace
     if (rc == PROXIMADB_OK)
         rc = drop_unused_deletes(viper, &next, reterr);
     if (rc == PROXIMADB_OK)
-        rc = add_deletes(viper, replacement->deletes, replacement->delete_count, &next, delete_path,
-                         reterr);
+        rc = add_deletes(viper, replacement->deletes, replacement->delete_count, &next,
+                         &next.bytes_compacted, delete_path, reterr);
     if (rc != PROXIMADB_OK)
         px_manifest_release(&next);
     else

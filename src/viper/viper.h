@@ -44,6 +44,9 @@ struct px_viper_numbers {
     uint64_t disk_bytes;
     int64_t flushed_lsn;
     uint64_t live_row_count; /* at flushed_lsn */
+    uint64_t bytes_accepted; /* written since the collection was made: viper/manifest.h */
+    uint64_t bytes_flushed;
+    uint64_t bytes_compacted;
 };
 
 struct px_viper {

@@ -30,6 +30,9 @@ static void make(struct px_manifest *manifest)
                                      .live_row_count = 12345,
                                      .clock_ms = 1705320000123,
                                      .next_file_number = 99,
+                                     .bytes_accepted = INT64_MAX,
+                                     .bytes_flushed = 700,
+                                     .bytes_compacted = 900,
                                      .centroids = make_file(5)};
     for (uint32_t i = 0; i < 20; i++) {
         struct px_manifest_file file = make_file(i);
@@ -48,6 +51,9 @@ static void check_equal(const struct px_manifest *a, const struct px_manifest *b
     assert_int_equal(a->live_row_count, b->live_row_count);
     assert_int_equal(a->clock_ms, b->clock_ms);
     assert_int_equal(a->next_file_number, b->next_file_number);
+    assert_int_equal(a->bytes_accepted, b->bytes_accepted);
+    assert_int_equal(a->bytes_flushed, b->bytes_flushed);
+    assert_int_equal(a->bytes_compacted, b->bytes_compacted);
     assert_int_equal(a->parts.count, b->parts.count);
     assert_int_equal(a->deletes.count, b->deletes.count);
     assert_memory_equal(&a->centroids, &b->centroids, sizeof a->centroids);
@@ -154,6 +160,37 @@ static void test_manifest__needs_every_key(void **state)
     }
 }
 
+/* Files of versions that did not count what was written. */
+static void test_manifest__needs_no_key_of_what_was_written(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"bytes_accepted", "bytes_flushed", "bytes_compacted"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        struct px_manifest manifest, again = {0};
+        struct px_buffer json = {0};
+        char quoted[40];
+        make(&manifest);
+        px_manifest_encode(&manifest, &json);
+        snprintf(quoted, sizeof quoted, "\"%s\":", keys[i]);
+        char *found = memmem(json.data, json.size_bytes, quoted, strlen(quoted));
+        assert_non_null(found);
+        found[1] = 'X';
+        sign(&json);
+        assert_int_equal(px_manifest_decode(px_buffer_slice(&json), &again, NULL), PROXIMADB_OK);
+        assert_int_equal(again.bytes_accepted, i == 0 ? 0 : INT64_MAX);
+        assert_int_equal(again.bytes_flushed, i == 1 ? 0 : 700);
+        assert_int_equal(again.bytes_compacted, i == 2 ? 0 : 900);
+        px_manifest_release(&again);
+        found[1] = 'b';
+        found[strlen(quoted) + 1] = '-'; /* a number below 0 is none */
+        sign(&json);
+        assert_int_equal(px_manifest_decode(px_buffer_slice(&json), &again, NULL),
+                         PROXIMADB_CORRUPT);
+        px_buffer_release(&json);
+        px_manifest_release(&manifest);
+    }
+}
+
 /* Behind the rename it is not known which one a crash finds; before, it is the old one. */
 static void test_manifest__says_whether_it_may_be_in_place(void **state)
 {
@@ -217,6 +254,7 @@ int main(void)
         cmocka_unit_test(test_manifest__an_empty_one_is_valid),
         cmocka_unit_test(test_manifest__believes_no_changed_byte),
         cmocka_unit_test(test_manifest__needs_every_key),
+        cmocka_unit_test(test_manifest__needs_no_key_of_what_was_written),
         cmocka_unit_test(test_manifest__says_whether_it_may_be_in_place),
         cmocka_unit_test(test_manifest__a_missing_one_is_an_error),
         cmocka_unit_test(test_manifest__refuses_paths_that_lead_out),
