@@ -22,9 +22,9 @@
  * A *recluster* is due at first, when parts have gathered; when lists have become four times longer
  * or shorter than they should be; when the probe recall has fallen (viper/clustering.h).
  *
- * A *fold* is for collections that are flushed very often: a round for each few rows would write far
- * too much. Parts are of one size if they have the same power of eight, so a row is folded no more
- * than a few times until a round takes it.
+ * A *fold* is for collections that are flushed very often: a round for each few rows would write
+ * far too much. Parts are of one size if they have the same power of eight, so a row is folded no
+ * more than a few times until a round takes it.
  *
  * *Pressure* says how far behind compaction is: parts of cluster_000 beyond what is bearable.
  * Writes are to wait a little then, more with each part.
