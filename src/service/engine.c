@@ -16,6 +16,7 @@ enum {
     SWEEPER_COUNT = 1,
     BACKGROUND_NICE = 19,
     SECOND_MS = 1000,
+    BACKGROUND_DUTY_PERCENT = 25, /* of the time, while requests are served */
 };
 
 static uint64_t or_default(uint64_t value, uint64_t fallback)
@@ -49,7 +50,7 @@ static void sweep(struct px_timer_event *event)
         (struct px_engine *)((char *)event - offsetof(struct px_engine, sweep_event));
     px_scan_table_sweep(engine->coordinator.scans, NULL);
     px_collection_service_visit(&engine->collections, sweep_shard, NULL);
-    px_timer_schedule(engine->timer, event, (int64_t)engine->context.expiry_sweep_ms);
+    px_timer_schedule(engine->context.timer, event, (int64_t)engine->context.expiry_sweep_ms);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------- */
@@ -120,6 +121,11 @@ static void fill_context(struct px_engine *engine, const struct px_engine_option
         .clock = options->clock,
         .log = {.write = given->log, .context = given->log_context},
         .data_folder = &engine->data_folder,
+        .pacer = &engine->pacer,
+        .has_background_compaction = !options->has_no_compaction,
+        .plan_limits = options->plan_limits,
+        .cluster_sizes = options->cluster_sizes,
+        .list_rows = options->list_rows,
         .memtable_limit_bytes = or_default(given->memtable_limit_bytes, UINT64_C(64) << 20),
         .wal_file_limit_bytes = or_default(given->wal_file_limit_bytes, UINT64_C(256) << 20),
         .wal_rotate_ms = or_default(given->wal_rotate_ms, 30 * 60 * SECOND_MS),
@@ -152,7 +158,7 @@ static int start_threads(struct px_engine *engine, const struct proximadb_option
         rc =
             px_workers_open(SWEEPER_COUNT, "px-sweep", BACKGROUND_NICE, &context->sweepers, reterr);
     if (rc == PROXIMADB_OK)
-        rc = px_timer_open(context->clock, &engine->timer, reterr);
+        rc = px_timer_open(context->clock, &engine->context.timer, reterr);
     return rc;
 }
 
@@ -185,7 +191,8 @@ static int open_all(struct px_engine *engine, const char *data_dir,
                                                        .metrics = write_metrics,
                                                        .metrics_context = engine};
     engine->sweep_event.fire = sweep;
-    px_timer_schedule(engine->timer, &engine->sweep_event, (int64_t)context->expiry_sweep_ms);
+    px_timer_schedule(engine->context.timer, &engine->sweep_event,
+                      (int64_t)context->expiry_sweep_ms);
     return PROXIMADB_OK;
 }
 
@@ -197,6 +204,7 @@ int px_engine_open(const char *data_dir, const struct px_engine_options *options
         return px_fail_no_memory(reterr);
     pthread_mutex_init(&engine->lock, NULL);
     pthread_cond_init(&engine->idle, NULL);
+    px_pacer_init(&engine->pacer, BACKGROUND_DUTY_PERCENT, NULL);
     fill_context(engine, options);
     int rc = open_all(engine, data_dir, options, reterr);
     if (rc != PROXIMADB_OK) {
@@ -222,13 +230,16 @@ void px_engine_close(struct px_engine *engine)
     if (engine == NULL)
         return;
     wait_for_calls(engine);
-    px_timer_close(engine->timer);
+    px_pacer_begin_hurry(&engine->pacer); /* what has to end is not slowed down any more */
+    if (engine->context.timer != NULL)
+        (void)px_timer_cancel(engine->context.timer, &engine->sweep_event);
     px_workers_close(engine->readers);
     px_crew_close(engine->crew);
     px_workers_close(engine->writers);
     px_vector_storage_coordinator_release(&engine->coordinator);
     if (engine->has_collections)
         px_collection_service_close(&engine->collections);
+    px_timer_close(engine->context.timer);
     px_workers_close(engine->context.flushers);
     px_workers_close(engine->context.background);
     px_workers_close(engine->context.sweepers);
@@ -248,6 +259,7 @@ bool px_engine_begin_call(struct px_engine *engine)
     bool begins = !engine->is_closing;
     engine->call_count += begins;
     pthread_mutex_unlock(&engine->lock);
+    px_pacer_note_request(&engine->pacer);
     return begins;
 }
 

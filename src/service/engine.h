@@ -20,7 +20,7 @@ struct px_engine {
     struct px_workers *readers;
     struct px_workers *writers;
     struct px_crew *crew; /* helps readers with large searches */
-    struct px_timer *timer;
+    struct px_pacer pacer;
     struct px_timer_event sweep_event;
     struct px_collection_service collections;
     bool has_collections;
@@ -39,6 +39,12 @@ struct px_engine_options {
     struct px_fs *fs;                        /* kept */
     const struct px_clock *clock;            /* kept */
     struct proximadb_options public_options; /* with its own struct_size; zeros mean defaults */
+
+    /* Of compaction in the background; for tests, for which the defaults are too large. */
+    bool has_no_compaction;
+    struct px_plan_limits plan_limits;
+    struct px_clustering_sizes cluster_sizes;
+    uint32_t list_rows;
 };
 
 /* Opens the database in a folder. Errors as proximadb_open(). ret_engine: free with

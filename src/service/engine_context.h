@@ -8,7 +8,11 @@
 #define PX_SERVICE_ENGINE_CONTEXT_H
 
 #include "metadata/data_folder.h"
+#include "os/pacer.h"
+#include "os/timer.h"
 #include "os/workers.h"
+#include "viper/clustering.h"
+#include "viper/compaction_plan.h"
 #include "wal/committer.h"
 
 struct px_engine_context {
@@ -20,6 +24,14 @@ struct px_engine_context {
     struct px_workers *flushers;   /* memtables to parts */
     struct px_workers *background; /* compaction */
     struct px_workers *sweepers;   /* expiry, which must not wait for a compaction */
+    struct px_timer *timer;
+    struct px_pacer *pacer; /* of compactions that nobody asked for */
+
+    /* When and how to compact; zeros mean their defaults. */
+    bool has_background_compaction;
+    struct px_plan_limits plan_limits;
+    struct px_clustering_sizes cluster_sizes; /* without row_bytes */
+    uint32_t list_rows;                       /* that a list has */
 
     /* Limits, from struct proximadb_options with the defaults filled in. */
     uint64_t memtable_limit_bytes;

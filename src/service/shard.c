@@ -148,6 +148,14 @@ static int open_files(struct px_shard *shard, struct proximadb_error *reterr)
     return rc;
 }
 
+/* Writes have waited for compaction long enough. */
+static void end_delay(struct px_timer_event *event)
+{
+    struct px_shard *shard =
+        (struct px_shard *)((char *)event - offsetof(struct px_shard, slow_event));
+    px_commit_lane_resume(shard->lane);
+}
+
 static int shard_new(const struct px_engine_context *context,
                      const struct px_collection *collection, struct px_shard **ret_shard,
                      struct proximadb_error *reterr)
@@ -167,6 +175,7 @@ static int shard_new(const struct px_engine_context *context,
     shard->mantissa_bits = px_storage_mantissa_bits(collection->storage);
     shard->next_source = 1; /* 0 means none */
     shard->flush_job.run = px_shard__flush;
+    shard->slow_event.fire = end_delay;
     shard->round.end = &shard->round.first;
     int rc = px_request_memory_new(&shard->requests, reterr);
     if (rc == PROXIMADB_OK)
@@ -191,6 +200,17 @@ static void resume_flushing(struct px_shard *shard)
     pthread_mutex_unlock(&shard->lock);
 }
 
+/* What was due before the start is due again. */
+static void resume_compacting(struct px_shard *shard)
+{
+    pthread_mutex_lock(&shard->lock);
+    px_shard__note_pressure(shard);
+    bool has_parts = shard->view->sources[0]->part != NULL;
+    pthread_mutex_unlock(&shard->lock);
+    if (has_parts)
+        px_shard__schedule_compaction(shard);
+}
+
 static void set_failure(struct px_shard *shard, const struct proximadb_error *failure)
 {
     shard->failure = *failure;
@@ -213,8 +233,10 @@ int px_shard_open(const struct px_engine_context *context, const struct px_colle
     }
     if (rc != PROXIMADB_OK) {
         set_failure(shard, &error);
-    } else if (!px_memtable_is_empty(shard->active->memtable)) {
-        resume_flushing(shard);
+    } else {
+        if (!px_memtable_is_empty(shard->active->memtable))
+            resume_flushing(shard);
+        resume_compacting(shard);
     }
     *ret_shard = shard;
     return PROXIMADB_OK;
@@ -302,6 +324,7 @@ void px_shard_close(struct px_shard *shard)
     while (shard->job_count > 0)
         pthread_cond_wait(&shard->idle, &shard->lock);
     pthread_mutex_unlock(&shard->lock);
+    (void)px_timer_cancel(shard->context->timer, &shard->slow_event);
     px_commit_lane_close(shard->lane);
     shard->lane = NULL;
 }

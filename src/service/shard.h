@@ -126,6 +126,10 @@ struct px_shard_compact_request {
 /* Clusters and rewrites all parts in the background, then calls `done`, on a background thread. */
 void px_shard_compact(struct px_shard *shard, const struct px_shard_compact_request *request);
 
+/* Pauses compaction in the background, or lets it go on; what was asked for runs all the same. A
+ * step under way ends soon and leaves everything as it was. Forgotten when the database closes. */
+void px_shard_pause_compaction(struct px_shard *shard, bool is_paused);
+
 /* Looks for expired rows in the background and deletes them. Returns at once. */
 void px_shard_sweep(struct px_shard *shard);
 

@@ -175,6 +175,15 @@ void px_shard__wait_for_memory(void)
     usleep(NO_MEMORY_PAUSE_US);
 }
 
+int px_shard__reserve_dead(struct px_part *part, struct proximadb_error *reterr)
+{
+    uint32_t row_count = px_part_row_count(part);
+    int rc = PROXIMADB_OK;
+    for (uint32_t row = 0; row < row_count && rc == PROXIMADB_OK; row += PX_DEAD_CHUNK_ROWS)
+        rc = px_dead_rows_reserve(px_part_dead_rows(part), row, reterr);
+    return rc;
+}
+
 /* An operation that is decided and not yet applied may kill any row; in the old source it has
  * reserved what that needs. */
 static int reserve_for_round(const struct px_shard *shard, struct px_source *const *to,
@@ -183,17 +192,18 @@ static int reserve_for_round(const struct px_shard *shard, struct px_source *con
     int rc = PROXIMADB_OK;
     if (shard->reserved_kill_count == 0)
         return rc;
-    for (uint32_t i = 0; i < to_count; i++) {
-        uint32_t row_count = px_part_row_count(to[i]->part);
-        for (uint32_t row = 0; row < row_count && rc == PROXIMADB_OK; row += PX_DEAD_CHUNK_ROWS)
-            rc = px_dead_rows_reserve(px_part_dead_rows(to[i]->part), row, reterr);
-    }
+    for (uint32_t i = 0; i < to_count && rc == PROXIMADB_OK; i++)
+        rc = px_shard__reserve_dead(to[i]->part, reterr);
     return rc;
 }
 
-int px_shard__reserve_carried(struct px_shard *shard, const struct px_source *from,
-                              const struct px_moved *moved, struct px_source *const *to,
-                              uint32_t to_count, struct proximadb_error *reterr)
+/* Rows of `from` are now in the part `to`, as `moved` says. Rows that were killed in `from` and
+ * went over all the same (they were live when they were copied) die in their new place, too, and
+ * the next flush stores that. Under the lock; to be reserved before, and carried behind the change
+ * of the view. */
+static int reserve_carried(struct px_shard *shard, const struct px_source *from,
+                           const struct px_moved *moved, struct px_source *const *to,
+                           uint32_t to_count, struct proximadb_error *reterr)
 {
     uint32_t row_count = px_source_row_count(from);
     size_t count = 0;
@@ -212,28 +222,16 @@ int px_shard__reserve_carried(struct px_shard *shard, const struct px_source *fr
     return rc;
 }
 
-void px_shard__mark_carried(const struct px_source *from)
+static void carry_kills(struct px_shard *shard, const struct px_source *from)
 {
     uint32_t row_count = px_source_row_count(from);
-    for (uint32_t row = 0; row < row_count; row++) {
-        struct px_moved moved = from->moved[row];
-        int64_t lsn = px_source_killed_at(from, row);
-        if (lsn != 0 && moved.target != PX_NOT_MOVED)
-            (void)px_dead_rows_kill(px_part_dead_rows(from->targets[moved.target]->part), moved.row,
-                                    lsn);
-    }
-}
-
-void px_shard__carry_kills(struct px_shard *shard, const struct px_source *from)
-{
-    uint32_t row_count = px_source_row_count(from);
-    px_shard__mark_carried(from);
     for (uint32_t row = 0; row < row_count; row++) {
         struct px_moved moved = from->moved[row];
         int64_t lsn = px_source_killed_at(from, row);
         if (lsn == 0 || moved.target == PX_NOT_MOVED)
             continue;
         struct px_source *to = from->targets[moved.target];
+        (void)px_dead_rows_kill(px_part_dead_rows(to->part), moved.row, lsn);
         px_memtable_add_kill(kill_owner(shard, lsn),
                              (struct px_kill){.source = to->number, .row = moved.row, .lsn = lsn});
     }
@@ -264,7 +262,7 @@ static int try_publish(struct px_shard *shard, struct px_source *from,
     uint32_t to_count = to != NULL;
     int rc = px_shard__reserve_sources(shard, to_count, NULL);
     if (rc == PROXIMADB_OK)
-        rc = px_shard__reserve_carried(shard, from, replacement->moved, &to, to_count, NULL);
+        rc = reserve_carried(shard, from, replacement->moved, &to, to_count, NULL);
     if (rc == PROXIMADB_OK)
         rc = px_shard__replace_in_view(shard, &from, 1, &to, to_count, NULL);
     if (rc != PROXIMADB_OK)
@@ -277,7 +275,8 @@ static int try_publish(struct px_shard *shard, struct px_source *from,
     shard->stored_lsn = px_memtable_last_lsn(from->memtable);
     shard->frozen_count--;
     memmove(shard->frozen, shard->frozen + 1, shard->frozen_count * sizeof shard->frozen[0]);
-    px_shard__carry_kills(shard, from);
+    carry_kills(shard, from);
+    px_shard__note_pressure(shard);
     return PROXIMADB_OK;
 }
 
@@ -405,6 +404,7 @@ static int flush_one(struct flush *flush, struct proximadb_error *reterr)
     px_wal_trim(shard->wal, last_lsn);
     px_data_folder_restore_reserve(shard->context->data_folder); /* there may be space again */
     checkpoint(shard, flush->description);
+    px_shard__schedule_compaction(shard);
     return PROXIMADB_OK;
 }
 

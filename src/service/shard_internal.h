@@ -37,6 +37,25 @@ struct px_round {
     int64_t last_lsn;             /* applied */
 };
 
+/* Compaction in the background, as far as it is known between its steps. */
+struct px_compacting {
+    bool is_scheduled;   /* a step is queued or runs */
+    bool is_asked_again; /* something has changed since it looked */
+    bool is_busy;        /* parts are being written */
+    bool is_paused;
+    bool is_recall_low;
+    uint32_t asked_count; /* compactions that were asked for, queued or running */
+    uint32_t list_rows;   /* that the lists aim at; 0: not known yet */
+    int64_t retry_ms;     /* monotonic; 0: the last one went well */
+
+    uint64_t fresh_part_count; /* parts that are not clustered */
+    uint32_t delay_ms;         /* that each round of writes waits now */
+    int64_t slow_until_ms;     /* monotonic; the next round begins then */
+
+    _Atomic uint64_t rows_done; /* of what is being written */
+    _Atomic uint64_t row_count;
+};
+
 struct px_shard {
     atomic_uint reference_count;
     const struct px_engine_context *context;
@@ -72,6 +91,7 @@ struct px_shard {
     struct px_write_op *altering;         /* waits until nothing is frozen */
     uint32_t job_count;                   /* in the background, queued or running */
     bool is_sweeping;
+    struct px_compacting compacting;
     bool is_closing; /* nothing is submitted any more */
     bool is_stopped; /* nothing begins in the background any more */
 
@@ -82,6 +102,7 @@ struct px_shard {
     atomic_bool is_json_unsure; /* a crash may find another description than the present one */
     atomic_bool is_dropped;
 
+    struct px_timer_event slow_event; /* has the lane go on at slow_until_ms */
     struct px_job flush_job;
     struct px_round round;
     _Atomic int64_t clock_ms; /* written by the committer: never goes back */
@@ -163,21 +184,8 @@ PX_MUST_CHECK int px_shard__replace_in_view(struct px_shard *shard, struct px_so
                                             uint32_t old_count, struct px_source *const *fresh,
                                             uint32_t fresh_count, struct proximadb_error *reterr);
 
-/*
- * What a flush and a compaction have in common: rows of `from` are now in the parts of `to`, as
- * `moved` says. Rows that were killed in `from` and went over all the same (they were live when
- * they were copied) die in their new place, too, and the next flush stores that. Under the lock;
- * reserve before, carry behind the change of the view.
- */
-PX_MUST_CHECK int px_shard__reserve_carried(struct px_shard *shard, const struct px_source *from,
-                                            const struct px_moved *moved,
-                                            struct px_source *const *to, uint32_t to_count,
-                                            struct proximadb_error *reterr);
-void px_shard__carry_kills(struct px_shard *shard, const struct px_source *from);
-
-/* Only the first half of it: the rows die in their new place. For a part, whose kills the memtables
- * have noted already. */
-void px_shard__mark_carried(const struct px_source *from);
+/* Room for all rows of a part to die in. */
+PX_MUST_CHECK int px_shard__reserve_dead(struct px_part *part, struct proximadb_error *reterr);
 
 /* Waits a moment where memory is short and there is no way back. */
 void px_shard__wait_for_memory(void);
@@ -186,6 +194,17 @@ void px_shard__wait_for_memory(void);
 void px_shard__begin_job(struct px_shard *shard); /* under the lock */
 void px_shard__end_job(
     struct px_shard *shard); /* not under it; may free the shard's last reference */
+
+/* ---- shard_compact.c, shard_plan.c ---------------------------------------------------------- */
+
+/* Has somebody look whether there is something to compact, unless that is so already. */
+void px_shard__schedule_compaction(struct px_shard *shard);
+
+/* Likewise, if a failure was long enough ago. */
+void px_shard__retry_compaction(struct px_shard *shard, int64_t now_ms);
+
+/* Works out how far behind compaction is. Under the lock, when the view has changed. */
+void px_shard__note_pressure(struct px_shard *shard);
 
 /* ---- shard_replay.c ------------------------------------------------------------------------- */
 

@@ -414,6 +414,8 @@ static void publish(void *context)
     shard->reserved_kill_count = 0;
     if (shard->active_since_ms == 0)
         shard->active_since_ms = clock->monotonic_ms(clock);
+    if (shard->compacting.delay_ms > 0)
+        shard->compacting.slow_until_ms = clock->monotonic_ms(clock) + shard->compacting.delay_ms;
     if (px_memtable_size_bytes(active) >= shard->context->memtable_limit_bytes &&
         px_shard__freeze(shard, NULL) == PROXIMADB_OK)
         shard->active_since_ms = 0; /* without memory it is tried again at the next write */
@@ -437,13 +439,27 @@ static void finish(void *context, struct px_commit_op *base, const struct proxim
 
 /* ---- in between ---------------------------------------------------------------------------- */
 
+/* How long writes are to wait because compaction is behind. Under the lock. */
+static int64_t slow_ms(struct px_shard *shard)
+{
+    const struct px_clock *clock = shard->context->clock;
+    const struct px_compacting *state = &shard->compacting;
+    if (state->delay_ms == 0 || state->is_paused || shard->is_closing)
+        return 0;
+    int64_t left_ms = state->slow_until_ms - clock->monotonic_ms(clock);
+    return left_ms < (int64_t)state->delay_ms ? left_ms : (int64_t)state->delay_ms;
+}
+
 static bool is_ready(void *context)
 {
     struct px_shard *shard = context;
     pthread_mutex_lock(&shard->lock);
     bool has_room = shard->frozen_count < PX_MOST_FROZEN || shard->flush_retry_ms != 0;
-    bool ready = has_room && shard->altering == NULL;
+    int64_t delay_ms = slow_ms(shard);
+    bool ready = has_room && shard->altering == NULL && delay_ms <= 0;
     pthread_mutex_unlock(&shard->lock);
+    if (delay_ms > 0)
+        px_timer_schedule(shard->context->timer, &shard->slow_event, delay_ms);
     return ready;
 }
 
@@ -476,6 +492,7 @@ static void tick(void *context)
     if (shard->flush_retry_ms != 0 && now_ms >= shard->flush_retry_ms)
         px_shard__start_flush(shard);
     pthread_mutex_unlock(&shard->lock);
+    px_shard__retry_compaction(shard, now_ms);
 }
 
 const struct px_commit_handler px_shard__commit_handler = {

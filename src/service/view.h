@@ -13,8 +13,8 @@
  * was looked up before stays good: follow it with px_source_resolve(). The targets are held by the
  * source.
  *
- * Threads: references are counted atomically; `moved` and `id_reader` are guarded by the shard's
- * lock.
+ * Threads: references are counted atomically; `moved`, `id_reader` and `scratch` are guarded by the
+ * shard's lock.
  */
 #ifndef PX_SERVICE_VIEW_H
 #define PX_SERVICE_VIEW_H
@@ -25,6 +25,7 @@
 struct px_source {
     atomic_uint reference_count;
     uint32_t number;              /* given by the shard; 0 before */
+    uint32_t scratch;             /* of who walks over sources under the shard's lock; else 0 */
     struct px_memtable *memtable; /* owned; NULL for a part */
     struct px_part *part;         /* owned; NULL for a memtable */
 

@@ -5,6 +5,7 @@
 #include "os/path.h"
 #include "parquet/parquet_writer.h"
 #include "viper/part_columns.h"
+#include "viper/part_lists.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -24,6 +25,9 @@ struct px_part_writer {
     struct px_part_columns columns;
     struct px_parquet_writer *parquet;
     struct px_manifest_file file;
+    struct px_buffer lists;   /* of lists that are over: viper/part_lists.h */
+    uint32_t list_id;         /* of the present one; 0: none was begun */
+    uint64_t list_first_row;  /* where it began */
     struct px_buffer json;    /* scratch: one row's metadata */
     struct px_slice *strings; /* scratch: one array */
     size_t string_capacity;
@@ -37,6 +41,7 @@ static void release(struct px_part_writer *writer, bool remove_file)
         (void)writer->fs->close(writer->fs, writer->fd);
     if (writer->fd >= 0 && remove_file)
         (void)writer->fs->unlink(writer->fs, writer->path.text);
+    px_buffer_release(&writer->lists);
     px_buffer_release(&writer->json);
     free(writer->strings);
     free(writer);
@@ -200,6 +205,21 @@ void px_part_writer_add(struct px_part_writer *writer, const struct px_record *r
     }
 }
 
+static void end_list(struct px_part_writer *writer)
+{
+    uint64_t row_count = writer->file.row_count - writer->list_first_row;
+    if (writer->list_id != 0 && row_count > 0)
+        px_part_lists_append(&writer->lists, writer->list_id, (uint32_t)row_count);
+}
+
+void px_part_writer_begin_list(struct px_part_writer *writer, uint32_t list_id)
+{
+    assert(list_id != 0 && (writer->list_id != 0 || writer->file.row_count == 0));
+    end_list(writer);
+    writer->list_id = list_id;
+    writer->list_first_row = writer->file.row_count;
+}
+
 uint32_t px_part_writer_row_count(const struct px_part_writer *writer)
 {
     return (uint32_t)writer->file.row_count;
@@ -224,9 +244,10 @@ static int write_footer(struct px_part_writer *writer, struct proximadb_error *r
         key_value(px_part_key_collection_id, id),
         key_value(px_part_key_metric, px_metric_name(writer->collection->metric)),
         key_value(px_part_key_cluster, cluster),
+        {px_slice_of_string(px_part_lists_key), px_buffer_slice(&writer->lists)},
     };
-    int rc = px_parquet_writer_finish(writer->parquet, key_values,
-                                      sizeof key_values / sizeof key_values[0], &written, reterr);
+    size_t count = sizeof key_values / sizeof key_values[0] - (writer->lists.size_bytes == 0);
+    int rc = px_parquet_writer_finish(writer->parquet, key_values, count, &written, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     writer->file.size_bytes = written.size_bytes;
@@ -237,8 +258,11 @@ static int write_footer(struct px_part_writer *writer, struct proximadb_error *r
 int px_part_writer_finish(struct px_part_writer *writer, struct px_manifest_file *ret_file,
                           struct proximadb_error *reterr)
 {
-    int rc =
-        writer->status == PROXIMADB_OK ? write_footer(writer, reterr) : px_fail_no_memory(reterr);
+    end_list(writer);
+    int rc = px_buffer_status(&writer->lists, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = writer->status == PROXIMADB_OK ? write_footer(writer, reterr)
+                                            : px_fail_no_memory(reterr);
     if (rc == PROXIMADB_OK && writer->fs->sync_data(writer->fs, writer->fd) < 0)
         rc = px_fail_file(reterr, "cannot sync '%s'", writer->path.text);
     if (rc == PROXIMADB_OK)

@@ -37,6 +37,10 @@ PX_MUST_CHECK int px_part_writer_open(const struct px_part_target *target,
 /* Adds a row, whose record is whole and borrowed. */
 void px_part_writer_add(struct px_part_writer *writer, const struct px_record *record);
 
+/* Rows that are added from here on are of that list (viper/part_lists.h). Once called, each row is
+ * of some list. */
+void px_part_writer_begin_list(struct px_part_writer *writer, uint32_t list_id);
+
 /* Rows so far. */
 uint32_t px_part_writer_row_count(const struct px_part_writer *writer);
 

@@ -158,7 +158,7 @@ static void test_engine__sweeps_what_has_expired(void **state)
     box.clock.wall_ms += 1000;
     assert_false(has_no_row());
     box.clock.monotonic_ms += 5000;
-    px_timer_wake(box.engine->timer);
+    px_timer_wake(box.engine->context.timer);
     wait_for(has_no_row);
     assert_int_equal(engine_info(&box, "docs").info.last_version, 2);
 }
