@@ -10,7 +10,8 @@ struct writing {
     struct px_write_op op;
     struct px_call *call;
     struct px_shard *shard;
-    uint32_t cluster_count; /* of a compaction */
+    uint32_t cluster_count;              /* of a compaction */
+    struct px_sweep_waiter sweep_waiter; /* likewise */
 };
 
 static void finish_write(struct px_call *call, const struct proximadb_write_result *result)
@@ -348,7 +349,15 @@ static void flushed_to_compact(struct px_write_op *op, const struct proximadb_er
         px_shard_compact(writing->shard, &request);
 }
 
-/* What is in memory is flushed first, so that the clusters have all rows. */
+static void swept_to_compact(struct px_sweep_waiter *waiter)
+{
+    struct writing *writing =
+        (struct writing *)((char *)waiter - offsetof(struct writing, sweep_waiter));
+    px_shard_submit(writing->shard, &writing->op);
+}
+
+/* What has expired is deleted and what is in memory is flushed first, so that the clusters have all
+ * rows and no others. */
 void px_coordinator__compact(struct px_shard *shard, struct px_call *call,
                              const struct px_compact_request *request)
 {
@@ -359,5 +368,6 @@ void px_coordinator__compact(struct px_shard *shard, struct px_call *call,
     }
     writing->cluster_count = request->cluster_count;
     writing->op.done = flushed_to_compact;
-    px_shard_submit(shard, &writing->op);
+    writing->sweep_waiter.done = swept_to_compact;
+    px_shard_sweep_and_tell(shard, &writing->sweep_waiter);
 }

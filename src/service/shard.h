@@ -133,6 +133,15 @@ void px_shard_pause_compaction(struct px_shard *shard, bool is_paused);
 /* Looks for expired rows in the background and deletes them. Returns at once. */
 void px_shard_sweep(struct px_shard *shard);
 
+/* Who waits until nothing is left that has expired by now, or cannot be deleted yet. */
+struct px_sweep_waiter {
+    struct px_sweep_waiter *next;                 /* the shard's */
+    void (*done)(struct px_sweep_waiter *waiter); /* on a background thread, or within the call */
+};
+
+/* The same; waiter is kept until `done`. */
+void px_shard_sweep_and_tell(struct px_shard *shard, struct px_sweep_waiter *waiter);
+
 struct px_shard_numbers {
     uint64_t vector_count;
     uint64_t part_count;

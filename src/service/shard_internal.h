@@ -91,6 +91,7 @@ struct px_shard {
     struct px_write_op *altering;         /* waits until nothing is frozen */
     uint32_t job_count;                   /* in the background, queued or running */
     bool is_sweeping;
+    struct px_sweep_waiter *sweep_waiters; /* of the sweep under way */
     struct px_compacting compacting;
     bool is_closing; /* nothing is submitted any more */
     bool is_stopped; /* nothing begins in the background any more */

@@ -20,20 +20,37 @@ struct sweep {
     struct px_write_op op;
 };
 
+static void tell(struct px_sweep_waiter *waiter)
+{
+    while (waiter != NULL) {
+        struct px_sweep_waiter *next = waiter->next;
+        waiter->done(waiter);
+        waiter = next;
+    }
+}
+
 /* goes_on: there may be more than one sweep takes; the next one begins at once. */
 static void end_sweep(struct sweep *sweep, bool goes_on)
 {
     struct px_shard *shard = sweep->shard;
+    struct px_sweep_waiter *next;
     px_row_reader_release(&sweep->reader);
     px_snapshot_release(&sweep->snapshot);
     px_arena_release(&sweep->arena);
     px_buffer_release(&sweep->op.own_datum);
     free(sweep);
     pthread_mutex_lock(&shard->lock);
+    struct px_sweep_waiter *waiters = shard->sweep_waiters;
+    shard->sweep_waiters = NULL;
     shard->is_sweeping = false;
     pthread_mutex_unlock(&shard->lock);
-    if (goes_on)
+    if (goes_on && waiters == NULL)
         px_shard_sweep(shard);
+    for (; goes_on && waiters != NULL; waiters = next) {
+        next = waiters->next;
+        px_shard_sweep_and_tell(shard, waiters);
+    }
+    tell(waiters);
     px_shard__end_job(shard);
 }
 
@@ -112,13 +129,17 @@ static void run_job(struct px_job *job)
     px_shard_submit(sweep->shard, op);
 }
 
-void px_shard_sweep(struct px_shard *shard)
+void px_shard_sweep_and_tell(struct px_shard *shard, struct px_sweep_waiter *waiter)
 {
     struct sweep *sweep = calloc(1, sizeof *sweep);
-    if (sweep == NULL)
+    if (sweep == NULL) {
+        tell(waiter);
         return; /* the next one may have more luck */
+    }
     sweep->job.run = run_job;
     sweep->shard = shard;
+    if (waiter != NULL)
+        waiter->next = NULL;
     pthread_mutex_lock(&shard->lock);
     bool starts = px_shard_check(shard, NULL) == PROXIMADB_OK && !shard->is_sweeping &&
                   !shard->is_closing && px_view_may_expire(shard->view);
@@ -126,9 +147,20 @@ void px_shard_sweep(struct px_shard *shard)
         shard->is_sweeping = true;
         px_shard__begin_job(shard);
     }
+    if (shard->is_sweeping && waiter != NULL) {
+        waiter->next = shard->sweep_waiters;
+        shard->sweep_waiters = waiter;
+        waiter = NULL;
+    }
     pthread_mutex_unlock(&shard->lock);
     if (starts)
         px_workers_submit(shard->context->sweepers, &sweep->job);
     else
         free(sweep);
+    tell(waiter);
+}
+
+void px_shard_sweep(struct px_shard *shard)
+{
+    px_shard_sweep_and_tell(shard, NULL);
 }

@@ -1,0 +1,449 @@
+/* px-test: layers=api */
+/*
+ * Goal: a collection that compacts itself in the background answers at every moment what an oracle says,
+ * through flushes, rounds, splits, merges and folds, whichever file call fails and whenever the power is
+ * cut; it comes to rest, within its bounds; it can be paused; and it slows writes down instead of failing.
+ * Method: an engine on a disk in memory with limits so small that a few rows are a collection in need of
+ * upkeep; random histories; each file call failed once; the clock moved by hand.
+ */
+#include "service/shard.h"
+
+#include "support/engine_rows.h"
+
+#include <errno.h>
+
+/* Its variables must not shadow what the others name. */
+#include "support/engine_on_disk.h"
+
+enum { DIMS = 8, IDS = 240 };
+
+/* The collection as it should be: the version of each row; 0: there is none. */
+static int64_t versions[IDS];
+static uint64_t random_state;
+
+static uint32_t next_random(uint32_t below)
+{
+    random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(random_state >> 33) % below;
+}
+
+/* Parts of a few kilobytes are large ones here. */
+static void set_limits(void)
+{
+    box.options.plan_limits = (struct px_plan_limits){.round_parts = 2,
+                                                      .least_round_bytes = 1,
+                                                      .cluster_bytes = 20000,
+                                                      .cluster_parts = 2,
+                                                      .fold_parts = 3,
+                                                      .fold_bytes = 3000,
+                                                      .slow_parts = 30,
+                                                      .full_parts = 40};
+    box.options.cluster_sizes = (struct px_clustering_sizes){
+        .least_bytes = 4000, .aimed_bytes = 10000, .most_bytes = 20000};
+    box.options.list_rows = 12;
+}
+
+static int start(void **state)
+{
+    (void)state;
+    memset(versions, 0, sizeof versions);
+    random_state = 1;
+    engine_on_disk_start();
+    set_limits();
+    engine_reopen(&box);
+    engine_create(&box, "docs", DIMS, PROXIMADB_L2);
+    return 0;
+}
+
+static const char *id_of(uint32_t number)
+{
+    static char text[16];
+    snprintf(text, sizeof text, "row-%u", number);
+    return text;
+}
+
+static void put(uint32_t number)
+{
+    float value = (float)next_random(1000) / 10;
+    engine_must(engine_put(&box, PROXIMADB_UPSERT, "docs", id_of(number), DIMS, value), &box.error);
+    versions[number] = engine_get_version(&box, "docs", id_of(number));
+}
+
+static void erase(uint32_t number)
+{
+    struct proximadb_write_result result;
+    engine_must(engine_try_delete(&box, "docs", id_of(number), &result), &box.error);
+    assert_int_equal(result.affected, versions[number] != 0);
+    versions[number] = 0;
+}
+
+static uint64_t live_count(void)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < IDS; i++)
+        count += versions[i] != 0;
+    return count;
+}
+
+/* Everything that can be asked about rows. */
+static void check_rows(void)
+{
+    struct engine_rows rows = {0};
+    engine_scan(&box, "docs", NULL, &rows);
+    assert_int_equal(rows.count, live_count());
+    for (uint32_t i = 0; i < IDS; i++) {
+        const struct engine_row *row = engine_rows_find(&rows, id_of(i));
+        assert_int_equal(row != NULL ? row->version : 0, versions[i]);
+        if (i % 17 == 0)
+            assert_int_equal(engine_get_version(&box, "docs", id_of(i)), versions[i]);
+    }
+    engine_rows_clear(&rows);
+    assert_int_equal(engine_count(&box, "docs", NULL), live_count());
+    assert_int_equal(engine_info(&box, "docs").info.vector_count, live_count());
+}
+
+static void change_some(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (next_random(4) == 0)
+            erase(next_random(IDS));
+        else
+            put(next_random(IDS));
+    }
+}
+
+/* What lies in the store, as the manifest says. */
+struct stored {
+    size_t part_count, fresh_count, cluster_count, most_parts;
+    uint64_t row_count, bytes;
+};
+
+static struct stored look(void)
+{
+    struct px_shard *shard = engine_shard(&box, "docs");
+    struct stored stored = {0};
+    uint32_t counts[1000] = {0};
+    pthread_mutex_lock(&shard->viper.commit_lock);
+    const struct px_manifest_files *parts = &shard->viper.manifest.parts;
+    for (size_t i = 0; i < parts->count; i++) {
+        uint32_t cluster = parts->items[i].cluster;
+        assert_true(cluster < 1000);
+        stored.part_count++;
+        stored.fresh_count += cluster == 0;
+        stored.cluster_count += cluster != 0 && counts[cluster]++ == 0;
+        if (cluster != 0 && counts[cluster] > stored.most_parts)
+            stored.most_parts = counts[cluster];
+        stored.row_count += parts->items[i].row_count;
+        stored.bytes += parts->items[i].size_bytes;
+    }
+    pthread_mutex_unlock(&shard->viper.commit_lock);
+    px_shard_unref(shard);
+    return stored;
+}
+
+/* ---- coming to rest ------------------------------------------------------------------------ */
+
+static void test_shard_compaction__clusters_what_was_flushed(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < IDS; i++) {
+        put(i);
+        if (i % 40 == 39)
+            engine_flush(&box, "docs");
+    }
+    engine_settle(&box);
+    struct stored stored = look();
+    assert_true(stored.fresh_count < 2);
+    assert_true(stored.cluster_count > 1);
+    assert_true(stored.most_parts <= 2);
+    check_rows();
+    engine_reopen(&box);
+    check_rows();
+}
+
+static void test_shard_compaction__removes_what_is_dead(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < IDS; i++)
+        put(i);
+    engine_flush(&box, "docs");
+    put(0);
+    engine_flush(&box, "docs");
+    engine_settle(&box);
+    assert_true(look().cluster_count > 0);
+    for (uint32_t i = 0; i < IDS; i += 2)
+        erase(i);
+    check_rows();
+    engine_flush(&box, "docs");
+    engine_settle(&box);
+    assert_true(look().row_count <= IDS / 2 * 125 / 100);
+    check_rows();
+}
+
+/* The store at rest needs nothing: another look does not write. */
+static void test_shard_compaction__comes_to_rest(void **state)
+{
+    (void)state;
+    for (uint32_t round = 0; round < 30; round++) {
+        change_some(40);
+        engine_flush(&box, "docs");
+        engine_settle(&box);
+        struct px_shard *shard = engine_shard(&box, "docs");
+        uint64_t sequence = shard->viper.manifest.sequence;
+        px_shard__schedule_compaction(shard);
+        engine_settle_shard(NULL, shard);
+        assert_int_equal(shard->viper.manifest.sequence, sequence);
+        px_shard_unref(shard);
+        struct stored stored = look();
+        assert_true(stored.most_parts <= 2);
+        assert_true(stored.row_count * 80 <= 100 * live_count() + 200);
+        check_rows();
+    }
+}
+
+/* Nobody waits for it here: writes, flushes and steps of compaction come as they will. */
+static void test_shard_compaction__answers_rightly_while_it_runs(void **state)
+{
+    (void)state;
+    for (uint32_t round = 0; round < 60; round++) {
+        change_some(30);
+        if (round % 2 == 0)
+            engine_flush(&box, "docs");
+        if (round % 7 == 3)
+            engine_compact(&box, "docs", round % 3);
+        check_rows();
+        if (round % 20 == 11)
+            engine_reopen(&box);
+        if (round % 20 == 17)
+            engine_on_disk_lose_power(PX_POWERCUT_ANY, round);
+    }
+    engine_settle(&box);
+    check_rows();
+}
+
+static void test_shard_compaction__counts_what_it_writes(void **state)
+{
+    (void)state;
+    struct px_viper_numbers before, after;
+    for (uint32_t round = 0; round < 6; round++) {
+        change_some(60);
+        engine_flush(&box, "docs");
+    }
+    engine_settle(&box);
+    struct px_shard *shard = engine_shard(&box, "docs");
+    px_viper_get_numbers(&shard->viper, &before);
+    px_shard_unref(shard);
+    assert_true(before.bytes_accepted > 0);
+    assert_true(before.bytes_flushed > before.bytes_accepted); /* delete files, too */
+    assert_true(before.bytes_compacted > look().bytes / 2);
+    engine_reopen(&box);
+    engine_settle(&box);
+    shard = engine_shard(&box, "docs");
+    px_viper_get_numbers(&shard->viper, &after);
+    px_shard_unref(shard);
+    assert_int_equal(after.bytes_accepted, before.bytes_accepted);
+    assert_int_equal(after.bytes_flushed, before.bytes_flushed);
+    assert_int_equal(after.bytes_compacted, before.bytes_compacted);
+}
+
+/* ---- when something fails ------------------------------------------------------------------ */
+
+/* Rows in clusters, new ones beside them, and deletes of both: what a round, a split and a merge
+ * touch. */
+static void make_history(void)
+{
+    random_state = 7;
+    memset(versions, 0, sizeof versions);
+    for (uint32_t i = 0; i < 120; i++)
+        put(i);
+    engine_flush(&box, "docs");
+    change_some(10);
+    engine_flush(&box, "docs");
+    engine_settle(&box);
+    for (uint32_t i = 0; i < 100; i += 3)
+        erase(i);
+    for (uint32_t i = 120; i < 190; i++)
+        put(i);
+}
+
+/* Fails the nth call on the store from the next flush to the end of the steps that it causes. False
+ * if there are fewer. */
+static bool fail_nth_call(uint64_t n)
+{
+    make_history();
+    px_fault_fs_set(&faults, &(struct px_fault_rule){.path_part = "store/docs", .fail_at = n});
+    (void)engine_try_flush(&box, "docs");
+    engine_settle(&box);
+    bool enough = px_fault_fs_calls(&faults) >= n;
+    px_fault_fs_set(&faults, &(struct px_fault_rule){0});
+    check_rows();
+    if (n % 2 == 0)
+        engine_on_disk_lose_power(PX_POWERCUT_ANY, n);
+    check_rows();
+    engine_flush(&box, "docs");
+    struct px_shard *shard = engine_shard(&box, "docs");
+    px_shard_pause_compaction(shard, true);
+    px_shard_pause_compaction(shard, false); /* which does not wait for the time of a retry */
+    engine_settle_shard(NULL, shard);
+    px_shard_unref(shard);
+    struct stored stored = look();
+    assert_true(stored.fresh_count < 2 && stored.most_parts <= 2);
+    check_rows();
+    engine_on_disk_lose_power(PX_POWERCUT_ANY, n);
+    check_rows();
+    assert_false(engine_info(&box, "docs").info.read_only);
+    return enough;
+}
+
+static void test_shard_compaction__any_call_may_fail(void **state)
+{
+    uint64_t n = 1;
+    while (fail_nth_call(n)) {
+        engine_on_disk_end(state);
+        (void)start(state);
+        n += ENGINE_FAULT_STEP;
+    }
+    print_message("%llu calls\n", (unsigned long long)n);
+    assert_true(n > 80);
+}
+
+/* ---- pausing ------------------------------------------------------------------------------- */
+
+static void test_shard_compaction__is_paused_and_resumed(void **state)
+{
+    (void)state;
+    struct px_shard *shard = engine_shard(&box, "docs");
+    px_shard_pause_compaction(shard, true);
+    for (uint32_t round = 0; round < 6; round++) {
+        change_some(40);
+        engine_flush(&box, "docs");
+    }
+    engine_settle(&box);
+    assert_int_equal(look().fresh_count, 6);
+    engine_compact(&box, "docs", 0); /* what is asked for is done all the same */
+    assert_int_equal(look().fresh_count, 0);
+    change_some(40);
+    engine_flush(&box, "docs");
+    change_some(40);
+    engine_flush(&box, "docs");
+    engine_settle(&box);
+    assert_int_equal(look().fresh_count, 2);
+    px_shard_pause_compaction(shard, false);
+    engine_settle(&box);
+    assert_true(look().fresh_count < 2);
+    px_shard_unref(shard);
+    check_rows();
+}
+
+/* ---- pressure ------------------------------------------------------------------------------ */
+
+static void test_shard_compaction__slows_writes_when_it_is_behind(void **state)
+{
+    (void)state;
+    struct engine_wait wait;
+    const float vector[DIMS] = {1};
+    const struct proximadb_row row = {
+        .struct_size = sizeof row, .id = engine_text("slow"), .vector = vector, .dim_count = DIMS};
+    box.options.plan_limits.slow_parts = 2;
+    box.options.plan_limits.full_parts = 6;
+    box.options.plan_limits.most_delay_ms = 1000;
+    engine_reopen(&box);
+    px_fault_fs_set(&faults, &(struct px_fault_rule){.kinds = PX_FAULT_MAKE_FOLDER,
+                                                     .path_part = "cluster_001",
+                                                     .fail_at = 1,
+                                                     .fail_count = PX_FAULT_FOR_EVER,
+                                                     .error = ENOSPC});
+    for (uint32_t i = 0; i < 3; i++) {
+        put(i);
+        box.clock.monotonic_ms += 2000;
+        px_timer_wake(box.engine->context.timer);
+        engine_flush(&box, "docs");
+        engine_settle(&box);
+    }
+    assert_true(engine_has_logged(&box, "cannot be compacted"));
+    struct px_shard *shard = engine_shard(&box, "docs");
+    assert_int_equal(shard->compacting.fresh_part_count, 3);
+    assert_int_equal(shard->compacting.delay_ms, 500);
+    box.clock.monotonic_ms += 1000;
+    put(3); /* the first one behind a pause goes through */
+    struct proximadb_buffer payload = engine_batch(PROXIMADB_INSERT, NULL, &row, 1);
+    engine_begin(&box, PROXIMADB_INSERT, "docs", &payload, &wait);
+    usleep(50000);
+    assert_false(engine_is_done(&wait));
+    box.clock.monotonic_ms += 499;
+    px_timer_wake(box.engine->context.timer);
+    usleep(20000);
+    assert_false(engine_is_done(&wait));
+    box.clock.monotonic_ms += 1;
+    px_timer_wake(box.engine->context.timer);
+    engine_must(engine_end(&wait, NULL, &box.error), &box.error);
+
+    /* As soon as there is space it catches up, and nobody waits any more. */
+    px_fault_fs_set(&faults, &(struct px_fault_rule){0});
+    box.clock.monotonic_ms += 10000;
+    for (int i = 0; i < 4000 && shard->compacting.delay_ms > 0; i++)
+        usleep(1000); /* the committer's tick */
+    engine_settle(&box);
+    assert_int_equal(look().fresh_count, 0);
+    assert_int_equal(shard->compacting.delay_ms, 0);
+    px_shard_unref(shard);
+    put(4);
+    put(5);
+}
+
+/* ---- expiry -------------------------------------------------------------------------------- */
+
+static void put_expiring(const char *id, int64_t expires_at_ms)
+{
+    const float vector[DIMS] = {1};
+    const struct proximadb_row row = {.struct_size = sizeof row,
+                                      .id = engine_text(id),
+                                      .vector = vector,
+                                      .dim_count = DIMS,
+                                      .expires_at_ms = &expires_at_ms};
+    struct proximadb_buffer payload = engine_batch(PROXIMADB_INSERT, NULL, &row, 1);
+    engine_must(engine_call(&box, PROXIMADB_INSERT, "docs", &payload, NULL, &box.error),
+                &box.error);
+}
+
+/* Without a sweep in between: a compaction that is asked for sees to it. */
+static void test_shard_compaction__leaves_expired_rows_behind(void **state)
+{
+    (void)state;
+    struct proximadb_compact_result result;
+    int64_t now_ms = box.clock.wall_ms;
+    for (uint32_t i = 0; i < 20; i++)
+        put(i);
+    for (uint32_t i = 0; i < 30; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "short-%u", i);
+        put_expiring(id, now_ms + 1000);
+    }
+    put_expiring("long", now_ms + 100000);
+    engine_flush(&box, "docs");
+    box.clock.wall_ms += 2000;
+    assert_int_equal(engine_count(&box, "docs", NULL), 21);
+    engine_must(engine_try_compact(&box, "docs", 0, &result), &box.error);
+    assert_int_equal(result.row_count, 21);
+    assert_int_equal(engine_info(&box, "docs").info.vector_count, 21);
+    engine_on_disk_lose_power(PX_POWERCUT_ANY, 3);
+    assert_int_equal(engine_count(&box, "docs", NULL), 21);
+    assert_int_equal(engine_info(&box, "docs").info.vector_count, 21);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, engine_on_disk_end)
+    const struct CMUnitTest tests[] = {
+        TEST(test_shard_compaction__clusters_what_was_flushed),
+        TEST(test_shard_compaction__removes_what_is_dead),
+        TEST(test_shard_compaction__comes_to_rest),
+        TEST(test_shard_compaction__answers_rightly_while_it_runs),
+        TEST(test_shard_compaction__counts_what_it_writes),
+        TEST(test_shard_compaction__any_call_may_fail),
+        TEST(test_shard_compaction__is_paused_and_resumed),
+        TEST(test_shard_compaction__slows_writes_when_it_is_behind),
+        TEST(test_shard_compaction__leaves_expired_rows_behind),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
