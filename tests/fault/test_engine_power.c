@@ -49,6 +49,9 @@ struct expected {
     bool is_last_in_doubt;         /* whether it happened is not known yet */
 };
 
+/* Whether engines compact in the background, with limits for collections of a few rows. */
+static bool is_compacted;
+
 struct life {
     struct px_powercut *disk;
     struct px_fault_fs faults;
@@ -61,6 +64,13 @@ struct life {
 static int life_begin(struct life *life, struct px_powercut *disk,
                       const struct px_fault_rule *fault)
 {
+    static const struct px_plan_limits limits = {.round_parts = 2,
+                                                 .least_round_bytes = 1,
+                                                 .cluster_bytes = 6000,
+                                                 .cluster_parts = 2,
+                                                 .fold_parts = 3};
+    static const struct px_clustering_sizes sizes = {
+        .least_bytes = 2000, .aimed_bytes = 4000, .most_bytes = 6000};
     life->disk = disk;
     px_fault_fs_init(&life->faults, px_powercut_boot(disk));
     if (fault != NULL)
@@ -73,6 +83,10 @@ static int life_begin(struct life *life, struct px_powercut *disk,
                                                        .error = ENOSPC});
     engine_init(&life->box, &life->fs.base, "data");
     life->box.options.public_options.wal_file_limit_bytes = LOG_LIMIT_BYTES;
+    life->box.options.has_no_compaction = !is_compacted;
+    life->box.options.plan_limits = limits;
+    life->box.options.cluster_sizes = sizes;
+    life->box.options.list_rows = 6;
     return engine_try_open(&life->box);
 }
 
@@ -261,6 +275,7 @@ static bool look(struct life *life, struct expected *expected, const struct mome
     struct model_reason before, after;
     if (life->box.engine == NULL)
         fail_at(moment, "it does not open: ", life->box.error.message);
+    engine_settle(&life->box); /* else files may go while they are checked */
     for (size_t i = 0; i < MODEL_COLLECTIONS; i++)
         check_store(life, model_names[i], moment);
     unsigned doubt = expected->alter_doubt;
@@ -505,6 +520,25 @@ static void test_engine_power__compaction(void **state)
     try_theme(&theme);
 }
 
+/* Each flush is followed by a round, which appends to clusters or writes them anew, splits lists and
+ * clusters and merges them, or by all being clustered anew. The steps behind some of them do not wait for
+ * that. */
+static void test_engine_power__background_compaction(void **state)
+{
+    (void)state;
+    static const struct theme theme = {
+        "background compaction",
+        THEME_STEPS({STEP_CREATE, 0, 0, 0}, {STEP_INSERT, 0, 0, 30}, {STEP_FLUSH, 0, 0, 0},
+                    {STEP_UPSERT, 0, 20, 20}, {STEP_FLUSH, 0, 0, 0}, {STEP_SETTLE, 0, 0, 0}),
+        THEME_STEPS({STEP_INSERT, 0, 40, 10}, {STEP_FLUSH, 0, 0, 0}, {STEP_SETTLE, 0, 0, 0},
+                    {STEP_DELETE, 0, 0, 15}, {STEP_UPSERT, 0, 30, 8}, {STEP_FLUSH, 0, 0, 0},
+                    {STEP_SETTLE, 0, 0, 0}, {STEP_DELETE, 0, 20, 12}, {STEP_FLUSH, 0, 0, 0},
+                    {STEP_UPSERT, 0, 2, 9}, {STEP_FLUSH, 0, 0, 0}, {STEP_SETTLE, 0, 0, 0})};
+    is_compacted = true;
+    try_theme(&theme);
+    is_compacted = false;
+}
+
 static void test_engine_power__dropping_and_creating_again(void **state)
 {
     (void)state;
@@ -658,6 +692,7 @@ int main(void)
         cmocka_unit_test(test_engine_power__rotation),
         cmocka_unit_test(test_engine_power__flush),
         cmocka_unit_test(test_engine_power__compaction),
+        cmocka_unit_test(test_engine_power__background_compaction),
         cmocka_unit_test(test_engine_power__dropping_and_creating_again),
         cmocka_unit_test(test_engine_power__recovery_of_writes),
         cmocka_unit_test(test_engine_power__syncs_that_fail),

@@ -47,6 +47,7 @@ enum step_kind {
     STEP_DELETE_GROUP, /* by filter: rows whose number is `first` modulo MODEL_GROUPS */
     STEP_FLUSH,
     STEP_COMPACT,
+    STEP_SETTLE, /* waits until nothing is compacted in the background any more */
 };
 
 /* Rows are numbered; a batch has rows first to first + count - 1. */
@@ -216,6 +217,9 @@ static inline int step_run(struct engine_box *box, const struct step *step, uint
         return engine_try_flush(box, name);
     case STEP_COMPACT:
         return engine_try_compact(box, name, 2, NULL);
+    case STEP_SETTLE:
+        engine_settle(box);
+        return PROXIMADB_OK;
     default:
         return step_put(box, step, value, ret_result);
     }
