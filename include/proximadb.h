@@ -181,7 +181,11 @@ enum proximadb_operation {
     PROXIMADB_LIST_COLLECTIONS = 13,  /* no collection, no payload -> CollectionList */
     PROXIMADB_UPDATE_COLLECTION = 14, /* CollectionChange -> CollectionInfo */
     PROXIMADB_DELETE_COLLECTION = 15, /* no payload -> no payload */
-    PROXIMADB_METRICS = 16            /* no collection, no payload -> Prometheus text, not Avro */
+    PROXIMADB_METRICS = 16,           /* no collection, no payload -> Prometheus text, not Avro */
+    /* Compaction in the background, of a collection or, without one, of all that there are; what is
+     * asked for by PROXIMADB_COMPACT runs all the same. Forgotten when the database closes. */
+    PROXIMADB_PAUSE_COMPACTION = 17, /* no payload -> no payload */
+    PROXIMADB_RESUME_COMPACTION = 18 /* no payload -> no payload */
 };
 
 typedef struct proximadb_cancel proximadb_cancel;
@@ -288,7 +292,19 @@ struct proximadb_collection_info {
     uint64_t memtable_bytes; /* rows that are in the log and in memory only */
     uint64_t wal_bytes;      /* size of the log files */
     int64_t last_version;    /* the highest version given to a row; 0 for none */
-    bool read_only;          /* damage was found; read_only_reason says what */
+
+    uint64_t fresh_part_count; /* of the parts: not clustered yet */
+    uint64_t dead_row_count;   /* rows of the parts that are deleted or superseded */
+    uint64_t bytes_accepted;   /* written since it was created: rows, each stored once */
+    uint64_t bytes_written; /* all that flushes and compactions wrote; divided by the former it is
+                                * the write amplification */
+    /* "idle"; "running": parts are being rewritten; "paused"; "behind": so much waits to be
+     * compacted that writes are slowed down. */
+    const char *compaction_state;
+    uint64_t compaction_rows_done; /* of the step that runs; 0 if none does */
+    uint64_t compaction_row_count; /* likewise: how many it writes */
+
+    bool read_only; /* damage was found; read_only_reason says what */
     const char *read_only_reason;
     uint32_t mantissa_bits; /* kept of each component: 7, 4, or 23, which is all of them */
     double relative_error;  /* at most so much of a component, or of the usual size of its vector's
@@ -433,7 +449,8 @@ PROXIMADB_API PROXIMADB_MUST_CHECK int
 proximadb_encode_collection_change(const struct proximadb_filterable *filterable,
                                    size_t filterable_count, struct proximadb_buffer *ret_payload,
                                    struct proximadb_error *reterr);
-/* cluster_count 0: chosen from the number of rows. There are never fewer than one for 65,536 rows. */
+/* cluster_count 0: chosen from the bytes of the rows, so that a cluster fills a part of useful
+ * size. */
 PROXIMADB_API PROXIMADB_MUST_CHECK int
 proximadb_encode_compact(uint32_t cluster_count, struct proximadb_buffer *ret_payload,
                          struct proximadb_error *reterr);

@@ -298,6 +298,14 @@ static int read_collection(struct px_answer *answer, struct proximadb_collection
     info->memtable_bytes = read_u64(cursor);
     info->wal_bytes = read_u64(cursor);
     info->last_version = px_cursor_long(cursor);
+    info->fresh_part_count = read_u64(cursor);
+    info->dead_row_count = read_u64(cursor);
+    info->bytes_accepted = read_u64(cursor);
+    info->bytes_written = read_u64(cursor);
+    info->compaction_state = read_string(answer);
+    copied = copied && info->compaction_state != NULL;
+    info->compaction_rows_done = read_u64(cursor);
+    info->compaction_row_count = read_u64(cursor);
     info->read_only = px_cursor_branch(cursor, 2) == 1;
     if (info->read_only) {
         info->read_only_reason = read_string(answer);

@@ -163,6 +163,13 @@ void px_result_put_collection(struct px_buffer *buffer, const struct px_collecti
     put_u64(buffer, numbers->memtable_bytes);
     put_u64(buffer, numbers->wal_bytes);
     px_encode_long(buffer, numbers->last_version);
+    put_u64(buffer, numbers->fresh_part_count);
+    put_u64(buffer, numbers->dead_row_count);
+    put_u64(buffer, numbers->bytes_accepted);
+    put_u64(buffer, numbers->bytes_written);
+    put_string(buffer, numbers->compaction_state != NULL ? numbers->compaction_state : "idle");
+    put_u64(buffer, numbers->compaction_rows_done);
+    put_u64(buffer, numbers->compaction_row_count);
     px_encode_branch(buffer, numbers->read_only_reason != NULL);
     if (numbers->read_only_reason != NULL)
         put_string(buffer, numbers->read_only_reason);

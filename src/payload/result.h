@@ -67,6 +67,13 @@ struct px_collection_numbers {
     uint64_t memtable_bytes;
     uint64_t wal_bytes;
     int64_t last_version;
+    uint64_t fresh_part_count;
+    uint64_t dead_row_count;
+    uint64_t bytes_accepted;
+    uint64_t bytes_written;
+    const char *compaction_state; /* NULL counts as "idle" */
+    uint64_t compaction_rows_done;
+    uint64_t compaction_row_count;
     const char *read_only_reason; /* NULL: it is not read-only */
 };
 

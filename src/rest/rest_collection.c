@@ -205,7 +205,15 @@ void px_rest_collection_write(struct px_buffer *buffer,
         buffer,
         "\"created_at\":%" PRId64 ",\"vector_count\":%" PRIu64 ",\"part_count\":%" PRIu64
         ",\"disk_bytes\":%" PRIu64 ",\"memtable_bytes\":%" PRIu64 ",\"wal_bytes\":%" PRIu64
-        ",\"last_version\":%" PRId64 "}",
+        ",\"last_version\":%" PRId64 ",",
         info->created_at_ms, info->vector_count, info->part_count, info->disk_bytes,
         info->memtable_bytes, info->wal_bytes, info->last_version);
+    write_text(buffer, "compaction_state", info->compaction_state);
+    px_buffer_append_format(buffer,
+                            "\"compaction_rows_done\":%" PRIu64 ",\"compaction_row_count\":%" PRIu64
+                            ",\"fresh_part_count\":%" PRIu64 ",\"dead_row_count\":%" PRIu64
+                            ",\"bytes_accepted\":%" PRIu64 ",\"bytes_written\":%" PRIu64 "}",
+                            info->compaction_rows_done, info->compaction_row_count,
+                            info->fresh_part_count, info->dead_row_count, info->bytes_accepted,
+                            info->bytes_written);
 }

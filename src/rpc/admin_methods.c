@@ -1,4 +1,4 @@
-/* Flush, compact, metrics. */
+/* Flush, compact, pausing and resuming that, metrics. */
 #include "codec/protobuf.h"
 #include "rpc/methods_internal.h"
 
@@ -44,6 +44,22 @@ int px_rpc__decode_compact(struct px_slice message, struct px_rpc_request *reque
     if (rc != PROXIMADB_OK)
         return rc;
     return proximadb_encode_compact((uint32_t)cluster_count, &request->built, reterr);
+}
+
+int px_rpc__decode_pause(struct px_slice message, struct px_rpc_request *request,
+                         struct proximadb_error *reterr)
+{
+    uint64_t ignored;
+    request->operation = PROXIMADB_PAUSE_COMPACTION;
+    return decode_name(message, "PauseCompactionRequest", request, &ignored, reterr);
+}
+
+int px_rpc__decode_resume(struct px_slice message, struct px_rpc_request *request,
+                          struct proximadb_error *reterr)
+{
+    uint64_t ignored;
+    request->operation = PROXIMADB_RESUME_COMPACTION;
+    return decode_name(message, "ResumeCompactionRequest", request, &ignored, reterr);
 }
 
 int px_rpc__decode_metrics(struct px_slice message, struct px_rpc_request *request,

@@ -205,6 +205,13 @@ enum { /* field numbers of Collection */
        INFO_LAYOUT = 16,
        INFO_MANTISSA_BITS = 17,
        INFO_RELATIVE_ERROR = 18,
+       INFO_FRESH_PART_COUNT = 19,
+       INFO_DEAD_ROW_COUNT = 20,
+       INFO_BYTES_ACCEPTED = 21,
+       INFO_BYTES_WRITTEN = 22,
+       INFO_COMPACTION_STATE = 23,
+       INFO_COMPACTION_ROWS_DONE = 24,
+       INFO_COMPACTION_ROW_COUNT = 25,
 };
 
 static void put_filterable(struct px_proto_writer *writer,
@@ -241,6 +248,13 @@ static void put_info(struct px_proto_writer *writer, const struct proximadb_coll
     px_proto_set_text(writer, INFO_LAYOUT, px_word_of(PX_WORD_LAYOUT, spec->layout));
     px_proto_set_varint(writer, INFO_MANTISSA_BITS, info->mantissa_bits);
     px_proto_set_double(writer, INFO_RELATIVE_ERROR, info->relative_error);
+    px_proto_set_varint(writer, INFO_FRESH_PART_COUNT, info->fresh_part_count);
+    px_proto_set_varint(writer, INFO_DEAD_ROW_COUNT, info->dead_row_count);
+    px_proto_set_varint(writer, INFO_BYTES_ACCEPTED, info->bytes_accepted);
+    px_proto_set_varint(writer, INFO_BYTES_WRITTEN, info->bytes_written);
+    px_proto_set_text(writer, INFO_COMPACTION_STATE, info->compaction_state);
+    px_proto_set_varint(writer, INFO_COMPACTION_ROWS_DONE, info->compaction_rows_done);
+    px_proto_set_varint(writer, INFO_COMPACTION_ROW_COUNT, info->compaction_row_count);
 }
 
 static void put_listed(struct px_proto_writer *writer, const struct proximadb_collection_info *info)

@@ -57,6 +57,8 @@ px_rpc_encode px_rpc__encode_list;
 /* admin_methods.c */
 px_rpc_decode px_rpc__decode_flush;
 px_rpc_decode px_rpc__decode_compact;
+px_rpc_decode px_rpc__decode_pause;
+px_rpc_decode px_rpc__decode_resume;
 px_rpc_decode px_rpc__decode_metrics;
 px_rpc_encode px_rpc__encode_nothing;
 px_rpc_encode px_rpc__encode_compact;

@@ -117,6 +117,8 @@ METHOD(UpdateCollection, update, collection);
 METHOD(DeleteCollection, delete_collection, nothing);
 METHOD(Flush, flush, nothing);
 METHOD(Compact, compact, compact);
+METHOD(PauseCompaction, pause, nothing);
+METHOD(ResumeCompaction, resume, nothing);
 METHOD(Metrics, metrics, payload);
 
 /* The most frequent ones first: they are looked for in this order. */
@@ -124,6 +126,6 @@ const struct px_grpc_method *const px_service_methods[] = {
     &VectorSearch.base,     &VectorInsert.base,     &VectorMutation.base,   &VectorGet.base,
     &VectorScan.base,       &VectorCount.base,      &GetCollection.base,    &ListCollections.base,
     &CreateCollection.base, &UpdateCollection.base, &DeleteCollection.base, &Flush.base,
-    &Compact.base,          &Metrics.base,
+    &Compact.base,          &Metrics.base,          &PauseCompaction.base,  &ResumeCompaction.base,
 };
 const size_t px_service_method_count = sizeof px_service_methods / sizeof px_service_methods[0];

@@ -211,6 +211,13 @@ static void put_info(struct px_shard *shard, struct px_buffer *answer, bool in_l
         .memtable_bytes = known.memtable_bytes,
         .wal_bytes = known.wal_bytes,
         .last_version = known.last_version,
+        .fresh_part_count = known.fresh_part_count,
+        .dead_row_count = known.dead_row_count,
+        .bytes_accepted = known.bytes_accepted,
+        .bytes_written = known.bytes_written,
+        .compaction_state = known.compaction_state,
+        .compaction_rows_done = known.compaction_rows_done,
+        .compaction_row_count = known.compaction_row_count,
         .read_only_reason = known.read_only_reason[0] != '\0' ? known.read_only_reason : NULL,
     };
     if (in_list)

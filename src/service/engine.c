@@ -96,6 +96,21 @@ static void write_metrics(void *context, struct px_buffer *text)
         {NULL, "proximadb_wal_bytes", "Log files.", offsetof(struct px_shard_numbers, wal_bytes)},
         {NULL, "proximadb_id_index_bytes", "The index of ids.",
          offsetof(struct px_shard_numbers, index_bytes)},
+        {NULL, "proximadb_fresh_parts", "Parts that are not clustered yet.",
+         offsetof(struct px_shard_numbers, fresh_part_count)},
+        {NULL, "proximadb_dead_rows", "Rows of parts that are deleted or superseded.",
+         offsetof(struct px_shard_numbers, dead_row_count)},
+        {NULL, "proximadb_accepted_bytes", "Rows written since creation, each stored once.",
+         offsetof(struct px_shard_numbers, bytes_accepted)},
+        {NULL, "proximadb_written_bytes", "Written since creation by flushes and compactions.",
+         offsetof(struct px_shard_numbers, bytes_written)},
+        {NULL, "proximadb_compaction_rows_done", "Rows that the running step has written.",
+         offsetof(struct px_shard_numbers, compaction_rows_done)},
+        {NULL, "proximadb_compaction_rows", "Rows that the running step writes.",
+         offsetof(struct px_shard_numbers, compaction_row_count)},
+        {NULL, "proximadb_write_delay_milliseconds",
+         "What writes wait because compaction is behind.",
+         offsetof(struct px_shard_numbers, write_delay_ms)},
     };
     for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
         struct metric metric = metrics[i];

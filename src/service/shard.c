@@ -393,9 +393,33 @@ static uint64_t memtable_bytes(const struct px_view *view)
     return total;
 }
 
+static const char *compaction_state(const struct px_compacting *state)
+{
+    return state->is_paused      ? "paused"
+           : state->delay_ms > 0 ? "behind"
+           : state->is_busy      ? "running"
+                                 : "idle";
+}
+
+/* Under the lock. */
+static void put_compaction(struct px_shard *shard, struct px_shard_numbers *numbers)
+{
+    const struct px_compacting *state = &shard->compacting;
+    const struct px_view *view = shard->view;
+    numbers->fresh_part_count = state->fresh_part_count;
+    for (uint32_t i = 0; i < view->source_count; i++)
+        if (view->sources[i]->part != NULL)
+            numbers->dead_row_count +=
+                px_dead_rows_count(px_part_dead_rows(view->sources[i]->part));
+    numbers->compaction_state = compaction_state(state);
+    numbers->compaction_rows_done = atomic_load(&state->rows_done);
+    numbers->compaction_row_count = atomic_load(&state->row_count);
+    numbers->write_delay_ms = state->is_paused ? 0 : state->delay_ms;
+}
+
 void px_shard_get_numbers(struct px_shard *shard, struct px_shard_numbers *ret_numbers)
 {
-    struct px_shard_numbers numbers = {0};
+    struct px_shard_numbers numbers = {.compaction_state = "idle"};
     if (shard->failure.status != PROXIMADB_OK) {
         snprintf(numbers.read_only_reason, sizeof numbers.read_only_reason, "%s",
                  shard->failure.message);
@@ -406,6 +430,8 @@ void px_shard_get_numbers(struct px_shard *shard, struct px_shard_numbers *ret_n
     px_viper_get_numbers(&shard->viper, &stored);
     numbers.part_count = stored.part_count;
     numbers.disk_bytes = stored.disk_bytes;
+    numbers.bytes_accepted = stored.bytes_accepted;
+    numbers.bytes_written = stored.bytes_flushed + stored.bytes_compacted;
     numbers.wal_bytes = px_wal_size_bytes(shard->wal);
     pthread_mutex_lock(&shard->lock);
     numbers.vector_count = shard->live_count;
@@ -413,6 +439,7 @@ void px_shard_get_numbers(struct px_shard *shard, struct px_shard_numbers *ret_n
     if (atomic_load_explicit(&shard->is_index_ready, memory_order_acquire))
         numbers.index_bytes = px_id_index_size_bytes(&shard->index);
     numbers.last_version = shard->visible_lsn;
+    put_compaction(shard, &numbers);
     pthread_mutex_unlock(&shard->lock);
     const char *reason = px_wal_read_only_reason(shard->wal);
     if (reason != NULL)

@@ -150,6 +150,14 @@ struct px_shard_numbers {
     uint64_t wal_bytes;
     uint64_t index_bytes;
     int64_t last_version;
+    uint64_t fresh_part_count;
+    uint64_t dead_row_count;
+    uint64_t bytes_accepted;
+    uint64_t bytes_written;
+    const char *compaction_state; /* static */
+    uint64_t compaction_rows_done;
+    uint64_t compaction_row_count;
+    uint64_t write_delay_ms; /* that a round of writes waits because compaction is behind */
     char read_only_reason[sizeof((struct proximadb_error *)0)->message]; /* "": writes are taken */
 };
 void px_shard_get_numbers(struct px_shard *shard, struct px_shard_numbers *ret_numbers);

@@ -31,6 +31,8 @@ static const struct operation_form forms[] = {
     [PROXIMADB_UPDATE_COLLECTION] = {POOL_READERS, true, false, PX_SCHEMA_COLLECTION_CHANGE},
     [PROXIMADB_DELETE_COLLECTION] = {POOL_NONE, false, false, 0},
     [PROXIMADB_METRICS] = {POOL_READERS, false, false, 0},
+    [PROXIMADB_PAUSE_COMPACTION] = {POOL_READERS, false, false, 0},
+    [PROXIMADB_RESUME_COMPACTION] = {POOL_READERS, false, false, 0},
 };
 enum { OPERATION_COUNT = sizeof forms / sizeof forms[0] };
 
@@ -153,6 +155,41 @@ static void finish_metrics(struct px_unified_avro_service *service, struct px_ca
     px_buffer_release(&text);
 }
 
+static void pause_shard(void *context, struct px_shard *shard)
+{
+    (void)context;
+    px_shard_pause_compaction(shard, true);
+}
+
+static void resume_shard(void *context, struct px_shard *shard)
+{
+    (void)context;
+    px_shard_pause_compaction(shard, false);
+}
+
+/* Of one collection, or of all. */
+static void pause_or_resume(struct px_unified_avro_service *service, struct px_call *call)
+{
+    struct proximadb_error error;
+    struct px_shard *shard = NULL;
+    int rc = PROXIMADB_OK;
+    void (*change)(void *context, struct px_shard *shard) =
+        call->operation == PROXIMADB_PAUSE_COMPACTION ? pause_shard : resume_shard;
+    if (call->collection[0] == '\0')
+        px_collection_service_visit(service->collections, change, NULL);
+    else
+        rc = px_collection_service_find(service->collections, call->collection, &shard, &error);
+    if (shard != NULL) {
+        rc = px_shard_check(shard, &error);
+        change(NULL, shard);
+    }
+    px_shard_unref(shard);
+    if (rc == PROXIMADB_OK)
+        px_call_finish(call, NULL);
+    else
+        px_call_fail(call, &error);
+}
+
 static void run(struct px_job *job)
 {
     struct px_call *call = (struct px_call *)job;
@@ -169,6 +206,9 @@ static void run(struct px_job *job)
     }
     if (call->operation == PROXIMADB_METRICS) {
         finish_metrics(service, call);
+    } else if (call->operation == PROXIMADB_PAUSE_COMPACTION ||
+               call->operation == PROXIMADB_RESUME_COMPACTION) {
+        pause_or_resume(service, call);
     } else if (call->operation >= PROXIMADB_CREATE_COLLECTION) {
         px_collection_service_execute(service->collections, call, datum);
     } else {

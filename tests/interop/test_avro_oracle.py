@@ -148,6 +148,10 @@ class Random(random.Random):
             "created_at_ms": self.time(), "vector_count": self.getrandbits(60), "part_count": self.getrandbits(20),
             "disk_bytes": self.getrandbits(50), "memtable_bytes": self.getrandbits(30),
             "wal_bytes": self.getrandbits(40), "last_version": self.getrandbits(62),
+            "fresh_part_count": self.getrandbits(9), "dead_row_count": self.getrandbits(30),
+            "bytes_accepted": self.getrandbits(50), "bytes_written": self.getrandbits(50),
+            "compaction_state": self.choice(["idle", "running", "paused", "behind"]),
+            "compaction_rows_done": self.getrandbits(30), "compaction_row_count": self.getrandbits(30),
             "read_only_reason": self.maybe(lambda: "part_001.parquet is damaged: é")}
 
 

@@ -488,7 +488,8 @@ static void delete_where(struct model *model)
         note_logged(model, &result);
 }
 
-static void sweep(struct model *model)
+/* A compaction that is asked for sweeps first. */
+static void sweep(struct model *model, bool compacts)
 {
     struct proximadb_write_result result = {.first_version = model->next_lsn};
     int64_t at_ms = now_ms(model);
@@ -497,7 +498,10 @@ static void sweep(struct model *model)
             model->rows[id].exists = false;
             result.row_count++;
         }
-    engine_sweep(&model->box, "docs");
+    if (compacts)
+        engine_compact(&model->box, "docs", (uint32_t)below(model, 4));
+    else
+        engine_sweep(&model->box, "docs");
     if (result.row_count > 0)
         note_logged(model, &result);
     assert_int_equal(engine_info(&model->box, "docs").info.last_version, model->next_lsn - 1);
@@ -676,7 +680,7 @@ static void step(struct model *model)
     else if (kind < 68)
         repeat_write(model);
     else if (kind < 72)
-        sweep(model);
+        sweep(model, false);
     else if (kind < 80)
         move_clock(model);
     else if (kind < 87)
@@ -684,7 +688,7 @@ static void step(struct model *model)
     else if (kind < 92)
         engine_flush(&model->box, "docs");
     else if (kind < 95)
-        engine_compact(&model->box, "docs", (uint32_t)below(model, 4));
+        sweep(model, true);
     else if (kind < 97)
         alter(model);
     else
@@ -706,6 +710,12 @@ static void run_history(enum proximadb_metric metric, struct px_test_random *ran
                            .next_lsn = 1,
                            .field_count = ENGINE_FIRST_FIELDS};
     engine_init(&model.box, px_powercut_boot(model.disk), "data");
+    /* Few rows are a collection that compacts itself, all the time. */
+    model.box.options.plan_limits = (struct px_plan_limits){
+        .round_parts = 2, .least_round_bytes = 1, .cluster_bytes = 9000, .cluster_parts = 2};
+    model.box.options.cluster_sizes =
+        (struct px_clustering_sizes){.least_bytes = 3000, .aimed_bytes = 6000, .most_bytes = 9000};
+    model.box.options.list_rows = 8;
     engine_open(&model.box);
     engine_create(&model.box, "docs", DIMS, metric);
     size_t count = step_count();

@@ -69,6 +69,9 @@ def test_grpc__calls_every_method(stub, proto):
     assert sorted((each.name, each.type) for each in made.filterable) == [("price", "double"), ("tags", "string_array")]
     assert (made.vector_count, made.part_count, made.disk_bytes, made.memtable_bytes, made.wal_bytes,
             made.last_version, made.created_at_ms) == (7, 2, 3000, 400, 500, 9, 1700000000000)
+    assert (made.fresh_part_count, made.dead_row_count, made.bytes_accepted, made.bytes_written,
+            made.compaction_rows_done, made.compaction_row_count) == (1, 6, 2000, 5000, 40, 50)
+    assert made.compaction_state == "running"
     assert stub.GetCollection(m.GetCollectionRequest(name="docs")) == made
     assert list(stub.ListCollections(m.ListCollectionsRequest()).collections) == [made]
     changed = stub.UpdateCollection(m.UpdateCollectionRequest(name="docs", filterable=fields[:1]))
@@ -77,6 +80,8 @@ def test_grpc__calls_every_method(stub, proto):
     assert not stub.ListCollections(m.ListCollectionsRequest()).collections
 
     stub.Flush(m.FlushRequest(collection="docs"))
+    stub.PauseCompaction(m.PauseCompactionRequest(collection="docs"))
+    stub.ResumeCompaction(m.ResumeCompactionRequest())
     compacted = stub.Compact(m.CompactRequest(collection="docs", cluster_count=11))
     assert (compacted.row_count, compacted.cluster_count, compacted.bytes_read, compacted.bytes_written) == (70, 11, 1000, 900)
     assert "fake_live 1" in stub.Metrics(m.MetricsRequest()).text

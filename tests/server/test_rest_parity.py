@@ -212,7 +212,9 @@ def test_rest_parity__manages_collections(sdk, rest, name):
     assert made.headers["location"] == path(name + "r")
     same(parts(by_rest, INFO_PARTS), parts(by_sdk, INFO_PARTS))
     for each in (name + "g", name + "r"):
-        everything = (*INFO_PARTS, "name", "id", "created_at", "part_count", "disk_bytes", "memtable_bytes", "wal_bytes")
+        everything = (*INFO_PARTS, "name", "id", "created_at", "part_count", "disk_bytes", "memtable_bytes", "wal_bytes",
+                      "fresh_part_count", "dead_row_count", "bytes_accepted", "bytes_written", "compaction_state",
+                      "compaction_rows_done", "compaction_row_count")
         same(parts(ok(rest.get(path(each))), everything), parts(sdk.get_collection(each), everything))
     listed = ok(rest.get("/v1/collections"))["collections"]
     assert [each["name"] for each in listed] == [each.name for each in sdk.list_collections()]
@@ -389,6 +391,17 @@ def test_rest_parity__flushes_and_compacts(sdk, rest, pair):
     same(by_rest["row_count"], by_sdk.row_count)
     same(by_rest["cluster_count"], by_sdk.cluster_count)
     assert by_rest["bytes_read"] > 0 and by_rest["bytes_written"] > 0
+    sdk.pause_compaction(pair[0])
+    ok(rest.post(path(pair[1], "/pause_compaction")), 204)
+    assert [ok(rest.get(path(name)))["compaction_state"] for name in pair] == ["paused", "paused"]
+    sdk.resume_compaction()
+    assert [sdk.get_collection(name).compaction_state for name in pair] == ["idle", "idle"]
+    ok(rest.post("/v1/pause_compaction"), 204)
+    assert [sdk.get_collection(name).compaction_state for name in pair] == ["paused", "paused"]
+    sdk.resume_compaction(pair[0])
+    ok(rest.post(path(pair[1], "/resume_compaction")), 204)
+    ok(rest.post("/v1/resume_compaction"), 204)
+    assert [sdk.get_collection(name).compaction_state for name in pair] == ["idle", "idle"]
     ok(rest.post(path(pair[1], "/compact")))
     same_rows(sdk, rest, *pair)
 

@@ -67,6 +67,13 @@ static const struct px_collection_numbers numbers = {
     .memtable_bytes = 400,
     .wal_bytes = 500,
     .last_version = 9,
+    .fresh_part_count = 1,
+    .dead_row_count = 6,
+    .bytes_accepted = 2000,
+    .bytes_written = 5000,
+    .compaction_state = "running",
+    .compaction_rows_done = 40,
+    .compaction_row_count = 50,
 };
 
 static int create_collection(proximadb *db, struct px_slice payload, struct px_buffer *answer,

@@ -365,6 +365,13 @@ static void add_info(struct avro_tool *tool, yyjson_mut_val *root,
     add(tool, root, "memtable_bytes", yyjson_mut_uint(tool->out, info->memtable_bytes));
     add(tool, root, "wal_bytes", yyjson_mut_uint(tool->out, info->wal_bytes));
     add(tool, root, "last_version", yyjson_mut_sint(tool->out, info->last_version));
+    add(tool, root, "fresh_part_count", yyjson_mut_uint(tool->out, info->fresh_part_count));
+    add(tool, root, "dead_row_count", yyjson_mut_uint(tool->out, info->dead_row_count));
+    add(tool, root, "bytes_accepted", yyjson_mut_uint(tool->out, info->bytes_accepted));
+    add(tool, root, "bytes_written", yyjson_mut_uint(tool->out, info->bytes_written));
+    add(tool, root, "compaction_state", yyjson_mut_strcpy(tool->out, info->compaction_state));
+    add(tool, root, "compaction_rows_done", yyjson_mut_uint(tool->out, info->compaction_rows_done));
+    add(tool, root, "compaction_row_count", yyjson_mut_uint(tool->out, info->compaction_row_count));
     add(tool, root, "read_only_reason",
         info->read_only ? yyjson_mut_strcpy(tool->out, info->read_only_reason)
                         : yyjson_mut_null(tool->out));

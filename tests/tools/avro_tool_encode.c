@@ -443,6 +443,13 @@ static struct px_collection_numbers numbers_of(yyjson_val *datum)
         .memtable_bytes = (uint64_t)long_of(datum, "memtable_bytes"),
         .wal_bytes = (uint64_t)long_of(datum, "wal_bytes"),
         .last_version = long_of(datum, "last_version"),
+        .fresh_part_count = (uint64_t)long_of(datum, "fresh_part_count"),
+        .dead_row_count = (uint64_t)long_of(datum, "dead_row_count"),
+        .bytes_accepted = (uint64_t)long_of(datum, "bytes_accepted"),
+        .bytes_written = (uint64_t)long_of(datum, "bytes_written"),
+        .compaction_state = string_of(datum, "compaction_state"),
+        .compaction_rows_done = (uint64_t)long_of(datum, "compaction_rows_done"),
+        .compaction_row_count = (uint64_t)long_of(datum, "compaction_row_count"),
         .read_only_reason = yyjson_get_str(yyjson_obj_get(datum, "read_only_reason")),
     };
 }

@@ -159,7 +159,8 @@ static void test_answer__leaves_out_what_was_not_asked_for(void **state)
     px_buffer_release(&buffer);
 }
 
-static const struct px_collection_numbers numbers = {1, 2, 3, 4, 5, 6, NULL};
+static const struct px_collection_numbers numbers = {1, 2, 3,  4,        5,  6,  7,
+                                                     8, 9, 10, "paused", 11, 12, NULL};
 
 static void put_collections(struct px_buffer *buffer, size_t count)
 {
@@ -200,6 +201,10 @@ static void test_answer__collections_read_back(void **state)
         assert_true(info.created_at_ms == 1700000000000);
         assert_true(info.vector_count == 1 && info.part_count == 2 && info.disk_bytes == 3);
         assert_true(info.memtable_bytes == 4 && info.wal_bytes == 5 && info.last_version == 6);
+        assert_true(info.fresh_part_count == 7 && info.dead_row_count == 8);
+        assert_true(info.bytes_accepted == 9 && info.bytes_written == 10);
+        assert_string_equal(info.compaction_state, "paused");
+        assert_true(info.compaction_rows_done == 11 && info.compaction_row_count == 12);
         assert_int_equal(info.read_only, i % 2 == 1);
         if (info.read_only)
             assert_string_equal(info.read_only_reason, "damaged");

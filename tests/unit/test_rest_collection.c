@@ -167,6 +167,13 @@ static void test_rest_collection__is_written_whole(void **state)
         .memtable_bytes = 4,
         .wal_bytes = 5,
         .last_version = 6,
+        .fresh_part_count = 7,
+        .dead_row_count = 8,
+        .bytes_accepted = 9,
+        .bytes_written = 10,
+        .compaction_state = "running",
+        .compaction_rows_done = 11,
+        .compaction_row_count = 12,
         .read_only_reason = "",
         .mantissa_bits = 4,
         .relative_error = 0x1p-5,
@@ -180,7 +187,10 @@ static void test_rest_collection__is_written_whole(void **state)
                      "'filterable':{'price':'double','tags':'string_array'},"
                      "'read_only_reason':null,'created_at':1700000000000,"
                      "'vector_count':18446744073709551615,'part_count':2,'disk_bytes':3,"
-                     "'memtable_bytes':4,'wal_bytes':5,'last_version':6}");
+                     "'memtable_bytes':4,'wal_bytes':5,'last_version':6,"
+                     "'compaction_state':'running','compaction_rows_done':11,"
+                     "'compaction_row_count':12,'fresh_part_count':7,'dead_row_count':8,"
+                     "'bytes_accepted':9,'bytes_written':10}");
     info.spec.filterable_count = 0;
     info.read_only = true;
     info.read_only_reason = "a \"torn\" file";

@@ -126,12 +126,17 @@ static const char tail_part[] = "\6"
                                 "\0"
                                 "\x80\xa0\xab\xfe\xf9\x62" /* 1,700,000,000,000 */
                                 "\2\4\6\x08\x0a\x0c"
+                                "\x0e\x10\x12\x14"
+                                "\x0c"
+                                "paused"
+                                "\x16\x18"
                                 "\2\6why";
 
 static void test_result__collections(void **state)
 {
     (void)state;
-    const struct px_collection_numbers numbers = {1, 2, 3, 4, 5, 6, "why"};
+    const struct px_collection_numbers numbers = {1, 2, 3,  4,        5,  6,  7,
+                                                  8, 9, 10, "paused", 11, 12, "why"};
     struct px_collection collection = payload_test_collection(3, PROXIMADB_L2);
     struct px_buffer buffer = {0};
     char expected[256];

@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-/* Released schemas never change, so neither do these. */
+/* Released schemas never change, so neither do these, from the first release on. */
 static const struct {
     enum px_schema schema;
     const char *name;

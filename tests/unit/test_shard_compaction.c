@@ -309,29 +309,50 @@ static void test_shard_compaction__any_call_may_fail(void **state)
 
 /* ---- pausing ------------------------------------------------------------------------------- */
 
+static void call(int operation, const char *name)
+{
+    engine_must(engine_call(&box, operation, name, NULL, NULL, &box.error), &box.error);
+}
+
+static void expect_state(const char *state)
+{
+    struct px_shard *shard = engine_shard(&box, "docs");
+    struct px_shard_numbers numbers;
+    px_shard_get_numbers(shard, &numbers);
+    assert_string_equal(numbers.compaction_state, state);
+    px_shard_unref(shard);
+}
+
 static void test_shard_compaction__is_paused_and_resumed(void **state)
 {
     (void)state;
-    struct px_shard *shard = engine_shard(&box, "docs");
-    px_shard_pause_compaction(shard, true);
+    call(PROXIMADB_PAUSE_COMPACTION, "docs");
     for (uint32_t round = 0; round < 6; round++) {
         change_some(40);
         engine_flush(&box, "docs");
     }
     engine_settle(&box);
+    expect_state("paused");
     assert_int_equal(look().fresh_count, 6);
+    assert_int_equal(engine_info(&box, "docs").info.fresh_part_count, 6);
+    assert_true(engine_info(&box, "docs").info.dead_row_count > 0);
     engine_compact(&box, "docs", 0); /* what is asked for is done all the same */
     assert_int_equal(look().fresh_count, 0);
+    assert_int_equal(engine_info(&box, "docs").info.dead_row_count, 0);
     change_some(40);
     engine_flush(&box, "docs");
     change_some(40);
     engine_flush(&box, "docs");
     engine_settle(&box);
     assert_int_equal(look().fresh_count, 2);
-    px_shard_pause_compaction(shard, false);
+    call(PROXIMADB_RESUME_COMPACTION, NULL);
     engine_settle(&box);
+    expect_state("idle");
     assert_true(look().fresh_count < 2);
-    px_shard_unref(shard);
+    call(PROXIMADB_PAUSE_COMPACTION, NULL);
+    expect_state("paused");
+    assert_int_equal(engine_call(&box, PROXIMADB_PAUSE_COMPACTION, "none", NULL, NULL, &box.error),
+                     PROXIMADB_COLLECTION_NOT_FOUND);
     check_rows();
 }
 
@@ -364,6 +385,7 @@ static void test_shard_compaction__slows_writes_when_it_is_behind(void **state)
     struct px_shard *shard = engine_shard(&box, "docs");
     assert_int_equal(shard->compacting.fresh_part_count, 3);
     assert_int_equal(shard->compacting.delay_ms, 500);
+    expect_state("behind");
     box.clock.monotonic_ms += 1000;
     put(3); /* the first one behind a pause goes through */
     struct proximadb_buffer payload = engine_batch(PROXIMADB_INSERT, NULL, &row, 1);

@@ -428,6 +428,16 @@ class FakeServer:
         self._collection(request.collection)
         return answer("FlushResponse")
 
+    def do_PauseCompaction(self, request: Any) -> Any:  # noqa: N802
+        if request.collection:
+            self._collection(request.collection)
+        return answer("PauseCompactionResponse")
+
+    def do_ResumeCompaction(self, request: Any) -> Any:  # noqa: N802
+        if request.collection:
+            self._collection(request.collection)
+        return answer("ResumeCompactionResponse")
+
     def do_Compact(self, request: Any) -> Any:  # noqa: N802
         rows = len(self._collection(request.collection).live())
         clusters = request.cluster_count or 1

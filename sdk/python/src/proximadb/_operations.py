@@ -183,6 +183,16 @@ class Operations:
             answer.row_count, answer.cluster_count, answer.bytes_read, answer.bytes_written
         )
 
+    async def pause_compaction(self, name: str | None) -> None:
+        """None: of all collections."""
+        method = METHODS["PauseCompaction"]
+        await self._call(method, _encode(method, collection=name or ""))
+
+    async def resume_compaction(self, name: str | None) -> None:
+        """None: of all collections."""
+        method = METHODS["ResumeCompaction"]
+        await self._call(method, _encode(method, collection=name or ""))
+
     # ---- writes ---------------------------------------------------------------------------------
 
     async def insert(
@@ -540,6 +550,13 @@ def _collection_info(collection: Any) -> CollectionInfo:
         wal_bytes=collection.wal_bytes,
         last_version=collection.last_version,
         read_only_reason=collection.read_only_reason or None,
+        fresh_part_count=collection.fresh_part_count,
+        dead_row_count=collection.dead_row_count,
+        bytes_accepted=collection.bytes_accepted,
+        bytes_written=collection.bytes_written,
+        compaction_state=collection.compaction_state,
+        compaction_rows_done=collection.compaction_rows_done,
+        compaction_row_count=collection.compaction_row_count,
     )
 
 

@@ -112,6 +112,14 @@ class AsyncProximaDBClient:
         """Clusters and rewrites all parts now. As `ProximaDBClient.compact`."""
         return await self._operations.compact(name, cluster_count, timeout)
 
+    async def pause_compaction(self, name: str | None = None) -> None:
+        """Stops compaction in the background. As `ProximaDBClient.pause_compaction`."""
+        await self._operations.pause_compaction(name)
+
+    async def resume_compaction(self, name: str | None = None) -> None:
+        """Lets compaction in the background go on. As `ProximaDBClient.resume_compaction`."""
+        await self._operations.resume_compaction(name)
+
     # ---- writes ---------------------------------------------------------------------------------
 
     async def insert(

@@ -196,6 +196,30 @@ class ProximaDBClient:
         """
         return run(self._operations.compact(name, cluster_count, timeout))
 
+    def pause_compaction(self, name: str | None = None) -> None:
+        """Stops compaction in the background until it is resumed or the server starts anew.
+
+        What `compact` asks for runs all the same.
+
+        Args:
+            name: the collection; None: all that there are.
+
+        Example:
+            >>> client.pause_compaction("docs")
+        """
+        run(self._operations.pause_compaction(name))
+
+    def resume_compaction(self, name: str | None = None) -> None:
+        """Lets compaction in the background go on.
+
+        Args:
+            name: the collection; None: all that there are.
+
+        Example:
+            >>> client.resume_compaction("docs")
+        """
+        run(self._operations.resume_compaction(name))
+
     # ---- writes ---------------------------------------------------------------------------------
 
     def insert(

@@ -154,6 +154,15 @@ class CollectionInfo(_Value):
         wal_bytes: size of the log files.
         last_version: the highest version given to a row; 0: none.
         read_only_reason: why writes are refused; None: they are not.
+        fresh_part_count: of the parts: not clustered yet.
+        dead_row_count: rows of the parts that are deleted or superseded.
+        bytes_accepted: written since it was created: rows, each stored once.
+        bytes_written: all that flushes and compactions wrote; divided by bytes_accepted it is the
+            write amplification.
+        compaction_state: "idle"; "running": parts are being rewritten; "paused"; "behind": so much
+            waits to be compacted that writes are slowed down.
+        compaction_rows_done: rows that the step which runs has written; 0 if none does.
+        compaction_row_count: rows that it writes; 0 likewise.
     """
 
     __slots__ = (
@@ -175,6 +184,13 @@ class CollectionInfo(_Value):
         "wal_bytes",
         "last_version",
         "read_only_reason",
+        "fresh_part_count",
+        "dead_row_count",
+        "bytes_accepted",
+        "bytes_written",
+        "compaction_state",
+        "compaction_rows_done",
+        "compaction_row_count",
     )
     name: str
     id: str
@@ -194,6 +210,13 @@ class CollectionInfo(_Value):
     wal_bytes: int
     last_version: int
     read_only_reason: str | None
+    fresh_part_count: int
+    dead_row_count: int
+    bytes_accepted: int
+    bytes_written: int
+    compaction_state: str
+    compaction_rows_done: int
+    compaction_row_count: int
 
 
 @dataclass(frozen=True, eq=False)
