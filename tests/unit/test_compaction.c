@@ -320,13 +320,12 @@ static struct looked check_collection(uint64_t id_sum)
         assert_int_equal(lists.count == 0, cluster == 0);
         for (uint32_t row = 0; row < px_part_row_count(parts[i]); row++) {
             struct px_record got;
-            const float *vector;
             uint32_t nearest;
             if (!px_dead_rows_is_live(px_part_dead_rows(parts[i]), row, 5000))
                 continue;
             looked.row_count++;
             looked.fresh_rows += cluster == 0;
-            assert_int_equal(px_part_read_record(reader, row, &got, NULL), PROXIMADB_OK);
+            assert_int_equal(px_part_read_record(reader, row, true, &got, NULL), PROXIMADB_OK);
             uint64_t number = (uint64_t)got.version - 1;
             struct made_record *made = make_row(number);
             records_check(&got, &made->record);
@@ -337,8 +336,7 @@ static struct looked check_collection(uint64_t id_sum)
             size_t index = list_of(&lists, row);
             assert_int_equal(clustering.lists[index].cluster, cluster);
             counts[index]++;
-            assert_int_equal(px_part_get_vector(parts[i], row, &vector, NULL), PROXIMADB_OK);
-            const struct px_rows one = {vector, DIMS * sizeof(float), 1, DIMS};
+            const struct px_rows one = {got.vector, DIMS * sizeof(float), 1, DIMS};
             px_clustering_assign(&clustering, NULL, &one, &nearest, NULL);
             looked.in_nearest += nearest == index;
         }

@@ -33,8 +33,8 @@ static const struct {
     {PX_SCHEMA_RECORD_BATCH, "RecordBatch", 0x735e1952426fbd2b},
     {PX_SCHEMA_COUNT_RESULT, "CountResult", 0xe2c4e96e581f7f48},
     {PX_SCHEMA_COMPACT_RESULT, "CompactResult", 0xef21b10ea7915e6b},
-    {PX_SCHEMA_COLLECTION_INFO, "CollectionInfo", 0xa723bff3b1cc5cd7},
-    {PX_SCHEMA_COLLECTION_LIST, "CollectionList", 0x103eab23d3d52c68},
+    {PX_SCHEMA_COLLECTION_INFO, "CollectionInfo", 0xd611b0a6efdba1d6},
+    {PX_SCHEMA_COLLECTION_LIST, "CollectionList", 0xe4cc873901be9347},
     {PX_SCHEMA_WAL_ENTRY, "WalEntry", 0x62477a75e5c6be47},
 };
 

@@ -32,14 +32,14 @@ static void set_limits(void)
 {
     box.options.plan_limits = (struct px_plan_limits){.round_parts = 2,
                                                       .least_round_bytes = 1,
-                                                      .cluster_bytes = 20000,
+                                                      .cluster_bytes = 10000,
                                                       .cluster_parts = 2,
                                                       .fold_parts = 3,
                                                       .fold_bytes = 3000,
                                                       .slow_parts = 30,
                                                       .full_parts = 40};
     box.options.cluster_sizes = (struct px_clustering_sizes){
-        .least_bytes = 4000, .aimed_bytes = 10000, .most_bytes = 20000};
+        .least_bytes = 2000, .aimed_bytes = 5000, .most_bytes = 10000};
     box.options.list_rows = 12;
 }
 
