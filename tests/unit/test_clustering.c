@@ -870,12 +870,17 @@ static void test_clustering__comes_back_from_its_file(void **state)
     }
 }
 
+static const char *name_of_clusters = "cluster";
+
 /* Writes a file by hand: version 1 has `cluster` and `centroid` only. */
 static void write_old_file(const char *name, const char *version, const int32_t *clusters,
                            size_t count, struct px_buffer *content)
 {
-    static const struct px_parquet_column columns[] = {
-        {.name = "cluster", .shape = PX_PARQUET_REQUIRED, .type = PX_PARQUET_INT32, .field_id = 1},
+    const struct px_parquet_column columns[] = {
+        {.name = name_of_clusters,
+         .shape = PX_PARQUET_REQUIRED,
+         .type = PX_PARQUET_INT32,
+         .field_id = 1},
         {.name = "centroid",
          .shape = PX_PARQUET_VECTOR,
          .type = PX_PARQUET_FLOAT,
@@ -961,6 +966,41 @@ static void test_clustering__refuses_files_that_make_no_sense(void **state)
         assert_non_null(strstr(error.message, cases[i].message));
         px_buffer_release(&content);
     }
+    struct px_clustering clustering;
+    struct px_buffer content = {0};
+    name_of_clusters = "klass";
+    write_old_file("other_name.parquet", "1", (const int32_t[]){1, 2}, 2, &content);
+    name_of_clusters = "cluster";
+    assert_int_equal(
+        px_clustering_read(&clustering, PROXIMADB_L2, 2, px_buffer_slice(&content), NULL),
+        PROXIMADB_CORRUPT);
+    px_buffer_release(&content);
+}
+
+/* Ids and numbers that are to be given next, but are in use. */
+static void test_clustering__refuses_numbers_that_would_be_given_twice(void **state)
+{
+    (void)state;
+    struct px_test_random random = px_test_random_new("clustering");
+    for (int which = 0; which < 3; which++) {
+        struct px_clustering clustering, back;
+        struct px_buffer content = {0};
+        char name[32];
+        make_blobs(&random, 1000, 4);
+        build(&clustering, PROXIMADB_L2, 100);
+        struct px_clustering_sizes sizes = {.row_bytes = 1e6};
+        assert_int_equal(px_clustering_pack(&clustering, &sizes, NULL), PROXIMADB_OK);
+        clustering.next_list -= which == 1;
+        clustering.next_cluster -= which == 2;
+        snprintf(name, sizeof name, "twice_%d.parquet", which);
+        write_file(&clustering, name, &content);
+        int rc = px_clustering_read(&back, PROXIMADB_L2, 4, px_buffer_slice(&content), NULL);
+        assert_int_equal(rc, which == 0 ? PROXIMADB_OK : PROXIMADB_CORRUPT);
+        if (rc == PROXIMADB_OK)
+            px_clustering_release(&back);
+        px_buffer_release(&content);
+        px_clustering_release(&clustering);
+    }
 }
 
 /* No byte that is wrong brings anything but an error or a clustering that makes sense. */
@@ -1015,6 +1055,7 @@ int main(void)
         cmocka_unit_test(test_clustering__comes_back_from_its_file),
         cmocka_unit_test(test_clustering__reads_files_of_version_1),
         cmocka_unit_test(test_clustering__refuses_files_that_make_no_sense),
+        cmocka_unit_test(test_clustering__refuses_numbers_that_would_be_given_twice),
         cmocka_unit_test(test_clustering__survives_damaged_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
