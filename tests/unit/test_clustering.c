@@ -690,6 +690,33 @@ static void test_clustering__copes_with_many_duplicates(void **state)
     }
 }
 
+/* A list that would only lose a piece too small to stay is left alone, as one of equal rows is. */
+static void test_clustering__splits_off_no_piece_that_is_too_small(void **state)
+{
+    (void)state;
+    struct px_clustering clustering;
+    make_equal(2100, 2, 1.0f);
+    for (size_t r = 0; r < 2100; r += 21)
+        data.rows[2 * r] = -5.0f;
+    build(&clustering, PROXIMADB_L2, 10000);
+    assert_int_equal(clustering.list_count, 1);
+    clustering.list_rows = 500; /* 100 rows are fewer than a quarter */
+    take_members(0);
+    struct px_kmeans_input input = {.row_count = data.member_count, .read = read_members};
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct px_clustering_split done;
+        assert_int_equal(px_clustering_split(&clustering, 0, &input, seed, &done, NULL),
+                         PROXIMADB_OK);
+        assert_int_equal(done.piece_count, 0);
+        px_clustering_split_release(&done);
+    }
+    clustering.list_rows = 350; /* and now they are not */
+    struct px_clustering_split done = split(&clustering, 0);
+    assert_int_equal(done.piece_count, 2);
+    px_clustering_split_release(&done);
+    px_clustering_release(&clustering);
+}
+
 static void test_clustering__copes_with_few_rows(void **state)
 {
     (void)state;
@@ -1050,6 +1077,7 @@ int main(void)
         cmocka_unit_test(test_clustering__is_unchanged_by_a_split_that_fails),
         cmocka_unit_test(test_clustering__copes_with_equal_rows),
         cmocka_unit_test(test_clustering__copes_with_many_duplicates),
+        cmocka_unit_test(test_clustering__splits_off_no_piece_that_is_too_small),
         cmocka_unit_test(test_clustering__copes_with_few_rows),
         cmocka_unit_test(test_clustering__measures_probe_recall),
         cmocka_unit_test(test_clustering__comes_back_from_its_file),
