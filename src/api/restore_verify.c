@@ -147,6 +147,28 @@ static int check_listed(const struct verifying *verifying, const struct px_manif
     return PROXIMADB_OK;
 }
 
+/* That the list has no file of the store that the manifest does not have. */
+static int check_unlisted(const struct verifying *verifying, struct proximadb_error *reterr)
+{
+    const struct px_backup_list *list = verifying->list;
+    const struct px_manifest *manifest = &verifying->manifest;
+    size_t prefix_length = strlen("store/") + strlen(verifying->entry->name) + 1;
+    for (size_t i = 0; i < list->file_count; i++) {
+        const char *path = list->files[i].path;
+        if (path[0] != 's' || !px_backup_list__is_of(path, verifying->entry->name))
+            continue;
+        const char *file = path + prefix_length;
+        if (strcmp(file, "MANIFEST.json") != 0 && strcmp(file, manifest->centroids.path) != 0 &&
+            px_manifest_find(&manifest->parts, file) == NULL &&
+            px_manifest_find(&manifest->deletes, file) == NULL)
+            return px_fail(reterr, PROXIMADB_CORRUPT,
+                           "the backup is damaged: " PX_BACKUP_FILE
+                           " lists '%s', which the manifest does not",
+                           path);
+    }
+    return PROXIMADB_OK;
+}
+
 /* That both lists agree on the files of the store. */
 static int check_lists(const struct verifying *verifying, struct proximadb_error *reterr)
 {
@@ -158,7 +180,7 @@ static int check_lists(const struct verifying *verifying, struct proximadb_error
         rc = check_listed(verifying, &manifest->deletes.items[i], reterr);
     if (rc == PROXIMADB_OK && manifest->centroids.path[0] != '\0')
         rc = check_listed(verifying, &manifest->centroids, reterr);
-    return rc;
+    return rc == PROXIMADB_OK ? check_unlisted(verifying, reterr) : rc;
 }
 
 /* Reads every file that the manifest lists, whole and row by row. */

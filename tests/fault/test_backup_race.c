@@ -45,6 +45,9 @@ static const struct interruption interruptions[] = {
       {STEP_FLUSH, 0, 0, 0},
       {STEP_UPSERT, 0, 60, 2}},
      5},
+    {"the same paths", /* of other files */
+     {{STEP_DROP, 1, 0, 0}, {STEP_CREATE, 1, 0, 0}, {STEP_UPSERT, 1, 5, 20}, {STEP_FLUSH, 1, 0, 0}},
+     4},
     {"drop", {{STEP_DROP, 0, 0, 0}}, 1},
 };
 

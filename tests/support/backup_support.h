@@ -69,7 +69,7 @@ static inline void backup_step(struct engine_box *box, struct model *model, cons
     }
 }
 
-/* Two collections: one with parts, clusters, deletes and a log, one with a log alone. */
+/* Two collections: one with parts, clusters, deletes and a log, one with a part and a log. */
 static inline void backup_fill(struct engine_box *box, struct model *model)
 {
     static const struct step steps[] = {
@@ -86,6 +86,7 @@ static inline void backup_fill(struct engine_box *box, struct model *model)
         {STEP_UPDATE_METADATA, 0, 60, 1},
         {STEP_CREATE, 1, 0, 0},
         {STEP_INSERT, 1, 0, 10},
+        {STEP_FLUSH, 1, 0, 0},
         {STEP_DELETE, 1, 2, 2},
     };
     for (uint32_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
