@@ -226,7 +226,7 @@ def test_wal__is_listed_while_it_is_written_and_when_it_is_closed(tmp_path):
     began_ms = int(time.time() * 1000) - 1
     folder = tmp_path / "data"
     with Engine(folder, "--wal-file-bytes", FILE_BYTES, "--expiry-sweep-ms", SWEEP_MS) as engine:
-        engine.client.create_collection("docs", DIMS, metric="l2", filterable={"year": "long"})
+        engine.client.create_collection("docs", DIMS, metric="l2", storage="exact", filterable={"year": "long"})
         sender = Sender(engine.client)
         send_all_kinds(sender)
         files = log_files(folder)
@@ -288,7 +288,7 @@ def recover(folder):
 def make_killed(folder):
     """A data folder whose server was killed in the middle of writes, and the rows that it had acknowledged."""
     with Engine(folder, "--wal-file-bytes", 100_000) as engine:
-        engine.client.create_collection("docs", DIMS, metric="l2")
+        engine.client.create_collection("docs", DIMS, metric="l2", storage="exact")
         writers = Writers(engine.client, 3)
         enough, deadline = random.Random(SEED).randrange(500, 3000), time.monotonic() + PATIENCE_SECONDS
         while len(writers.acknowledged) < enough and time.monotonic() < deadline:
