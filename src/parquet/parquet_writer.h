@@ -15,9 +15,10 @@
  *      px_parquet_writer_finish(writer, key_values, count, &written, reterr)
  *      px_parquet_writer_free(writer)
  *
- * The vector column goes to the file as it comes, pages of 1 MiB; the others are held in memory,
- * encoded and compressed, until the row group ends. px_parquet_writer_held_bytes() says how much
- * that is, for a caller that wants to end row groups by it.
+ * A plain or split vector column goes to the file as it comes; the others are held in memory,
+ * encoded and compressed, until the row group ends, and so is one with a dictionary, two bytes a
+ * value. px_parquet_writer_held_bytes() says how much that is, for a caller that wants to end row
+ * groups by it.
  *
  * The file is written from front to back through struct px_fs, and never synced or closed here.
  * After an error what is in it is of no use; the caller unlinks it.

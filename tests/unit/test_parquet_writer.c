@@ -145,6 +145,24 @@ static void test_parquet_writer__keeps_key_values(void **state)
     parquet_test_release(&file);
 }
 
+/* Writes vectors; the file must begin so. */
+static void check_beginning(const struct px_parquet_column *column, const float *vectors,
+                            size_t row_count, const uint8_t *expected, size_t size_bytes)
+{
+    struct proximadb_error error;
+    struct px_parquet_writer *writer = NULL;
+    struct px_parquet_written written;
+    int fd = parquet_test_create("parquet_writer_bytes");
+    parquet_test_check(px_parquet_writer_open(&px_fs_posix, fd, column, 1, &writer, &error),
+                       &error);
+    px_parquet_append_vectors(writer, 0, vectors, row_count);
+    parquet_test_check(px_parquet_writer_finish(writer, NULL, 0, &written, &error), &error);
+    px_parquet_writer_free(writer);
+    struct parquet_test_file file = parquet_test_load(fd, &written);
+    assert_memory_equal(file.bytes, expected, size_bytes);
+    parquet_test_release(&file);
+}
+
 static void test_parquet_writer__writes_the_bytes_of_its_documentation(void **state)
 {
     (void)state; /* docs/format/parquet.md, "A page, byte by byte" */
@@ -162,18 +180,31 @@ static void test_parquet_writer__writes_the_bytes_of_its_documentation(void **st
     static const struct px_parquet_column column = {
         .name = "v", .shape = PX_PARQUET_VECTOR, .type = PX_PARQUET_FLOAT, .dim_count = 3};
     const float vector[] = {1, 2, 3};
-    struct proximadb_error error;
-    struct px_parquet_writer *writer = NULL;
-    struct px_parquet_written written;
-    int fd = parquet_test_create("parquet_writer_bytes");
-    parquet_test_check(px_parquet_writer_open(&px_fs_posix, fd, &column, 1, &writer, &error),
-                       &error);
-    px_parquet_append_vectors(writer, 0, vector, 1);
-    parquet_test_check(px_parquet_writer_finish(writer, NULL, 0, &written, &error), &error);
-    px_parquet_writer_free(writer);
-    struct parquet_test_file file = parquet_test_load(fd, &written);
-    assert_memory_equal(file.bytes, expected, sizeof expected);
-    parquet_test_release(&file);
+    check_beginning(&column, vector, 1, expected, sizeof expected);
+}
+
+static void test_parquet_writer__writes_the_dictionary_of_its_documentation(void **state)
+{
+    (void)state; /* docs/format/parquet.md, "A dictionary, byte by byte" */
+    static const uint8_t expected[] = {
+        'P',  'A',  'R',  '1',                                                  /* magic */
+        0x15, 0x04, 0x15, 0x10, 0x15, 0x10, 0x15, 0xec, 0x95, 0xfd, 0xe3, 0x05, /* header */
+        0x3c, 0x15, 0x04, 0x15, 0x00, 0x00, 0x00,                               /* of dictionary */
+        0x00, 0x00, 0x80, 0x3f, 0x00, 0x00, 0x00, 0x40,                         /* 1, 2 */
+        0x15, 0x00, 0x15, 0x1e, 0x15, 0x1e, 0x15, 0x9a, 0xe5, 0xf3, 0xef, 0x05, /* header */
+        0x1c, 0x15, 0x0c, 0x15, 0x10, 0x15, 0x06, 0x15, 0x06, 0x00, 0x00,       /* of data */
+        0x02, 0x00, 0x00, 0x00, 0x03, 0x2a,                                     /* repetition */
+        0x02, 0x00, 0x00, 0x00, 0x0c, 0x01,                                     /* definition */
+        0x01, 0x03, 0x06,                                                       /* codes */
+    };
+    static const struct px_parquet_column column = {.name = "vector",
+                                                    .shape = PX_PARQUET_VECTOR,
+                                                    .type = PX_PARQUET_FLOAT,
+                                                    .dim_count = 2,
+                                                    .vector_encoding =
+                                                        PX_PARQUET_VECTOR_DICTIONARY};
+    const float vectors[] = {1, 2, 2, 1, 1, 1};
+    check_beginning(&column, vectors, 3, expected, sizeof expected);
 }
 
 static void test_parquet_writer__refuses_columns_it_cannot_write(void **state)
@@ -188,19 +219,25 @@ static void test_parquet_writer__refuses_columns_it_cannot_write(void **state)
 }
 
 /* Writes 100 rows in two row groups on a file system that may fail; gives what finish() gave. */
-static int write_on(struct px_fs *fs, struct proximadb_error *error)
+static int write_on(struct px_fs *fs, enum px_parquet_vector_encoding encoding,
+                    struct proximadb_error *error)
 {
+    struct px_parquet_column columns[3];
     struct px_parquet_writer *writer = NULL;
     struct px_parquet_written written;
     struct px_buffer scratch = {0};
     uint32_t vector[5];
+    memcpy(columns, few, sizeof columns);
+    for (size_t i = 0; i < 3; i++)
+        if (columns[i].shape == PX_PARQUET_VECTOR)
+            columns[i].vector_encoding = encoding;
     int fd = fs->open(fs, "scratch/parquet_writer_fault", PX_FS_TRUNCATE);
     assert_true(fd >= 0);
-    int rc = px_parquet_writer_open(fs, fd, few, 3, &writer, error);
+    int rc = px_parquet_writer_open(fs, fd, columns, 3, &writer, error);
     if (rc == PROXIMADB_OK) {
         int group_rc = PROXIMADB_OK;
         for (uint64_t row = 0; row < 100; row++) {
-            parquet_sample_append(writer, few, 3, 1, row, &scratch, vector);
+            parquet_sample_append(writer, columns, 3, 1, row, &scratch, vector);
             if (row == 49)
                 group_rc = px_parquet_writer_end_row_group(writer, NULL);
         }
@@ -215,28 +252,36 @@ static int write_on(struct px_fs *fs, struct proximadb_error *error)
     return rc;
 }
 
+static void check_failures(struct px_fault_fs *fs, enum px_parquet_vector_encoding encoding)
+{
+    struct proximadb_error error;
+    px_fault_fs_set(fs, &(struct px_fault_rule){.kinds = PX_FAULT_WRITE_AT});
+    assert_int_equal(write_on(&fs->base, encoding, &error), PROXIMADB_OK);
+    uint64_t calls = px_fault_fs_calls(fs);
+    /* A page at a time, or a row group's pages at once. */
+    assert_true(calls > (encoding == PX_PARQUET_VECTOR_PLAIN ? 20 : 5));
+    for (uint64_t n = 1; n <= calls; n++) {
+        px_fault_fs_set(fs, &(struct px_fault_rule){.kinds = PX_FAULT_WRITE_AT, .fail_at = n});
+        assert_int_equal(write_on(&fs->base, encoding, &error), PROXIMADB_IO);
+        assert_int_equal(px_fault_fs_calls(fs), n); /* nothing was written after it */
+        assert_non_null(strstr(error.message, "cannot write the Parquet file"));
+    }
+    px_fault_fs_set(fs, &(struct px_fault_rule){0});
+    for (uint64_t space = 0; space < 6000; space += 500) {
+        px_fault_fs_set_space(fs, space);
+        assert_int_equal(write_on(&fs->base, encoding, &error), PROXIMADB_RESOURCE_EXHAUSTED);
+    }
+    px_fault_fs_set_space(fs, UINT64_MAX);
+}
+
 static void test_parquet_writer__reports_every_failed_write(void **state)
 {
     (void)state;
     struct px_fault_fs fs;
-    struct proximadb_error error;
     (void)px_fs_posix.make_folder(&px_fs_posix, "scratch");
     px_fault_fs_init(&fs, &px_fs_posix);
-    px_fault_fs_set(&fs, &(struct px_fault_rule){.kinds = PX_FAULT_WRITE_AT});
-    assert_int_equal(write_on(&fs.base, &error), PROXIMADB_OK);
-    uint64_t calls = px_fault_fs_calls(&fs);
-    assert_true(calls > 20);
-    for (uint64_t n = 1; n <= calls; n++) {
-        px_fault_fs_set(&fs, &(struct px_fault_rule){.kinds = PX_FAULT_WRITE_AT, .fail_at = n});
-        assert_int_equal(write_on(&fs.base, &error), PROXIMADB_IO);
-        assert_int_equal(px_fault_fs_calls(&fs), n); /* nothing was written after it */
-        assert_non_null(strstr(error.message, "cannot write the Parquet file"));
-    }
-    px_fault_fs_set(&fs, &(struct px_fault_rule){0});
-    for (uint64_t space = 0; space < 6000; space += 500) {
-        px_fault_fs_set_space(&fs, space);
-        assert_int_equal(write_on(&fs.base, &error), PROXIMADB_RESOURCE_EXHAUSTED);
-    }
+    for (int encoding = PX_PARQUET_VECTOR_PLAIN; encoding <= PX_PARQUET_VECTOR_SMALLEST; encoding++)
+        check_failures(&fs, (enum px_parquet_vector_encoding)encoding);
     px_fault_fs_release(&fs);
 }
 
@@ -290,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_parquet_writer__holds_text_of_any_size),
         cmocka_unit_test(test_parquet_writer__keeps_key_values),
         cmocka_unit_test(test_parquet_writer__writes_the_bytes_of_its_documentation),
+        cmocka_unit_test(test_parquet_writer__writes_the_dictionary_of_its_documentation),
         cmocka_unit_test(test_parquet_writer__refuses_columns_it_cannot_write),
         cmocka_unit_test(test_parquet_writer__reports_every_failed_write),
         cmocka_unit_test(test_parquet_writer__says_what_it_holds),
