@@ -3,16 +3,18 @@
  *
  * Opening checks the footer and the page indexes: every offset against the file, every count
  * against what holds it, and the checksum that our own files carry. No page is touched. From then
- * on row -> page -> bytes is arithmetic; px_parquet_cursor decodes columns, and vectors are read
- * here, in place.
+ * on row -> page -> bytes is arithmetic; px_parquet_cursor decodes columns and
+ * px_parquet_vector_cursor vectors; those that are plain are read here, in place.
  *
  * The first one to touch a page verifies its checksum and its levels and notes in an array where
  * its values begin. Two threads that come at once both verify and note the same; so no lock is
- * needed. What is mapped must not change: a page is not looked at twice.
+ * needed. Of the dictionary of a chunk, which is loaded when it is first needed, the first one
+ * stays. What is mapped must not change: a page is not looked at twice.
  *
- * Files of others are read as far as they use what ours use: PLAIN values, data pages of version 1,
- * ZSTD or no compression, an offset index, the shapes of parquet_schema.h. Anything else is refused
- * as PROXIMADB_UNIMPLEMENTED, naming the column and what it is.
+ * Files of others are read as far as they use what ours use: PLAIN values (of vectors also a
+ * dictionary's codes and split bytes), data pages of version 1, ZSTD or no compression, an offset
+ * index, the shapes of parquet_schema.h. Anything else is refused as PROXIMADB_UNIMPLEMENTED, naming
+ * the column and what it is.
  *
  * Threads: a reader does not change once it is open; any thread.
  */

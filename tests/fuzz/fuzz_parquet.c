@@ -10,7 +10,8 @@
 
 #include <stdlib.h>
 
-enum { MOST_ROWS = 3000 }; /* a few bytes may claim a million nulls */
+/* A few bytes may claim a million nulls, or codes of no bits. */
+enum { MOST_ROWS = 3000, MOST_VALUES = 1 << 22 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -105,7 +106,10 @@ static void read_column(const struct px_parquet_reader *reader, size_t column, b
         px_parquet_cursor_init(&cursor, reader, column);
     else
         px_parquet_vector_cursor_init(&vectors, reader, column);
-    for (uint64_t row = 0; row < layout->row_count && row < MOST_ROWS; row++)
+    uint64_t most_rows = MOST_ROWS;
+    if (type->shape == PX_PARQUET_VECTOR && type->dim_count > MOST_VALUES / MOST_ROWS)
+        most_rows = MOST_VALUES / type->dim_count;
+    for (uint64_t row = 0; row < layout->row_count && row < most_rows; row++)
         sum += type->shape == PX_PARQUET_VECTOR ? read_vector(&vectors, row, is_sound)
                                                 : read_row(&cursor, type, row, is_sound);
     px_parquet_cursor_release(&cursor);
