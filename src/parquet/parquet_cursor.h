@@ -18,7 +18,7 @@
  *          ... cursor.rows.as.i64[i], cursor.rows.is_present[i], i < cursor.rows.row_count
  *      }
  *
- * Vector columns are not decoded: px_parquet_reader_vectors() gives them in place.
+ * Vector columns are read by parquet_vectors.h, and plain ones in place.
  *
  * Threads: externally serialised; any number of cursors on one reader.
  */

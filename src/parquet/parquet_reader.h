@@ -13,8 +13,8 @@
  *
  * Files of others are read as far as they use what ours use: PLAIN values (of vectors also a
  * dictionary's codes and split bytes), data pages of version 1, ZSTD or no compression, an offset
- * index, the shapes of parquet_schema.h. Anything else is refused as PROXIMADB_UNIMPLEMENTED, naming
- * the column and what it is.
+ * index, the shapes of parquet_schema.h. Anything else is refused as PROXIMADB_UNIMPLEMENTED,
+ * naming the column and what it is.
  *
  * Threads: a reader does not change once it is open; any thread.
  */
