@@ -26,10 +26,17 @@ FOREIGN = {
 
 
 
-def write(name, table, compression):
-    path = FOLDER / f"foreign_{name}.parquet"
-    pq.write_table(table, path, use_dictionary=False, write_page_index=True, compression=compression, store_schema=False)
-    return path
+def write(name, table, compression, **options):
+    pq.write_table(table, FOLDER / f"foreign_{name}.parquet", write_page_index=True, compression=compression,
+                   store_schema=False, **{"use_dictionary": False, **options})
+
+
+def write_coded_vectors():
+    vectors = pa.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]] * 4, pa.list_(ELEMENT))
+    table = pa.table([vectors], schema=pa.schema([pa.field("v", vectors.type, nullable=False)]))
+    write("split_vector", table, "NONE", column_encoding={"v.list.element": "BYTE_STREAM_SPLIT"})
+    write("split_zstd_vector", table, "ZSTD", column_encoding={"v.list.element": "BYTE_STREAM_SPLIT"})
+    write("dictionary_vector", table, "NONE", use_dictionary=True)
 
 
 def write_aligned_vectors():
@@ -46,3 +53,4 @@ for kind in OURS:
 for name, (values, field, compression) in FOREIGN.items():
     write(name, pa.table([pa.array(values, field.type)], schema=pa.schema([field])), compression)
 write_aligned_vectors()
+write_coded_vectors()

@@ -31,7 +31,7 @@ static void check_bits(const struct px_parquet_column *column, const struct px_b
         unsigned code = 0;
         for (size_t j = 0; j < width; j++) {
             size_t bit = 16 + i * width + j;
-            code |= (parts.values.data[bit / 8] >> bit % 8 & 1u) << j;
+            code |= ((unsigned)parts.values.data[bit / 8] >> bit % 8 & 1u) << j;
         }
         assert_int_equal(code, i < count ? codes[i] : 0); /* padding is zeros */
     }
