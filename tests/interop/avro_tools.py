@@ -2,41 +2,24 @@
 
 The program is one jar from Maven Central, pinned by its hash and kept in build/downloads.
 """
-import hashlib
 import json
-import os
-import shutil
 import subprocess
-import urllib.request
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import downloads
+
 VERSION = "1.12.0"
-URL = f"https://repo1.maven.org/maven2/org/apache/avro/avro-tools/{VERSION}/avro-tools-{VERSION}.jar"
 SHA256 = "f8e4d0d945852dc2f91c3bf88f7dcb8cabc00e0fc295bb92e893e54945e08085"
-FETCH_SECONDS = 120
 RUN_SECONDS = 60
-# A start of the virtual machine is most of the work.
-JAVA_OPTIONS = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
 
 
 def jar():
     """The program's path; it is fetched once (57 MB)."""
-    path = ROOT / "build/downloads" / Path(URL).name
-    if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"partial.{os.getpid()}.{path.name}")
-        with urllib.request.urlopen(URL, timeout=FETCH_SECONDS) as answer, partial.open("wb") as file:
-            shutil.copyfileobj(answer, file)
-        found = hashlib.sha256(partial.read_bytes()).hexdigest()
-        assert found == SHA256, f"{URL} has the hash {found}"
-        partial.replace(path)
-    return path
+    return downloads.jar(f"org/apache/avro/avro-tools/{VERSION}/avro-tools-{VERSION}.jar", SHA256)
 
 
 def run(*words):
     """What `avro-tools WORD...` prints."""
-    done = subprocess.run(["java", *JAVA_OPTIONS, "-jar", jar(), *words], capture_output=True, timeout=RUN_SECONDS)
+    done = subprocess.run(["java", *downloads.JAVA_OPTIONS, "-jar", jar(), *words], capture_output=True, timeout=RUN_SECONDS)
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     return done.stdout.decode()
 
