@@ -9,6 +9,8 @@
 extern const struct px_command px_command_serve;
 extern const struct px_command px_command_inspect;
 extern const struct px_command px_command_check;
+extern const struct px_command px_command_import;
+extern const struct px_command px_command_export;
 extern const struct px_command px_command_backup;
 extern const struct px_command px_command_restore;
 extern const struct px_command px_command_version;

@@ -19,7 +19,7 @@ VERSION = re.search(r'PROXIMADB_VERSION "(.*)"', (ROOT / "include/proximadb.h").
 
 
 def test_commands__are_those_of_this_release():
-    assert COMMANDS.keys() == {"serve", "inspect", "check", "backup", "restore", "version"}
+    assert COMMANDS.keys() == {"serve", "inspect", "check", "import", "export", "backup", "restore", "version"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,0 +1,88 @@
+"""Goal: `proximadb export` writes exactly the rows that are live, and `import` makes the same collection of them; the file is whole
+or not there.
+
+Method: a collection with every kind of value and a history of updates, deletes and expiry; exported, read by others, imported, and
+compared with the server's scan.
+"""
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from conftest import Server, run
+
+FIELDS = {"word": "string", "year": "long", "price": "double", "old": "boolean", "tags": "string_array", "metadata": "string"}
+DIM = 5
+
+
+def fill(client):
+    """Rows in parts and in the log; some deleted, replaced, expired."""
+    client.create_collection("docs", DIM, filterable=FIELDS)
+    vectors = np.random.default_rng(2).standard_normal((400, DIM)).astype(np.float32)
+    metadata = [{"word": "é\n", "year": i, "price": i / 4, "old": i % 2 == 0, "tags": ["a", "b"][:i % 3], "note": None,
+                 "metadata": "a field of this name", "double": 2.0, "long": 2} if i % 10 else {} for i in range(400)]
+    client.insert("docs", vectors, ids=[f"r{i}" for i in range(400)], metadata=metadata, timestamps=[7 + i for i in range(400)],
+                  documents=[None if i % 3 else f"text \"{i}\"" for i in range(400)],
+                  expires_at=[1000 if i < 5 else 4_000_000_000_000 if i < 9 else None for i in range(400)])
+    client.flush("docs")
+    client.upsert("docs", vectors[:50] * 2, ids=[f"r{i + 100}" for i in range(50)])
+    client.delete("docs", ids=["r200", "r201"])
+
+
+@pytest.fixture
+def folder(start, data):
+    server = start(data)
+    with server.client() as client:
+        fill(client)
+    server.stop()
+    return data
+
+
+def comparable(row, has_all=True):
+    kept = (row.document, {key: (type(value), value) for key, value in row.metadata.items()}, row.timestamp, row.expires_at)
+    return (row.vector.tobytes(), *(kept if has_all else ()))
+
+
+def rows_of(data, has_all=True):
+    server = Server(data)
+    with server.client() as client:
+        rows = {row.id: comparable(row, has_all) for row in client.scan("docs")}
+    server.stop()
+    return rows
+
+
+@pytest.mark.parametrize("format", ["parquet", "jsonl", "npy"])
+def test_export__comes_back_as_it_was(folder, tmp_path, format):
+    file = tmp_path / f"docs.{format}"
+    done = run("export", "docs", "--data", folder, f"--{format}", file, "--json")
+    assert done.returncode == 0, done.stderr
+    expected = rows_of(folder, format != "npy")
+    assert json.loads(done.stdout)["row_count"] == len(expected) == 393
+    done = run("import", file, "--data", tmp_path / "again", "--collection", "docs", "--create",
+               *[word for name in FIELDS for word in ("--filterable", f"{name}:{FIELDS[name]}")])
+    assert done.returncode == 0, done.stderr
+    assert rows_of(tmp_path / "again", format != "npy") == expected
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_export__is_plain_parquet(folder, tmp_path):
+    run("export", "docs", "--data", folder, "--parquet", tmp_path / "docs.parquet")
+    found = pq.read_table(tmp_path / "docs.parquet")
+    assert found.column_names == ["vector", "id", "timestamp", "expires_at", "document", "metadata", "old", "price", "tags", "word",
+                                  "year"]
+    rows = {row["id"]: row for row in found.to_pylist()}
+    assert len(rows) == 393 and rows["r11"]["year"] == 11 and rows["r11"]["tags"] == ["a", "b"]
+    assert json.loads(rows["r11"]["metadata"]) == {"note": None, "metadata": "a field of this name", "double": 2.0, "long": 2}
+
+
+def test_export__says_what_is_wrong(start, folder, tmp_path):
+    assert run("export", "none", "--data", folder, "--jsonl", tmp_path / "a").returncode == 5
+    assert run("export", "docs", "--data", tmp_path / "nowhere", "--jsonl", tmp_path / "a").returncode == 5
+    assert not (tmp_path / "nowhere").exists()
+    assert "one of --parquet" in run("export", "docs", "--data", folder).stderr
+    failed = run("export", "docs", "--data", folder, "--jsonl", tmp_path / "no/folder/a")
+    assert failed.returncode == 5 and "no/folder" in failed.stderr
+    assert list(tmp_path.glob("a*")) == []
+    start(folder)
+    busy = run("export", "docs", "--data", folder, "--jsonl", tmp_path / "a")
+    assert busy.returncode == 4 and "stop the server" in busy.stderr
