@@ -52,9 +52,10 @@ static bool put_copy(struct unpacking *unpacking, unsigned tag)
     if (offset == 0 || offset > unpacking->done || length > unpacking->size_bytes - unpacking->done)
         return false;
     uint8_t *out = unpacking->out + unpacking->done;
+    const uint8_t *from = out - offset;
     /* It may overlap what it makes, and then repeats. */
     for (size_t i = 0; i < length; i++)
-        out[i] = out[i - offset];
+        out[i] = from[i];
     unpacking->done += length;
     return true;
 }

@@ -60,7 +60,7 @@ static uint64_t bits_at(const uint8_t *bytes, uint64_t bit, unsigned width)
     for (unsigned done = 0; done < width;) {
         unsigned shift = (unsigned)((bit + done) % 8);
         unsigned take = 8 - shift < width - done ? 8 - shift : width - done;
-        uint64_t part = bytes[(bit + done) / 8] >> shift & ((1u << take) - 1);
+        uint64_t part = (unsigned)bytes[(bit + done) / 8] >> shift & ((1u << take) - 1);
         value |= part << done;
         done += take;
     }
