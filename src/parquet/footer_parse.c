@@ -277,6 +277,26 @@ static int check_file(const struct px_raw_footer *footer, struct proximadb_error
                : px_fail(reterr, PROXIMADB_CORRUPT, "the footer is damaged: a text is not UTF-8");
 }
 
+/* In files of ours a vector column is the first of the schema, since it is the first in the file; in
+ * the layout it is where its field id belongs. Files from before that have it there already. */
+static void move_vector_back(struct px_parquet_column *columns, size_t column_count,
+                             struct px_parquet_layout *layout)
+{
+    size_t at = 0;
+    if (columns[0].shape != PX_PARQUET_VECTOR)
+        return;
+    while (at + 1 < column_count && columns[at + 1].field_id < columns[0].field_id)
+        at++;
+    struct px_parquet_column column = columns[0];
+    memmove(columns, columns + 1, at * sizeof *columns);
+    columns[at] = column;
+    for (size_t i = 0; i < layout->row_group_count; i++) {
+        struct px_parquet_chunk *chunks = layout->row_groups[i].chunks, chunk = chunks[0];
+        memmove(chunks, chunks + 1, at * sizeof chunk);
+        chunks[at] = chunk;
+    }
+}
+
 int px_footer__parse(struct px_slice file, struct px_arena *arena,
                      struct px_parquet_layout *ret_layout, struct proximadb_error *reterr)
 {
@@ -299,6 +319,8 @@ int px_footer__parse(struct px_slice file, struct px_arena *arena,
         rc = build_groups(&build, &footer, &layout, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
+    if (px_footer__is_ours(footer.created_by))
+        move_vector_back(build.columns, build.column_count, &layout);
     layout.created_by = footer.created_by;
     layout.columns = build.columns;
     layout.column_count = build.column_count;

@@ -407,15 +407,46 @@ static struct px_parquet_key_value *join_key_values(const struct px_parquet_key_
     return all;
 }
 
+/* Whether a reader can tell by field ids where the vector column belongs. */
+static bool is_in_order(const struct px_parquet_writer *writer)
+{
+    size_t at = writer->vector_column;
+    const struct px_parquet_column *columns = writer->columns;
+    for (size_t i = 0; i < at; i++)
+        if (columns[i].field_id >= columns[at].field_id)
+            return false;
+    return at + 1 == writer->column_count || columns[at + 1].field_id > columns[at].field_id;
+}
+
+/* In the file the vector column is the first of the schema, too: readers that go by ranges of bytes
+ * (Spark, Hadoop) take the place of the first column for the begin of a row group. The footer's
+ * parser puts it back to where its field id belongs. */
+static void move_vector_first(struct px_parquet_writer *writer, struct px_parquet_column *columns,
+                              struct px_parquet_row_group *groups, size_t group_count)
+{
+    size_t at = writer->vector_column;
+    if (at >= writer->column_count || !is_in_order(writer))
+        return;
+    struct px_parquet_column column = columns[at];
+    memmove(columns + 1, columns, at * sizeof *columns);
+    columns[0] = column;
+    for (size_t i = 0; i < group_count; i++) {
+        struct px_parquet_chunk chunk = groups[i].chunks[at];
+        memmove(groups[i].chunks + 1, groups[i].chunks, at * sizeof chunk);
+        groups[i].chunks[0] = chunk;
+    }
+}
+
 /* Writes page indexes and footer; the tail buffer is the column indexes' own. */
-static int write_tail(struct px_parquet_writer *writer, struct px_parquet_key_value *key_values,
-                      size_t key_value_count, struct proximadb_error *reterr)
+static int write_tail(struct px_parquet_writer *writer, const struct px_parquet_column *columns,
+                      struct px_parquet_key_value *key_values, size_t key_value_count,
+                      struct proximadb_error *reterr)
 {
     struct px_buffer *tail = &writer->column_indexes;
     struct px_parquet_layout layout = {
         .row_count = writer->row_count,
         .created_by = px_slice_of_string(PX_PARQUET_APPLICATION PROXIMADB_VERSION),
-        .columns = writer->columns,
+        .columns = columns,
         .column_count = writer->column_count,
         .row_groups = (void *)writer->row_groups.data,
         .row_group_count = writer->row_groups.size_bytes / sizeof(struct px_parquet_row_group),
@@ -439,12 +470,19 @@ static int finish(struct px_parquet_writer *writer, const struct px_parquet_key_
     int rc = end_row_group(writer, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    px_arrow_schema__encode(writer->columns, writer->column_count, &arrow_schema);
+    struct px_parquet_column *columns =
+        px_arena_calloc(&writer->arena, writer->column_count, sizeof *columns);
+    if (columns == NULL)
+        return px_fail_no_memory(reterr);
+    memcpy(columns, writer->columns, writer->column_count * sizeof *columns);
+    move_vector_first(writer, columns, (void *)writer->row_groups.data,
+                      writer->row_groups.size_bytes / sizeof(struct px_parquet_row_group));
+    px_arrow_schema__encode(columns, writer->column_count, &arrow_schema);
     rc = px_buffer_status(&arrow_schema, reterr);
     if (rc == PROXIMADB_OK) {
         struct px_parquet_key_value *all =
             join_key_values(key_values, key_value_count, px_buffer_slice(&arrow_schema));
-        rc = all != NULL ? write_tail(writer, all, key_value_count + 1, reterr)
+        rc = all != NULL ? write_tail(writer, columns, all, key_value_count + 1, reterr)
                          : px_fail_no_memory(reterr);
         free(all);
     }

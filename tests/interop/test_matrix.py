@@ -161,8 +161,6 @@ def test_skipping__parquet_java_uses_statistics_bloom_filters_and_page_indexes(p
     assert everything == bloom == ROWS and 1 <= pages <= 512
 
 
-@pytest.mark.xfail(reason="parquet-java takes the first column of the schema for the begin of a row group; our vectors lie before it",
-                   strict=True)
 def test_ranges__parquet_java_finds_the_rows_as_spark_and_hadoop_ask_for_them(part):
     """They give each task a range of bytes, and a row group belongs to the range that has its middle."""
     assert int(run_java("--range", part)) == ROWS
