@@ -233,7 +233,8 @@ static int end_carried(struct px_table_cursor *cursor, struct px_table_cell *cel
     for (size_t i = 0; is_bytes(cursor->column) && i < cell->item_count; i++) {
         size_t range[2];
         memcpy(range, &slices[i], sizeof range);
-        slices[i] = px_slice_of(cursor->text.data + range[0], range[1]);
+        slices[i] =
+            range[1] > 0 ? px_slice_of(cursor->text.data + range[0], range[1]) : px_slice_of("", 0);
     }
     cell->as.items = cursor->row.data;
     return PROXIMADB_OK;
