@@ -277,8 +277,8 @@ static int check_file(const struct px_raw_footer *footer, struct proximadb_error
                : px_fail(reterr, PROXIMADB_CORRUPT, "the footer is damaged: a text is not UTF-8");
 }
 
-/* In files of ours a vector column is the first of the schema, since it is the first in the file; in
- * the layout it is where its field id belongs. Files from before that have it there already. */
+/* In files of ours a vector column is the first of the schema, since it is the first in the file;
+ * in the layout it is where its field id belongs. Files from before have it there already. */
 static void move_vector_back(struct px_parquet_column *columns, size_t column_count,
                              struct px_parquet_layout *layout)
 {
