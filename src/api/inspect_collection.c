@@ -169,6 +169,14 @@ static uint32_t cluster_count(const struct px_manifest *manifest)
     return count;
 }
 
+static uint64_t fresh_part_count(const struct px_manifest *manifest)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < manifest->parts.count; i++)
+        count += manifest->parts.items[i].cluster == 0;
+    return count;
+}
+
 static uint64_t size_of_other_files(const struct px_manifest *manifest)
 {
     uint64_t total = manifest->centroids.size_bytes;
@@ -201,6 +209,14 @@ static void put_store(struct describing *describing)
                             (double)describing->uncompressed_bytes /
                                 (double)describing->part_bytes);
     }
+    px_json_line_u64(lines, "fresh_part_count", fresh_part_count(manifest));
+    px_json_line_u64(lines, "bytes_accepted", manifest->bytes_accepted);
+    px_json_line_u64(lines, "bytes_flushed", manifest->bytes_flushed);
+    px_json_line_u64(lines, "bytes_compacted", manifest->bytes_compacted);
+    if (manifest->bytes_accepted > 0)
+        px_json_line_double(lines, "write_amplification",
+                            (double)(manifest->bytes_flushed + manifest->bytes_compacted) /
+                                (double)manifest->bytes_accepted);
     px_json_line_end(lines);
 }
 

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { MOST_DELETE_FILES = 16 }; /* that a compaction leaves; more become one */
+
 static const char *const folders[] = {
     "",         "/vectors",      "/vectors/cluster_000", "/deletes",
     "/indexes", "/indexes/hnsw", "/indexes/ivf"};
@@ -341,21 +343,50 @@ static int replace_in(const struct px_viper_replacement *replacement, struct px_
     return rc;
 }
 
-/* Whether a delete file names a row of a part that the manifest lists. */
-struct delete_use {
+/* What the delete files of a manifest say of the parts that it lists. */
+struct delete_walk {
     const struct px_manifest *manifest;
-    bool is_used;
+    char path[PX_MANIFEST_PATH_BYTES];   /* of the row before: rows come sorted by part */
+    const struct px_manifest_file *part; /* of that path; NULL: it is not listed */
+    uint64_t used_count;                 /* rows of listed parts */
+
+    bool is_collected;       /* into the list */
+    struct px_delete *items; /* owned */
+    size_t capacity;
 };
 
-static int note_use(void *context, struct px_slice path, uint64_t row, int64_t lsn,
-                    struct proximadb_error *reterr)
+static void find_part(struct delete_walk *walk, struct px_slice path)
 {
-    struct delete_use *use = context;
-    (void)row;
-    (void)lsn;
-    (void)reterr;
-    for (size_t i = 0; i < use->manifest->parts.count && !use->is_used; i++)
-        use->is_used = px_slice_equal(path, px_slice_of_string(use->manifest->parts.items[i].path));
+    if (px_slice_equal(path, px_slice_of_string(walk->path)))
+        return;
+    walk->part = NULL;
+    walk->path[0] = '\0';
+    if (path.size_bytes >= sizeof walk->path)
+        return; /* no path of ours */
+    memcpy(walk->path, path.data, path.size_bytes);
+    walk->path[path.size_bytes] = '\0';
+    walk->part = px_manifest_find(&walk->manifest->parts, walk->path);
+}
+
+static int visit_delete(void *context, struct px_slice path, uint64_t row, int64_t lsn,
+                        struct proximadb_error *reterr)
+{
+    struct delete_walk *walk = context;
+    find_part(walk, path);
+    if (walk->part == NULL)
+        return PROXIMADB_OK;
+    if (walk->is_collected && walk->used_count == walk->capacity) {
+        size_t capacity = walk->capacity == 0 ? 256 : 2 * walk->capacity;
+        struct px_delete *grown = realloc(walk->items, capacity * sizeof *grown);
+        if (grown == NULL)
+            return px_fail_no_memory(reterr);
+        walk->items = grown;
+        walk->capacity = capacity;
+    }
+    if (walk->is_collected)
+        walk->items[walk->used_count] =
+            (struct px_delete){.path = walk->part->path, .row = (uint32_t)row, .lsn = lsn};
+    walk->used_count++;
     return PROXIMADB_OK;
 }
 
@@ -365,15 +396,47 @@ static int drop_unused_deletes(struct px_viper *viper, struct px_manifest *next,
 {
     size_t kept = 0;
     for (size_t i = 0; i < next->deletes.count; i++) {
-        struct delete_use use = {.manifest = next};
+        struct delete_walk walk = {.manifest = next};
         int rc = px_delete_file_read(viper->fs, viper->folder.text, &next->deletes.items[i],
-                                     note_use, &use, reterr);
+                                     visit_delete, &walk, reterr);
         if (rc != PROXIMADB_OK)
             return rc;
-        if (use.is_used)
+        if (walk.used_count > 0)
             next->deletes.items[kept++] = next->deletes.items[i];
     }
     next->deletes.count = kept;
+    return PROXIMADB_OK;
+}
+
+/* The deletes that the replacement brings, and where there are too many delete files in `next` those
+ * of these, too, which leave it then: each commit reads them all. *ret_deletes: free with free(). */
+static int gather_deletes(struct px_viper *viper, const struct px_viper_replacement *replacement,
+                          struct px_manifest *next, struct px_delete **ret_deletes,
+                          size_t *ret_count, struct proximadb_error *reterr)
+{
+    struct delete_walk walk = {.manifest = next, .is_collected = true};
+    int rc = PROXIMADB_OK;
+    bool merges = next->deletes.count >= MOST_DELETE_FILES;
+    for (size_t i = 0; merges && i < next->deletes.count && rc == PROXIMADB_OK; i++)
+        rc = px_delete_file_read(viper->fs, viper->folder.text, &next->deletes.items[i],
+                                 visit_delete, &walk, reterr);
+    size_t count = (size_t)walk.used_count + replacement->delete_count;
+    struct px_delete *all = NULL;
+    if (rc == PROXIMADB_OK) {
+        all = realloc(walk.items, (count + 1) * sizeof *all);
+        rc = all != NULL ? PROXIMADB_OK : px_fail_no_memory(reterr);
+    }
+    if (rc != PROXIMADB_OK) {
+        free(walk.items);
+        return rc;
+    }
+    if (replacement->delete_count > 0)
+        memcpy(all + walk.used_count, replacement->deletes,
+               replacement->delete_count * sizeof *all);
+    if (merges)
+        next->deletes.count = 0;
+    *ret_deletes = all;
+    *ret_count = count;
     return PROXIMADB_OK;
 }
 
@@ -393,6 +456,8 @@ int px_viper_replace_parts(struct px_viper *viper, const struct px_viper_replace
                            bool *ret_unsure, struct proximadb_error *reterr)
 {
     struct px_manifest next = {0}, old = {0};
+    struct px_delete *deletes = NULL;
+    size_t delete_count = 0;
     char delete_path[PX_MANIFEST_PATH_BYTES] = "";
     *ret_unsure = false;
     int rc = px_manifest_copy(&viper->manifest, &old, reterr);
@@ -403,8 +468,11 @@ int px_viper_replace_parts(struct px_viper *viper, const struct px_viper_replace
     if (rc == PROXIMADB_OK)
         rc = drop_unused_deletes(viper, &next, reterr);
     if (rc == PROXIMADB_OK)
-        rc = add_deletes(viper, replacement->deletes, replacement->delete_count, &next,
-                         &next.bytes_compacted, delete_path, reterr);
+        rc = gather_deletes(viper, replacement, &next, &deletes, &delete_count, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = add_deletes(viper, deletes, delete_count, &next, &next.bytes_compacted, delete_path,
+                         reterr);
+    free(deletes);
     if (rc != PROXIMADB_OK)
         px_manifest_release(&next);
     else

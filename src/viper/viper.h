@@ -136,12 +136,12 @@ struct px_viper_replacement {
     const struct px_manifest_file *new_parts; /* written and synced, with their folders */
     size_t new_part_count;
     const struct px_manifest_file *centroids; /* likewise; NULL: none */
-    struct px_delete *deletes;                /* of new parts, up to flushed_lsn; reordered */
+    const struct px_delete *deletes;          /* of new parts, up to flushed_lsn */
     size_t delete_count;
 };
 
 /* Puts new parts into the manifest in place of old ones; the caller holds commit_lock. Delete files
- * whose parts are all gone leave the manifest. Errors as px_viper_store_vectors(); *ret_unsure: a
+ * whose parts are all gone leave the manifest, and many become one. Errors as px_viper_store_vectors(); *ret_unsure: a
  * crash may find the new parts in place all the same, so they must not be removed. */
 PX_MUST_CHECK int px_viper_replace_parts(struct px_viper *viper,
                                          const struct px_viper_replacement *replacement,

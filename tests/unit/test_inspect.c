@@ -83,6 +83,8 @@ static void test_inspect__describes_a_collection(void **state)
                 "\"cluster_count\":0,\"delete_file_count\":1,");
     expect_line("\"vector_bytes\":512,\"uncompressed_bytes\":");
     expect_line("\"compression_ratio\":");
+    expect_line(",\"fresh_part_count\":2,\"bytes_accepted\":");
+    expect_line(",\"bytes_compacted\":0,\"write_amplification\":1.");
     expect_line("{\"kind\":\"part\",\"path\":\"vectors/cluster_000/part_001.parquet\"");
     expect_line("\"row_count\":20,\"min_lsn\":1,\"max_lsn\":20,\"cluster\":0");
     expect_line("{\"kind\":\"deletes\",\"path\":\"deletes/deletes_");

@@ -246,6 +246,34 @@ static void test_shard_compaction__counts_what_it_writes(void **state)
     assert_int_equal(after.bytes_compacted, before.bytes_compacted);
 }
 
+/* A few rows die before each flush: each has a delete file, which parts keep that are not rewritten. */
+static void test_shard_compaction__keeps_delete_files_few(void **state)
+{
+    (void)state;
+    box.options.plan_limits.dead_percent = 90;
+    box.options.plan_limits.cluster_parts = 1000;
+    box.options.plan_limits.cluster_bytes = 10000000;
+    engine_reopen(&box);
+    for (uint32_t i = 0; i < IDS; i++)
+        put(i);
+    engine_flush(&box, "docs");
+    size_t most = 0;
+    for (uint32_t round = 0; round < 60; round++) {
+        put(round * 3 % IDS);
+        erase(round * 7 % IDS);
+        engine_flush(&box, "docs");
+        engine_settle(&box);
+        struct px_shard *shard = engine_shard(&box, "docs");
+        size_t count = shard->viper.manifest.deletes.count;
+        px_shard_unref(shard);
+        most = count > most ? count : most;
+        if (round % 10 == 9)
+            engine_on_disk_lose_power(PX_POWERCUT_ANY, round);
+    }
+    assert_in_range(most, 12, 20);
+    check_rows();
+}
+
 /* ---- when something fails ------------------------------------------------------------------ */
 
 /* Rows in clusters, new ones beside them, and deletes of both: what a round, a split and a merge
@@ -462,6 +490,7 @@ int main(void)
         TEST(test_shard_compaction__comes_to_rest),
         TEST(test_shard_compaction__answers_rightly_while_it_runs),
         TEST(test_shard_compaction__counts_what_it_writes),
+        TEST(test_shard_compaction__keeps_delete_files_few),
         TEST(test_shard_compaction__any_call_may_fail),
         TEST(test_shard_compaction__is_paused_and_resumed),
         TEST(test_shard_compaction__slows_writes_when_it_is_behind),
