@@ -408,8 +408,9 @@ static int drop_unused_deletes(struct px_viper *viper, struct px_manifest *next,
     return PROXIMADB_OK;
 }
 
-/* The deletes that the replacement brings, and where there are too many delete files in `next` those
- * of these, too, which leave it then: each commit reads them all. *ret_deletes: free with free(). */
+/* The deletes that the replacement brings, and where there are too many delete files in `next`
+ * those of these, too, which leave it then: each commit reads them all. *ret_deletes: free with
+ * free(). */
 static int gather_deletes(struct px_viper *viper, const struct px_viper_replacement *replacement,
                           struct px_manifest *next, struct px_delete **ret_deletes,
                           size_t *ret_count, struct proximadb_error *reterr)

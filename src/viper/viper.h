@@ -141,8 +141,9 @@ struct px_viper_replacement {
 };
 
 /* Puts new parts into the manifest in place of old ones; the caller holds commit_lock. Delete files
- * whose parts are all gone leave the manifest, and many become one. Errors as px_viper_store_vectors(); *ret_unsure: a
- * crash may find the new parts in place all the same, so they must not be removed. */
+ * whose parts are all gone leave the manifest, and many become one. Errors as
+ * px_viper_store_vectors(); *ret_unsure: a crash may find the new parts in place all the same, so
+ * they must not be removed. */
 PX_MUST_CHECK int px_viper_replace_parts(struct px_viper *viper,
                                          const struct px_viper_replacement *replacement,
                                          bool *ret_unsure, struct proximadb_error *reterr);
