@@ -221,11 +221,10 @@ static int check_same(struct copying *copying, const struct px_path *copy,
     struct px_wal_header header;
     size_t header_bytes;
     int rc = px_file_read(copying->run->fs, copy->text, SIZE_MAX / 2, &content, reterr);
-    if (rc != PROXIMADB_OK)
-        return rc;
-    if (px_wal_header_decode(px_buffer_slice(&content), &header, &header_bytes, NULL) !=
-            PROXIMADB_OK ||
-        memcmp(header.sync_marker, file->header.sync_marker, sizeof header.sync_marker) != 0)
+    if (rc == PROXIMADB_OK &&
+        (px_wal_header_decode(px_buffer_slice(&content), &header, &header_bytes, NULL) !=
+             PROXIMADB_OK ||
+         memcmp(header.sync_marker, file->header.sync_marker, sizeof header.sync_marker) != 0))
         rc = fail_changed(copying, reterr);
     px_buffer_release(&content);
     return rc;

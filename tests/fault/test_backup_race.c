@@ -157,7 +157,9 @@ static void test_backup_race__any_moment_is_a_good_one(void **state)
 static uint64_t log_bytes(void)
 {
     struct px_shard_numbers numbers;
-    px_shard_get_numbers(engine_shard(&box, "docs"), &numbers);
+    struct px_shard *shard = engine_shard(&box, "docs");
+    px_shard_get_numbers(shard, &numbers);
+    px_shard_unref(shard);
     return numbers.wal_bytes;
 }
 
