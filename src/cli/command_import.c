@@ -48,8 +48,8 @@ static const struct px_flag flags[] = {
      AT(metric), 0, 0, metrics},
     {"index", "TYPE", "of a new collection: HNSW, IVF or FLAT", "HNSW", PX_FLAG_WORD,
      AT(index_type), 0, 0, indexes},
-    {"storage", "PROFILE", "of a new collection: balanced, exact or compact", "balanced", PX_FLAG_WORD,
-     AT(storage), 0, 0, storages},
+    {"storage", "PROFILE", "of a new collection: balanced, exact or compact", "balanced",
+     PX_FLAG_WORD, AT(storage), 0, 0, storages},
     {"filterable", "FIELD:TYPE", "a filterable field of a new collection", NULL, PX_FLAG_LIST,
      AT(filterable), 0, 0, NULL},
 
