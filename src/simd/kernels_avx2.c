@@ -40,11 +40,6 @@ static inline vec vec_load_tail(const void *at, size_t count)
     return _mm256_maskload_ps(at, mask);
 }
 
-static inline vec vec_all(float x)
-{
-    return _mm256_set1_ps(x);
-}
-
 static inline vec vec_add(vec a, vec b)
 {
     return _mm256_add_ps(a, b);
@@ -85,6 +80,7 @@ static inline float vec_sum(vec a)
 }
 
 #include "simd/kernels_body_internal.h"
+#include "simd/kernels_round_internal.h"
 
 const struct px_kernels *px_kernels__avx2(void)
 {

@@ -37,11 +37,6 @@ static inline vec vec_load_tail(const void *at, size_t count)
     return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), at);
 }
 
-static inline vec vec_all(float x)
-{
-    return _mm512_set1_ps(x);
-}
-
 static inline vec vec_add(vec a, vec b)
 {
     return _mm512_add_ps(a, b);
@@ -86,6 +81,7 @@ static inline float vec_sum(vec a)
 }
 
 #include "simd/kernels_body_internal.h"
+#include "simd/kernels_round_internal.h"
 
 static bool cpu_has_level(void)
 {

@@ -11,10 +11,7 @@
  *      vec_set(p)                the float at that address in all lanes
  *      vec_load_tail(p, n)       the first n (1 to LANES - 1) floats, zeros behind; reads no more
  *      vec_store(p, a)           to any address
- *      vec_all(x)                x in all lanes
- *      vec_add(a, b), vec_sub(a, b), vec_multiply(a, b)
- *      vec_binade(a, least)      2^floor(log2(|a|)), which are a's exponent bits, or `least`,
- *                                whichever is larger; a may be 0 or denormal
+ *      vec_add(a, b), vec_sub(a, b)
  *      vec_add_product(sum, a, b)
  *      vec_sum(a)                of the lanes, as a tree
  *      vec_sum_four(a, ret)      the sums of a[0] to a[3], each as a tree, to ret[0] to ret[3]
@@ -251,26 +248,6 @@ FORCE_INLINE void sum_matrix(const struct product *product)
         for (size_t begin = 0; begin < query_end; begin += block)
             for (size_t row = first; row < smaller(first + panel, row_end); row += ROW_TILE)
                 sum_row_tile(product, row, begin, smaller(begin + block, query_end));
-}
-
-FORCE_INLINE vec round_vec(vec x, vec base, vec factor)
-{
-    vec shift = vec_multiply(vec_binade(x, base), factor);
-    return vec_sub(vec_add(x, shift), shift);
-}
-
-static void round_to_grid(const void *x, size_t dim_count, float base, float factor, float *ret)
-{
-    const uint8_t *row = x;
-    vec bases = vec_all(base), factors = vec_all(factor);
-    size_t dim = 0;
-    for (; dim + LANES <= dim_count; dim += LANES)
-        vec_store(ret + dim, round_vec(vec_load(row + dim * sizeof(float)), bases, factors));
-    if (dim < dim_count) {
-        float tail[LANES];
-        vec_store(tail, round_vec(load_at(row, dim, dim_count), bases, factors));
-        memcpy(ret + dim, tail, (dim_count - dim) * sizeof(float));
-    }
 }
 
 static void dot_matrix(const struct px_rows *rows, const struct px_rows *queries, float *ret,

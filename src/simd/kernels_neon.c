@@ -38,11 +38,6 @@ static inline vec vec_load_tail(const void *at, size_t count)
     return vld1q_f32(padded);
 }
 
-static inline vec vec_all(float x)
-{
-    return vdupq_n_f32(x);
-}
-
 static inline vec vec_add(vec a, vec b)
 {
     return vaddq_f32(a, b);
@@ -80,6 +75,7 @@ static inline void vec_sum_four(const vec *a, float *ret)
 }
 
 #include "simd/kernels_body_internal.h"
+#include "simd/kernels_round_internal.h"
 
 const struct px_kernels *px_kernels__neon(void)
 {

@@ -41,11 +41,6 @@ static inline vec vec_load_tail(const void *at, size_t count)
     return value;
 }
 
-static inline vec vec_all(float x)
-{
-    return (vec){x, x, x, x};
-}
-
 static inline vec vec_add(vec a, vec b)
 {
     return a + b;
@@ -85,6 +80,7 @@ static inline void vec_sum_four(const vec *a, float *ret)
 }
 
 #include "simd/kernels_body_internal.h"
+#include "simd/kernels_round_internal.h"
 
 const struct px_kernels *px_kernels__scalar(void)
 {
