@@ -38,8 +38,8 @@ static void set_limits(void)
                                                       .fold_bytes = 3000,
                                                       .slow_parts = 30,
                                                       .full_parts = 40};
-    box.options.cluster_sizes = (struct px_clustering_sizes){
-        .least_bytes = 2000, .aimed_bytes = 5000, .most_bytes = 10000};
+    box.options.cluster_sizes =
+        (struct px_clustering_sizes){.least_bytes = 2000, .aimed_bytes = 5000, .most_bytes = 10000};
     box.options.list_rows = 12;
 }
 
