@@ -51,7 +51,7 @@ int px_clustering_build(struct px_clustering *clustering,
                                          .list_count = wanted_lists(rows->row_count, list_rows),
                                          .seed = options->seed,
                                          .memory_limit_bytes = options->memory_limit_bytes,
-                                         .workers = options->workers};
+                                         .crew = options->crew};
     int rc = px_kmeans_train(&training, rows, &kmeans, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
@@ -78,10 +78,10 @@ void px_clustering_release(struct px_clustering *clustering)
 
 /* ---- rows and lists ------------------------------------------------------------------------- */
 
-void px_clustering_assign(const struct px_clustering *clustering, struct px_workers *workers,
+void px_clustering_assign(const struct px_clustering *clustering, struct px_crew *crew,
                           const struct px_rows *rows, uint32_t *ret_indexes, float *ret_distances)
 {
-    px_kmeans_assign_on(&clustering->kmeans, workers, rows, ret_indexes, ret_distances);
+    px_kmeans_assign_on(&clustering->kmeans, crew, rows, ret_indexes, ret_distances);
 }
 
 bool px_clustering_find(const struct px_clustering *clustering, uint32_t id, size_t *ret_index)

@@ -12,7 +12,7 @@
  *
  *      px_clustering_build(&clustering, options, rows, reterr)      lists, none with rows
  *      for each batch:
- *          px_clustering_assign(&clustering, workers, batch, indexes, NULL)
+ *          px_clustering_assign(&clustering, crew, batch, indexes, NULL)
  *          clustering.lists[indexes[r]].row_count++ ...
  *      px_clustering_pack(&clustering, sizes, reterr)               clusters
  *      px_clustering_measure(...), clustering.built_recall = ...
@@ -74,11 +74,11 @@ struct px_clustering_options {
     enum proximadb_metric metric;
     uint32_t dim_count; /* no default */
     uint64_t seed;
-    uint32_t list_rows;         /* default PX_CLUSTERING_LIST_ROWS */
-    uint32_t next_list;         /* ids and numbers begin here: those of the clustering that this */
-    uint32_t next_cluster;      /*   one replaces; default 1 */
-    size_t memory_limit_bytes;  /* of the sample; default 512 MiB */
-    struct px_workers *workers; /* help the calling thread; default: none */
+    uint32_t list_rows;        /* default PX_CLUSTERING_LIST_ROWS */
+    uint32_t next_list;        /* ids and numbers begin here: those of the clustering that this */
+    uint32_t next_cluster;     /*   one replaces; default 1 */
+    size_t memory_limit_bytes; /* of the sample; default 512 MiB */
+    struct px_crew *crew;      /* helps the calling thread; default: none */
 };
 
 /* Lists of `rows`: one for list_rows of them, at least one; with no rows yet, in no cluster. As
@@ -92,8 +92,8 @@ PX_MUST_CHECK int px_clustering_build(struct px_clustering *clustering,
 void px_clustering_release(struct px_clustering *clustering);
 
 /* Writes the index of each row's list to ret_indexes. ret_distances (may be NULL) as
- * px_kmeans_assign(). workers (may be NULL) help with more than a few hundred rows. */
-void px_clustering_assign(const struct px_clustering *clustering, struct px_workers *workers,
+ * px_kmeans_assign(). the crew (may be NULL) helps with more than a few hundred rows. */
+void px_clustering_assign(const struct px_clustering *clustering, struct px_crew *crew,
                           const struct px_rows *rows, uint32_t *ret_indexes, float *ret_distances);
 
 /* The index of the list of that id; false where there is none (any more). */

@@ -198,7 +198,7 @@ static void assign_block(void *context, size_t item)
     }
 }
 
-void px_kmeans_assign_on(const struct px_kmeans *kmeans, struct px_workers *workers,
+void px_kmeans_assign_on(const struct px_kmeans *kmeans, struct px_crew *crew,
                          const struct px_rows *rows, uint32_t *ret_lists, float *ret_distances)
 {
     assert(rows->dim_count == kmeans->centroids.dim_count);
@@ -207,7 +207,7 @@ void px_kmeans_assign_on(const struct px_kmeans *kmeans, struct px_workers *work
                                                  PX_KMEANS_BLOCK_ROWS,
                                    .run = assign_block,
                                    .context = &assigning};
-    (void)px_kmeans__share(workers, &work);
+    (void)px_kmeans__share(crew, &work);
 }
 
 void px_kmeans_assign(const struct px_kmeans *kmeans, const struct px_rows *rows,

@@ -30,7 +30,7 @@
 #include "base/error.h"
 #include "simd/kernels.h"
 
-struct px_workers;
+struct px_crew;
 
 /* Where rows come from. */
 struct px_kmeans_input {
@@ -52,7 +52,7 @@ struct px_kmeans_options {
     uint32_t iteration_count;         /* default 10 */
     size_t memory_limit_bytes;        /* of the sample, but a row per list; default 512 MiB */
     const struct px_kernels *kernels; /* default px_kernels_get() */
-    struct px_workers *workers;       /* help the calling thread; default: none */
+    struct px_crew *crew;             /* helps the calling thread; default: none */
 };
 
 /* What was learnt. */
@@ -93,9 +93,8 @@ void px_kmeans_release(struct px_kmeans *kmeans);
 void px_kmeans_assign(const struct px_kmeans *kmeans, const struct px_rows *rows,
                       uint32_t *ret_lists, float *ret_distances);
 
-/* The same, with the help of workers (may be NULL). The calling thread works too, and waits for no
- * job that has not begun; so it may itself be one of theirs. */
-void px_kmeans_assign_on(const struct px_kmeans *kmeans, struct px_workers *workers,
+/* The same, with the help of a crew (may be NULL). */
+void px_kmeans_assign_on(const struct px_kmeans *kmeans, struct px_crew *crew,
                          const struct px_rows *rows, uint32_t *ret_lists, float *ret_distances);
 
 #endif /* PX_VIPER_KMEANS_H */

@@ -2,7 +2,7 @@
 #ifndef PX_VIPER_KMEANS_INTERNAL_H
 #define PX_VIPER_KMEANS_INTERNAL_H
 
-#include "os/workers.h"
+#include "os/crew.h"
 #include "viper/kmeans.h"
 
 enum { PX_KMEANS_BLOCK_ROWS = 64 }; /* compared with centroids at once */
@@ -63,10 +63,10 @@ struct px_kmeans__work {
 };
 
 /*
- * Runs the items, in any order, on the calling thread and on those of workers (may be NULL) that
- * are free. Waits only for items that have begun, so the calling thread may be one of the pool's.
+ * Runs the items, in any order, on the calling thread and on those of the crew (may be NULL) that
+ * are free.
  * False if should_stop said so: some items have not been run then.
  */
-bool px_kmeans__share(struct px_workers *workers, const struct px_kmeans__work *work);
+bool px_kmeans__share(struct px_crew *crew, const struct px_kmeans__work *work);
 
 #endif /* PX_VIPER_KMEANS_INTERNAL_H */

@@ -26,7 +26,7 @@ static const double small_list = 0.7;
 
 struct training {
     const struct px_kmeans_input *input;
-    struct px_workers *workers; /* NULL: none */
+    struct px_crew *crew; /* NULL: none */
     struct px_kmeans *kmeans;
     uint64_t random;
     size_t iteration_count;
@@ -91,7 +91,7 @@ static int share(struct training *training, size_t item_count, void (*run)(void 
                  struct proximadb_error *reterr)
 {
     struct px_kmeans__work work = {item_count, run, should_stop, training};
-    return px_kmeans__share(training->workers, &work) ? PROXIMADB_OK : fail_stopped(reterr);
+    return px_kmeans__share(training->crew, &work) ? PROXIMADB_OK : fail_stopped(reterr);
 }
 
 /* ---- the sample ----------------------------------------------------------------------------- */
@@ -431,7 +431,7 @@ int px_kmeans_train(const struct px_kmeans_options *options, const struct px_kme
         return rc;
 
     struct training training = {.input = input,
-                                .workers = options->workers,
+                                .crew = options->crew,
                                 .kmeans = &made,
                                 .random = options->seed,
                                 .iteration_count = options->iteration_count > 0

@@ -8,7 +8,7 @@
  * SECONDS". THREADS work, the main one included; default 1.
  */
 #include "base/clock.h"
-#include "os/workers.h"
+#include "os/crew.h"
 #include "viper/kmeans.h"
 
 #include <stdio.h>
@@ -126,15 +126,15 @@ int main(int argument_count, char **arguments)
     if (argument_count != 6 && argument_count != 7)
         die("VECTORS.npy LIST_COUNT cosine|l2|dot SEED OUTPUT [THREADS]", "are wanted");
     unsigned helpers = argument_count == 7 ? (unsigned)atoi(arguments[6]) - 1 : 0;
-    struct px_workers *workers = NULL;
-    if (helpers > 0 && px_workers_open(helpers, "kmeans", 0, &workers, NULL) != PROXIMADB_OK)
+    struct px_crew *crew = NULL;
+    if (helpers > 0 && px_crew_open(helpers, "kmeans", &crew, NULL) != PROXIMADB_OK)
         die("cannot start threads:", arguments[6]);
     struct matrix matrix = read_matrix(arguments[1]);
     struct px_kmeans_options options = {.metric = parse_metric(arguments[3]),
                                         .dim_count = (uint32_t)matrix.dim_count,
                                         .list_count = (uint32_t)strtoul(arguments[2], NULL, 10),
                                         .seed = strtoull(arguments[4], NULL, 10),
-                                        .workers = workers};
+                                        .crew = crew};
     struct px_kmeans_input input = {
         .row_count = matrix.row_count, .read = read_rows, .context = &matrix};
     struct px_kmeans kmeans;
@@ -150,10 +150,10 @@ int main(int argument_count, char **arguments)
     struct px_rows all = {matrix.data, matrix.dim_count * sizeof(float), matrix.row_count,
                           matrix.dim_count};
     begin_ns = px_clock_now_ns();
-    px_kmeans_assign_on(&kmeans, workers, &all, lists, NULL);
+    px_kmeans_assign_on(&kmeans, crew, &all, lists, NULL);
     print_time("assign", begin_ns);
     write_results(arguments[5], &kmeans, lists, matrix.row_count);
-    px_workers_close(workers);
+    px_crew_close(crew);
     px_kmeans_release(&kmeans);
     free(lists);
     free(matrix.data);

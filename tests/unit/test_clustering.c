@@ -7,7 +7,7 @@
 #include "viper/clustering.h"
 
 #include "os/file.h"
-#include "os/workers.h"
+#include "os/crew.h"
 #include "simd/distance.h"
 #include "support/px_test.h"
 #include "viper/part_columns.h"
@@ -228,16 +228,16 @@ static void test_clustering__is_the_same_on_any_number_of_threads(void **state)
     make_blobs(&random, MOST_ROWS, 24);
     for (size_t m = 0; m < 3; m++) {
         struct px_clustering alone, together;
-        struct px_workers *workers;
+        struct px_crew *crew;
         build(&alone, metrics[m], 300);
-        assert_int_equal(px_workers_open(3, "cluster", 0, &workers, NULL), PROXIMADB_OK);
+        assert_int_equal(px_crew_open(3, "cluster", &crew, NULL), PROXIMADB_OK);
         struct px_clustering_options options = {
-            .metric = metrics[m], .dim_count = 24, .seed = 5, .list_rows = 300, .workers = workers};
+            .metric = metrics[m], .dim_count = 24, .seed = 5, .list_rows = 300, .crew = crew};
         struct px_kmeans_input input = {.row_count = data.row_count, .read = read_all};
         assert_int_equal(px_clustering_build(&together, &options, &input, NULL), PROXIMADB_OK);
         struct px_rows rows = all_rows();
-        px_clustering_assign(&together, workers, &rows, shared, NULL);
-        px_workers_close(workers);
+        px_clustering_assign(&together, crew, &rows, shared, NULL);
+        px_crew_close(crew);
         assert_memory_equal(shared, data.lists, data.row_count * sizeof *shared);
         assert_memory_equal(alone.kmeans.biases, together.kmeans.biases,
                             alone.list_count * sizeof(float));

@@ -8,7 +8,7 @@
  */
 #include "viper/kmeans.h"
 
-#include "os/workers.h"
+#include "os/crew.h"
 #include "simd/distance.h"
 #include "support/px_test.h"
 
@@ -386,11 +386,11 @@ static void test_kmeans__can_be_stopped_on_many_threads(void **state)
     (void)state;
     struct px_test_random random = px_test_random_new("kmeans");
     struct px_kmeans kmeans;
-    struct px_workers *workers;
+    struct px_crew *crew;
     make_blobs(&random, 5000, 8, 30, 0.5);
-    assert_int_equal(px_workers_open(3, "kmeans", 0, &workers, NULL), PROXIMADB_OK);
+    assert_int_equal(px_crew_open(3, "kmeans", &crew, NULL), PROXIMADB_OK);
     struct px_kmeans_options options = options_of(PROXIMADB_L2, 50);
-    options.workers = workers;
+    options.crew = crew;
     data.polls_until_stop = 0;
     assert_int_equal(train(&options, &kmeans, NULL), PROXIMADB_OK);
     px_kmeans_release(&kmeans);
@@ -401,38 +401,7 @@ static void test_kmeans__can_be_stopped_on_many_threads(void **state)
         assert_int_equal(data.polls, poll);
     }
     data.polls_until_stop = 0;
-    px_workers_close(workers);
-}
-
-/* A training that is itself a job. */
-struct training_job {
-    struct px_job job;
-    struct px_workers *workers;
-    int rc;
-};
-
-static void run_training(struct px_job *job)
-{
-    struct training_job *training = (struct training_job *)job;
-    struct px_kmeans kmeans;
-    struct px_kmeans_options options = options_of(PROXIMADB_COSINE, 40);
-    options.workers = training->workers;
-    training->rc = train(&options, &kmeans, NULL);
-    px_kmeans_release(&kmeans);
-}
-
-/* Its helpers never begin while it runs, and are served behind it. */
-static void test_kmeans__waits_for_no_thread_of_its_own_pool(void **state)
-{
-    (void)state;
-    struct px_test_random random = px_test_random_new("kmeans");
-    struct px_workers *workers;
-    make_blobs(&random, 3000, 8, 30, 0.5);
-    assert_int_equal(px_workers_open(1, "kmeans", 0, &workers, NULL), PROXIMADB_OK);
-    struct training_job training = {.job = {.run = run_training}, .workers = workers, .rc = -1};
-    px_workers_submit(workers, &training.job);
-    px_workers_close(workers);
-    assert_int_equal(training.rc, PROXIMADB_OK);
+    px_crew_close(crew);
 }
 
 /* ---- failures ------------------------------------------------------------------------------- */
@@ -480,7 +449,6 @@ int main(void)
         cmocka_unit_test(test_kmeans__assigns_to_the_nearest_centroid),
         cmocka_unit_test(test_kmeans__assigns_rows_at_odd_addresses),
         cmocka_unit_test(test_kmeans__can_be_stopped_on_many_threads),
-        cmocka_unit_test(test_kmeans__waits_for_no_thread_of_its_own_pool),
         cmocka_unit_test(test_kmeans__passes_failures_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
