@@ -9,16 +9,18 @@
 #include "service/shard.h"
 
 #include "support/engine_rows.h"
+#include "viper/part_lists.h"
 
 #include <errno.h>
 
 /* Its variables must not shadow what the others name. */
 #include "support/engine_on_disk.h"
 
-enum { DIMS = 8, IDS = 240 };
+enum { DIMS = 8, IDS = 240, MOST_LISTS = 1000 };
 
 /* The collection as it should be: the version of each row; 0: there is none. */
 static int64_t versions[IDS];
+static float places[IDS]; /* what its vector is made of: 0 to 100 */
 static uint64_t random_state;
 
 static uint32_t next_random(uint32_t below)
@@ -62,11 +64,16 @@ static const char *id_of(uint32_t number)
     return text;
 }
 
-static void put(uint32_t number)
+static void put_at(uint32_t number, float value)
 {
-    float value = (float)next_random(1000) / 10;
     engine_must(engine_put(&box, PROXIMADB_UPSERT, "docs", id_of(number), DIMS, value), &box.error);
     versions[number] = engine_get_version(&box, "docs", id_of(number));
+    places[number] = value;
+}
+
+static void put(uint32_t number)
+{
+    put_at(number, (float)next_random(1000) / 10);
 }
 
 static void erase(uint32_t number)
@@ -276,8 +283,8 @@ static void test_shard_compaction__keeps_delete_files_few(void **state)
 
 /* ---- when something fails ------------------------------------------------------------------ */
 
-/* Rows in clusters, new ones beside them, and deletes of both: what a round, a split and a merge
- * touch. */
+/* Rows in clusters, new ones beside them, many of them in one place, and deletes, which leave another
+ * place nearly empty: what a round, a split and a merge touch. */
 static void make_history(void)
 {
     random_state = 7;
@@ -288,10 +295,55 @@ static void make_history(void)
     change_some(10);
     engine_flush(&box, "docs");
     engine_settle(&box);
-    for (uint32_t i = 0; i < 100; i += 3)
-        erase(i);
+    for (uint32_t i = 0; i < 120; i++)
+        if (versions[i] != 0 && (i % 4 == 0 || places[i] < 15))
+            erase(i);
     for (uint32_t i = 120; i < 190; i++)
-        put(i);
+        put_at(i, 60 + (float)next_random(100) / 10);
+}
+
+/* The lists that parts have rows of, by id. */
+static void find_lists(bool has[MOST_LISTS])
+{
+    struct px_shard *shard = engine_shard(&box, "docs");
+    struct px_snapshot snapshot;
+    memset(has, 0, MOST_LISTS * sizeof *has);
+    px_shard_snapshot(shard, &snapshot);
+    for (uint32_t i = 0; i < snapshot.view->source_count; i++) {
+        struct px_part *part = snapshot.view->sources[i]->part;
+        struct px_part_lists lists = {0};
+        if (part == NULL)
+            continue;
+        assert_int_equal(px_part_lists_read(part, &lists, NULL), PROXIMADB_OK);
+        for (size_t l = 0; l < lists.count; l++) {
+            assert_true(lists.items[l].id < MOST_LISTS);
+            has[lists.items[l].id] = true;
+        }
+        px_part_lists_release(&lists);
+    }
+    px_snapshot_release(&snapshot);
+    px_shard_unref(shard);
+}
+
+/* What the tests below interrupt: with nothing in the way, lists are split, so that there are new
+ * ones, and merged, so that some are gone, while others stay, so that it is upkeep and not all anew. */
+static void test_shard_compaction__the_history_splits_and_merges_lists(void **state)
+{
+    (void)state;
+    bool before[MOST_LISTS], after[MOST_LISTS];
+    uint32_t stay = 0, gone = 0, fresh = 0;
+    make_history();
+    find_lists(before);
+    engine_flush(&box, "docs");
+    engine_settle(&box);
+    find_lists(after);
+    for (uint32_t id = 0; id < MOST_LISTS; id++) {
+        stay += before[id] && after[id];
+        gone += before[id] && !after[id];
+        fresh += !before[id] && after[id];
+    }
+    print_message("%u lists stay, %u are gone, %u are new\n", stay, gone, fresh);
+    assert_true(stay > 0 && gone > 0 && fresh > 0);
 }
 
 /* Fails the nth call on the store from the next flush to the end of the steps that it causes. False
@@ -332,6 +384,36 @@ static void test_shard_compaction__any_call_may_fail(void **state)
         n += ENGINE_FAULT_STEP;
     }
     print_message("%llu calls\n", (unsigned long long)n);
+    assert_true(n > 80);
+}
+
+/* The machine dies at the nth change from the next flush to the end of the steps that it causes. False
+ * if there are fewer. */
+static bool lose_power_at_nth_change(uint64_t n)
+{
+    make_history();
+    px_powercut_stop_at_change(disk, n, n % 2 == 0 ? PX_POWERCUT_BEFORE : PX_POWERCUT_AFTER);
+    (void)engine_try_flush(&box, "docs");
+    engine_settle(&box);
+    bool stopped = px_powercut_stopped(disk);
+    px_powercut_stop_at_change(disk, 0, PX_POWERCUT_BEFORE);
+    engine_on_disk_lose_power(PX_POWERCUT_ANY, n);
+    check_rows();
+    engine_flush(&box, "docs");
+    engine_settle(&box);
+    check_rows();
+    return stopped;
+}
+
+static void test_shard_compaction__power_may_fail_at_any_change(void **state)
+{
+    uint64_t n = 1;
+    while (lose_power_at_nth_change(n)) {
+        engine_on_disk_end(state);
+        (void)start(state);
+        n += ENGINE_FAULT_STEP;
+    }
+    print_message("%llu changes\n", (unsigned long long)n);
     assert_true(n > 80);
 }
 
@@ -491,7 +573,9 @@ int main(void)
         TEST(test_shard_compaction__answers_rightly_while_it_runs),
         TEST(test_shard_compaction__counts_what_it_writes),
         TEST(test_shard_compaction__keeps_delete_files_few),
+        TEST(test_shard_compaction__the_history_splits_and_merges_lists),
         TEST(test_shard_compaction__any_call_may_fail),
+        TEST(test_shard_compaction__power_may_fail_at_any_change),
         TEST(test_shard_compaction__is_paused_and_resumed),
         TEST(test_shard_compaction__slows_writes_when_it_is_behind),
         TEST(test_shard_compaction__leaves_expired_rows_behind),
