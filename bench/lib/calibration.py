@@ -52,6 +52,11 @@ class Calibration:
         """What targets are scaled by, where it is above 1.3."""
         return max(self.dram_ratio, self.sync_ratio)
 
+    @property
+    def target_scale(self) -> float:
+        """By what an absolute target of time is multiplied: 1 where targets count."""
+        return self.worst_ratio if self.worst_ratio > COUNTING_RATIO else 1.0
+
     def line(self) -> str:
         """All of it for a report."""
         low, high = SYNC_LIMITS_US

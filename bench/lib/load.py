@@ -6,7 +6,7 @@ import multiprocessing
 import multiprocessing.synchronize
 import queue
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,25 +22,47 @@ BATCH_ROWS = 1_000
 LOADER_TIMEOUT_S = 300.0
 
 
+@dataclass(frozen=True)
+class Profile:
+    """How a collection stores vectors."""
+
+    storage: str
+    layout: str | None = None  # None: the storage's own
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        return self.storage if self.layout is None else f"{self.storage} {self.layout}"
+
+
+BALANCED = Profile(STORAGE)
+PROFILES = (BALANCED, Profile("exact"), Profile("exact", "plain"), Profile("compact"))
+
+
 def create(
-    client: proximadb.ProximaDBClient, storage: str = STORAGE, layout: str | None = None
+    client: proximadb.ProximaDBClient,
+    storage: str = STORAGE,
+    layout: str | None = None,
+    dim_count: int = DIM_COUNT,
+    metric: str = "cosine",
+    name: str = COLLECTION,
 ) -> None:
-    """Makes the collection that measurements use."""
+    """Makes the collection that measurements use, or another one."""
     client.create_collection(
-        COLLECTION,
-        DIM_COUNT,
-        metric="cosine",
+        name,
+        dim_count,
+        metric=metric,
         storage=storage,
         layout=layout,
         filterable=FILTERABLE,
     )
 
 
-def insert(client: proximadb.ProximaDBClient, batch: Batch) -> float:
+def insert(client: proximadb.ProximaDBClient, batch: Batch, name: str = COLLECTION) -> float:
     """Inserts a batch as one call; the seconds until it was acknowledged."""
     began = time.perf_counter()
     client.insert(
-        COLLECTION,
+        name,
         batch.vectors,
         ids=batch.ids,
         metadata=batch.metadata,
@@ -50,10 +72,13 @@ def insert(client: proximadb.ProximaDBClient, batch: Batch) -> float:
 
 
 def insert_all(
-    client: proximadb.ProximaDBClient, rows: Rows, batch_rows: int = BATCH_ROWS
+    client: proximadb.ProximaDBClient,
+    rows: Rows,
+    batch_rows: int = BATCH_ROWS,
+    name: str = COLLECTION,
 ) -> list[float]:
     """Inserts all rows, a batch at a time; the seconds of each."""
-    return [insert(client, batch) for batch in rows.batches(batch_rows)]
+    return [insert(client, batch, name) for batch in rows.batches(batch_rows)]
 
 
 class BackgroundLoader:

@@ -32,6 +32,26 @@ class Column(NamedTuple):
     format: str
 
 
+class Goal(NamedTuple):
+    """A figure and its bound, which is the smallest or the largest that is wanted."""
+
+    what: str
+    value: float
+    bound: float
+    is_least: bool  # whether the bound is the smallest that is wanted
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the figure is as wanted. What is no number is not."""
+        return self.value >= self.bound if self.is_least else self.value <= self.bound
+
+    def line(self) -> str:
+        """For people."""
+        word = "least" if self.is_least else "most"
+        met = "met" if self.is_met else "MISSED"
+        return f"{met}: {self.what} {self.value:.4g}, at {word} {self.bound:.4g} wanted"
+
+
 def _command_output(*words: str) -> str:
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip()
@@ -106,6 +126,17 @@ class Report:
         place = len(kind)
         table = [*columns[:place], Column(RUN, "run", "s"), *columns[place:]]
         print("\n" + format_table(table, shown) + "\n")
+
+    def table(self, key: str, columns: Sequence[Column], runs: Sequence[Run]) -> None:
+        """A table with one line for each of `runs`, which the JSON has under `key`."""
+        self._result[key] = list(runs)
+        print("\n" + format_table(columns, runs) + "\n")
+
+    def goals(self, goals: Sequence[Goal]) -> None:
+        """What was aimed at, and whether it was reached."""
+        self._result["goals"] = [{**goal._asdict(), "met": goal.is_met} for goal in goals]
+        for goal in goals:
+            self._line("goal", goal.line())
 
     def medians(
         self, columns: Sequence[Column], runs: Sequence[Run], kind: Sequence[str], each: Column

@@ -23,6 +23,7 @@ Vectors = npt.NDArray[np.float32]
 DIM_COUNT = 384
 SEED = 7
 RANDOM_QUERIES = 1_000
+TEXT1M_ROWS = 1_000_000
 FILTERABLE = {"source": "string", "category": "string", "words": "long"}
 
 
@@ -81,8 +82,8 @@ def row_id(row: int, prefix: str = "row") -> str:
 
 def load_rows(folder: Path, count: int) -> Rows:
     """`count` rows of the data sets in `folder`: of text1m, or with random vectors without it."""
-    texts = _texts(folder)
-    found = _text_set(folder, count)
+    texts = read_texts(folder / "texts.parquet")
+    found = find_set(folder, "text1m", TEXT1M_ROWS, count)
     vectors, queries, origin = load_vectors(folder, count)
     if found is not None:
         text_rows = np.load(found.with_suffix(".base.rows.npy"))[:count]
@@ -96,12 +97,12 @@ def load_rows(folder: Path, count: int) -> Rows:
     chosen = texts.take(pa.array(text_rows))
     documents = chosen["text"].to_pylist()
     ids = [row_id(row) for row in range(count)]
-    return Rows(vectors, ids, _metadata(chosen, documents), documents, queries, origin)
+    return Rows(vectors, ids, metadata_of(chosen, documents), documents, queries, origin)
 
 
 def load_vectors(folder: Path, count: int) -> tuple[Vectors, Vectors, str]:
     """The vectors of load_rows() without their texts: rows, queries, and what they are."""
-    found = _text_set(folder, count)
+    found = find_set(folder, "text1m", TEXT1M_ROWS, count)
     if found is None:
         origin = "random unit vectors, because there is no text1m of that size"
         return _random_units(count), _random_units(RANDOM_QUERIES, SEED + 1), origin
@@ -110,21 +111,27 @@ def load_vectors(folder: Path, count: int) -> tuple[Vectors, Vectors, str]:
     return vectors, np.load(found.with_suffix(".query.npy")), origin
 
 
-def _texts(folder: Path) -> pa.Table:
-    path = folder / "texts.parquet"
+def read_texts(path: Path) -> pa.Table:
+    """Columns text, source, category. BenchError if the file is not there."""
     if not path.exists():
-        raise BenchError(f"{path} is missing. Run: bench/data/make texts")
+        raise BenchError(f"{path} is missing. Run: bench/data/make {path.name.split('.')[0]}")
     return pq.read_table(path)
 
 
-def _text_set(folder: Path, count: int) -> Path | None:
-    """The smallest text1m in the folder that has enough rows, as a path without its ending."""
+def set_sizes(folder: Path, name: str, full_count: int) -> dict[int, Path]:
+    """The sets of that name in the folder: rows, and the path without its ending."""
     sizes: dict[int, Path] = {}
-    for path in folder.glob("text1m*.base.npy"):
-        name = path.name.removesuffix(".base.npy")
-        number = re.fullmatch(r"text1m(?:-(\d+))?", name)
+    for path in folder.glob(f"{name}*.base.npy"):
+        found = path.name.removesuffix(".base.npy")
+        number = re.fullmatch(rf"{name}(?:-(\d+))?", found)
         if number is not None:
-            sizes[int(number[1] or 1_000_000)] = folder / name
+            sizes[int(number[1] or full_count)] = folder / found
+    return sizes
+
+
+def find_set(folder: Path, name: str, full_count: int, count: int) -> Path | None:
+    """The smallest set of that name that has enough rows, as a path without its ending."""
+    sizes = set_sizes(folder, name, full_count)
     enough = [size for size in sizes if size >= count]
     return sizes[min(enough)] if enough else None
 
@@ -135,7 +142,8 @@ def _random_units(count: int, seed: int = SEED) -> Vectors:
     return vectors
 
 
-def _metadata(texts: pa.Table, documents: list[str]) -> list[dict[str, str | int]]:
+def metadata_of(texts: pa.Table, documents: list[str]) -> list[dict[str, str | int]]:
+    """Of each row what its text comes from, and how long it is."""
     sources, categories = texts["source"].to_pylist(), texts["category"].to_pylist()
     return [
         {"source": source, "category": category, "words": document.count(" ") + 1}

@@ -25,8 +25,10 @@ class Server:
     As a context manager it is started, and at the end stopped if it runs.
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *options: str) -> None:
+        """`options` of `proximadb serve` beside the folder and the address."""
         self.data = data
+        self._options = options
         self.address = f"127.0.0.1:{_free_port()}"
         self._log = data.with_name(f"{data.name}.log")
         self._process: subprocess.Popen[bytes] | None = None
@@ -48,6 +50,7 @@ class Server:
             self.data,
             "--listen",
             self.address,
+            *self._options,
         ]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)

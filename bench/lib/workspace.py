@@ -45,7 +45,12 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def file_bytes(path: Path) -> int:
+    """The space that a file takes on the device."""
+    block_bytes = 512  # of st_blocks, whatever the file system's own
+    return path.stat().st_blocks * block_bytes
+
+
 def tree_bytes(folder: Path) -> int:
     """The space that the files below a folder take on the device."""
-    block_bytes = 512  # of st_blocks, whatever the file system's own
-    return sum(path.stat().st_blocks * block_bytes for path in folder.rglob("*") if path.is_file())
+    return sum(file_bytes(path) for path in folder.rglob("*") if path.is_file())
