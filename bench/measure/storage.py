@@ -39,7 +39,9 @@ SCAN_ROWS = 5_000
 PEER_SET = "minilm"
 # The log's last file is closed when it was idle for a minute; nobody is to wait for that here.
 IDLE_LOG = ("--wal-idle", "1s")
-IDLE_S = 3.0
+LOG_IDLE_S = 3.0
+IDLE_TIMEOUT_S = 600.0
+POLL_S = 0.2
 SIZES = (
     Column("set", "set", "s"),
     Column("profile", "profile", "s"),
@@ -175,6 +177,16 @@ def _precision(
     return figures, found
 
 
+def _wait_until_idle(client: proximadb.ProximaDBClient) -> None:
+    """Until nothing in the background changes the files any more."""
+    time.sleep(LOG_IDLE_S)
+    deadline = time.monotonic() + IDLE_TIMEOUT_S
+    while client.get_collection(COLLECTION).compaction_state != "idle":
+        if time.monotonic() > deadline:
+            raise BenchError("compaction in the background does not end")
+        time.sleep(POLL_S)
+
+
 def _sizes(data: DataSet, disk: Disk) -> Run:
     count = len(data.rows)
     if disk.row_count != count:
@@ -228,7 +240,7 @@ def _one_profile(data: DataSet, truth: RowNumbers, profile: Profile, options: Na
             precision, found = _precision(data, stored, truth, stated)
             _check_searches(client, data, stored, found)
             get_us = sdk_get_us(client, data.rows)
-            time.sleep(IDLE_S)
+            _wait_until_idle(client)
         return {
             "set": data.name,
             "profile": profile.name,
