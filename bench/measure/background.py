@@ -132,8 +132,8 @@ class Bench:
         self._client.pause_compaction(LARGE)
         if cpu.share < LEAST_SHARE or halves[1] - halves[0] < LEAST_OF_HALVES * halves[0]:
             raise BenchError(
-                f"compaction did not last as long as the searches: {halves[0]:.2f} s of CPU time in the "
-                f"first half of them, {halves[1] - halves[0]:.2f} s in the second; give more --rows"
+                f"compaction did not last as long as the searches: {halves[0]:.2f} s of CPU time "
+                f"in the first half, {halves[1] - halves[0]:.2f} s in the second; give more --rows"
             )
         compaction = search_run(COMPACTION, times_s, cpu.share)
         with Spinner(cpu.share) as spinner:
