@@ -4,11 +4,15 @@
  *
  *      engine_server DATA_FOLDER [--listen HOST:PORT] [--message-limit BYTES] [--budget-bytes
  *                  BYTES] [--snapshot-ms MS] [--memtable-bytes BYTES] [--wal-file-bytes BYTES]
- *                  [--expiry-sweep-ms MS]
+ *                  [--expiry-sweep-ms MS] [--compaction-scale N] [--list-rows ROWS]
+ *
+ * --compaction-scale and --list-rows: see small_compaction.h.
  *
  * Prints "listening on HOST:PORT" on standard output, everything else that is logged on standard
  * error. SIGTERM stops it.
  */
+#include "small_compaction.h"
+
 #include "server/server.h"
 
 #include <stdio.h>
@@ -58,6 +62,10 @@ static void set(struct settings *settings, const char *name, const char *value)
         settings->engine.wal_file_limit_bytes = number;
     else if (strcmp(name, "--expiry-sweep-ms") == 0)
         settings->engine.expiry_sweep_ms = number;
+    else if (strcmp(name, "--compaction-scale") == 0 && number > 0)
+        small_compaction_scale = number;
+    else if (strcmp(name, "--list-rows") == 0)
+        small_compaction_list_rows = (uint32_t)number;
     else
         fail(name, "there is no such option");
 }
