@@ -82,6 +82,7 @@ SUITES = [
     Suite("copies", [pytest("tests/copies")], "pytest", {"PX_BUILD": "build/copies"}),
     Suite("cli", [pytest("tests/cli")], "pytest"),
     Suite("crash", [pytest("tests/crash")], "pytest"),
+    Suite("churn", [pytest("tests/churn")], "pytest"),
     Suite("install", [pytest("tests/install")], "pytest"),
     Suite("build-asan", build("asan", "tests_unit", "tests_simd", "tests_model", "tests_fault", "tests_interop",
                               "tests_fuzz", "server_programs"), "one"),

@@ -1,0 +1,145 @@
+"""What a collection takes on disk, and what its manifest says of it."""
+import json
+import os
+import re
+import threading
+import time
+from pathlib import Path
+
+import pyarrow.parquet
+
+SAMPLE_S = 0.05
+
+
+def files_of(folder):
+    """path -> (inode, bytes) of all files below; those that go while it looks are left out."""
+    found = {}
+    for path, _, names in os.walk(folder):
+        for name in names:
+            try:
+                status = os.stat(os.path.join(path, name))
+            except FileNotFoundError:
+                continue
+            found[os.path.join(path, name)] = (status.st_ino, status.st_size)
+    return found
+
+
+def bytes_of(folder):
+    return sum(dict(files_of(folder).values()).values())      # by inode: a file of two names is there once
+
+
+def unlinked_bytes(pid, folder):
+    """Files below the folder that are removed and still mapped: they take their place until they are not."""
+    sizes = {}
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        fields = line.split(maxsplit=5)
+        if len(fields) == 6 and fields[5].startswith(str(folder)) and fields[5].endswith(" (deleted)"):
+            first, last = (int(each, 16) for each in fields[0].split("-"))
+            sizes[fields[4]] = sizes.get(fields[4], 0) + last - first
+    return sum(sizes.values())
+
+
+class Collection:
+    """The files of one collection."""
+
+    def __init__(self, data, name):
+        self.store = Path(data).resolve() / "store" / name
+        self.wal = Path(data).resolve() / "wal" / name
+
+    def manifest(self):
+        return json.loads((self.store / "MANIFEST.json").read_text())
+
+    def write_amplification(self):
+        manifest = self.manifest()
+        return (manifest["bytes_flushed"] + manifest["bytes_compacted"]) / manifest["bytes_accepted"]
+
+    def written_bytes(self):
+        manifest = self.manifest()
+        return manifest["bytes_flushed"] + manifest["bytes_compacted"]
+
+    def parts(self):
+        return self.manifest()["parts"]
+
+    def lists(self):
+        """Rows of each list, and how many lists were ever made."""
+        centroids = self.manifest()["centroids"]
+        if centroids is None:
+            return [], 0
+        with pyarrow.parquet.ParquetFile(self.store / centroids["path"]) as file:
+            rows = file.read(["row_count"])["row_count"].to_pylist()
+            return rows, int(file.metadata.metadata[b"proximadb.next_list"]) - 1
+
+    def check_files(self):
+        """No file is there that the manifest does not name, and none is missing."""
+        manifest = self.manifest()
+        named = {each["path"] for each in manifest["parts"] + manifest["deletes"]}
+        named |= {manifest["centroids"]["path"]} if manifest["centroids"] else set()
+        there = {os.path.relpath(path, self.store) for path in files_of(self.store)} - {"MANIFEST.json"}
+        assert there == named, f"named and not there: {named - there}; there and not named: {there - named}"
+
+    def empty_clusters(self):
+        """Folders of clusters that have gone. cluster_000 may be empty."""
+        return [each.name for each in sorted(self.store.glob("vectors/cluster_*")) if not any(each.iterdir())
+                and each.name != "cluster_000"]
+
+
+class Sampler:
+    """Looks at a collection every 50 ms, in a thread of its own, between enter and exit."""
+
+    def __init__(self, collection, pid):
+        self.collection = collection
+        self.pid = pid
+        self.peak_bytes = 0
+        self.peak = (0, 0, 0)       # its bytes of the store, of the log, and of removed files that are still mapped
+        self.samples = 0
+        self.seen = {}              # Parquet files -> their largest size
+        self.is_over = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over.set()
+        self.thread.join()
+
+    def run(self):
+        while not self.is_over.wait(SAMPLE_S):
+            self.look()
+
+    def look(self):
+        store, wal = files_of(self.collection.store), files_of(self.collection.wal)
+        sizes = (sum(dict(store.values()).values()), sum(dict(wal.values()).values()),
+                 unlinked_bytes(self.pid, self.collection.store))
+        if sum(sizes) > self.peak_bytes:
+            self.peak_bytes, self.peak = sum(sizes), sizes
+        self.samples += 1
+        for path, (_, size) in store.items():
+            if re.search(r"\.parquet$", path):
+                self.seen[path] = max(size, self.seen.get(path, 0))
+
+
+def run_ns(pid, name):
+    """CPU that threads of that name have had."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            if (task / "comm").read_text().startswith(name):
+                total += int((task / "schedstat").read_text().split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return total
+
+
+def wait_until_idle(collection, pid, timeout_s):
+    """Until compaction in the background has come to rest: it neither works nor has anything changed for half a second.
+    (Where it is paced, it sleeps a tenth of a second at most.)"""
+    deadline = time.monotonic() + timeout_s
+    quiet_since, last = time.monotonic(), None
+    while time.monotonic() - quiet_since < 0.5:
+        assert time.monotonic() < deadline, f"compaction is not done within {timeout_s} s"
+        time.sleep(SAMPLE_S)
+        now = (run_ns(pid, "px-back"), collection.manifest()["sequence"])
+        if now != last:
+            quiet_since, last = time.monotonic(), now
