@@ -19,8 +19,12 @@ from proximadb.errors import from_rpc
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("PX_BUILD", ROOT / "build/dev")) / "tests/engine_server"
+COMMAND = os.environ.get("PX_CRASH_SERVER", f"{PROGRAM} {{data}}")
 # So small that a second of writing flushes and closes log files many times.
-COMMAND = os.environ.get("PX_CRASH_SERVER", f"{PROGRAM} {{data}} --memtable-bytes 100000 --wal-file-bytes 150000")
+SMALL = "--memtable-bytes 100000 --wal-file-bytes 150000"
+# ... and that a few hundred rows are lists and parts enough for compaction in the background to cluster, split, merge and
+# fold all the time.
+COMPACTING = "--memtable-bytes 15000 --wal-file-bytes 150000 --compaction-scale 8000 --list-rows 16"
 TIMEOUT_S = 30.0
 
 
@@ -29,14 +33,17 @@ class Lost(Exception):
 
 
 class Server:
-    """A process on the data folder. `log` is the path of a file for what it prints besides its address."""
+    """A process on the data folder. `log` is the path of a file for what it prints besides its address. `limits` are
+    for the default program only."""
 
-    def __init__(self, data, log):
+    def __init__(self, data, log, limits):
         self.is_killed = False
         self.log = log
         with open(log, "ab") as file:
-            self.process = subprocess.Popen(shlex.split(COMMAND.format(data=shlex.quote(str(data)))),
-                                            stdout=subprocess.PIPE, stderr=file)
+            command = COMMAND.format(data=shlex.quote(str(data)))
+            if "PX_CRASH_SERVER" not in os.environ:
+                command = f"{command} {limits}"
+            self.process = subprocess.Popen(shlex.split(command), stdout=subprocess.PIPE, stderr=file)
 
     def wait_for_address(self):
         """HOST:PORT. Raises Violation if it ends without one."""

@@ -1,17 +1,19 @@
 """Goal: no acknowledged write is lost, no batch is half visible, no deleted row comes back, and the count is exact,
 whatever the moment at which the server is killed.
 Method: cycles of start, looking at everything, concurrent inserts, updates, deletes, flushes, compactions, creations
-and drops, and SIGKILL; the histories of oracle.py say what may be found. Some servers are killed while they start.
+and drops, and SIGKILL; the histories of oracle.py say what may be found. Some servers are killed while they start. A
+second run leaves compaction to the server, which has limits so small that it never rests.
 
     pytest tests/crash
 
-PX_CRASH_CYCLES   cycles; default 200. The long run: PX_CRASH_CYCLES=2000
+PX_CRASH_CYCLES   cycles of the first run, the second has half as many; default 200. The long run: PX_CRASH_CYCLES=2000
 PX_TEST_SEED      repeats what is sent and when; not how the threads of both sides interleave
 PX_CRASH_SERVER   another server, see server.py
 
-The folder of a cycle that fails is kept in build/test-crash/SEED: the data as the killed server left it, as it is now,
+The folder of a cycle that fails is kept in build/test-crash/SEED-RUN: the data as the killed server left it, as it is now,
 the server's log, and the histories.
 """
+import json
 import os
 import pprint
 import random
@@ -21,19 +23,24 @@ from pathlib import Path
 
 import pytest
 from oracle import Violation
-from server import PROGRAM, ROOT, Client, Server
+from server import COMPACTING, PROGRAM, ROOT, SMALL, Client, Server
 from world import World
-from writers import WRITERS, Administrator, Cataloguer, Writer, repeat_acknowledged, repeat_lost
+from writers import WRITERS, Administrator, Cataloguer, Flusher, Writer, repeat_acknowledged, repeat_lost
 
 CYCLES = int(os.environ.get("PX_CRASH_CYCLES", "200"))
 SEED = int(os.environ.get("PX_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 LIFE_S = (0.02, 0.3)            # of a server, from its first write to its end
+LONG_LIFE_S = (0.05, 0.8)       # likewise, where compaction comes by itself
 START_KILL_S = (0.0, 0.03)      # a server that is killed while it starts
 KEPT_WRITES = 20                # acknowledged writes that are sent again after the crash
 
 
 class Run:
-    """One data folder through all cycles."""
+    """One data folder through all cycles. actors: classes, one of each, beside the writers."""
+
+    actors = (Administrator, Cataloguer)
+    limits = SMALL
+    life_s = LIFE_S
 
     def __init__(self, folder, seed):
         self.folder = folder
@@ -44,7 +51,7 @@ class Run:
         self.counts = dict.fromkeys(("writes", "refused", "repeated", "killed at start"), 0)
 
     def start(self):
-        server = Server(self.data, self.folder / "server.log")
+        server = Server(self.data, self.folder / "server.log", self.limits)
         try:
             return server, Client(server.wait_for_address(), server)
         except BaseException:
@@ -52,7 +59,7 @@ class Run:
             raise
 
     def kill_at_start(self):
-        server = Server(self.data, self.folder / "server.log")
+        server = Server(self.data, self.folder / "server.log", self.limits)
         time.sleep(self.random.uniform(*START_KILL_S))
         server.kill()
         self.counts["killed at start"] += 1
@@ -84,10 +91,10 @@ class Run:
     def work(self, server, client):
         seeds = iter(lambda: self.random.randrange(2**32), None)
         actors = [Writer(self.world, client, next(seeds), number) for number in range(WRITERS)]
-        actors += [Administrator(self.world, client, next(seeds)), Cataloguer(self.world, client, next(seeds))]
+        actors += [each(self.world, client, next(seeds)) for each in self.actors]
         for actor in actors:
             actor.start()
-        time.sleep(self.random.uniform(*LIFE_S))
+        time.sleep(self.random.uniform(*self.life_s))
         server.kill()
         for actor in actors:
             actor.join()
@@ -111,24 +118,69 @@ class Run:
             server.process.wait()
 
 
-def test_crash__keeps_every_promise():
+class CompactingRun(Run):
+    """Nobody asks for a compaction. `counts` tell that it was killed in the middle of some."""
+
+    actors = (Flusher, Flusher, Cataloguer)
+    limits = COMPACTING
+    life_s = LONG_LIFE_S
+
+    def __init__(self, folder, seed):
+        super().__init__(folder, seed)
+        self.counts |= dict.fromkeys(("compacting when killed", "clusterings", "MB compacted"), 0)
+        self.seen = {}              # what the last manifests said
+
+    def keep_copy(self):
+        super().keep_copy()
+        for name in ("owned", "shared"):
+            if (self.folder / "before/store" / name / "MANIFEST.json").exists():
+                self.look_at_store(name)
+
+    def look_at_store(self, name):
+        folder = self.folder / "before/store" / name
+        manifest = json.loads((folder / "MANIFEST.json").read_text())
+        named = {each["path"] for each in manifest["parts"] + [manifest["centroids"] or {"path": None}]}
+        there = {str(path.relative_to(folder)) for path in (folder / "vectors").rglob("*")
+                 if path.is_file() and "cluster_000" not in path.parts}
+        self.counts["compacting when killed"] += bool(there - named)
+        before = self.seen.get(name, manifest)
+        self.counts["clusterings"] += manifest["centroids"] != before["centroids"]
+        self.counts["MB compacted"] += (manifest["bytes_compacted"] - before["bytes_compacted"]) / 1e6
+        self.seen[name] = manifest
+
+
+def run_cycles(name, run_class, cycles):
+    """All cycles; what they counted."""
     if not PROGRAM.exists() and "PX_CRASH_SERVER" not in os.environ:
-        pytest.skip(f"{PROGRAM} is not built")
+        pytest.fail(f"{PROGRAM} is not built")
     print(f"PX_TEST_SEED={SEED}")
-    folder = Path(ROOT / f"build/test-crash/{SEED}")
+    folder = Path(ROOT / f"build/test-crash/{SEED}-{name}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    run = Run(folder, SEED)
+    run = run_class(folder, SEED)
     number = 0
     try:
-        for number in range(CYCLES):
+        for number in range(cycles):
             run.cycle(number)
-        number = CYCLES
+        number = cycles
         run.finish()
     except BaseException as failure:
         (folder / "histories.txt").write_text("\n".join(pprint.pformat(each) for each in run.world.histories()))
-        failure.args = (f"{failure}\ncycle {number} of {CYCLES}, PX_TEST_SEED={SEED}, kept in {folder}",)
+        failure.args = (f"{failure}\ncycle {number} of {cycles}, PX_TEST_SEED={SEED}, kept in {folder}",)
         raise
     print(run.counts)
-    assert run.counts["writes"] >= CYCLES * WRITERS, run.counts    # servers lived long enough to be worth killing
+    assert run.counts["writes"] >= cycles * WRITERS, run.counts    # servers lived long enough to be worth killing
     shutil.rmtree(folder)
+    return run.counts
+
+
+def test_crash__keeps_every_promise():
+    run_cycles("all", Run, CYCLES)
+
+
+@pytest.mark.skipif("PX_CRASH_SERVER" in os.environ, reason="its limits are not those of the test")
+def test_crash__keeps_every_promise_amid_compaction():
+    cycles = CYCLES // 2
+    counts = run_cycles("compacting", CompactingRun, cycles)
+    assert counts["compacting when killed"] >= cycles // 10, counts
+    assert counts["clusterings"] >= cycles // 4, counts

@@ -204,6 +204,14 @@ class Administrator(Actor):
                 raise
 
 
+class Flusher(Actor):
+    """Flushes, and leaves compaction to the server."""
+
+    def act(self):
+        time.sleep(self.random.uniform(0, 0.03))
+        self.client.flush(self.random.choice(("owned", "owned", "shared")))
+
+
 class Cataloguer(Actor):
     """Creates and drops collections under the same few names, with rows in them."""
 
