@@ -103,8 +103,10 @@ static int write_centroids(struct px_compaction *compaction, struct proximadb_er
     if (rc == PROXIMADB_OK && fs->sync_data(fs, fd) < 0)
         rc = px_fail_file(reterr, "cannot sync '%s'", path.text);
     (void)fs->close(fs, fd);
-    if (rc != PROXIMADB_OK)
+    if (rc != PROXIMADB_OK) {
+        px_error_context(reterr, "while '%s' was written", name);
         return rc;
+    }
     file->size_bytes = written.size_bytes;
     file->row_count = written.row_count;
     file->crc32c = written.crc32c;

@@ -102,6 +102,7 @@ int px_delete_file_write(struct px_fs *fs, const struct px_delete_file *what,
     (void)fs->close(fs, fd);
     if (rc != PROXIMADB_OK) {
         (void)fs->unlink(fs, full.text);
+        px_error_context(reterr, "while '%s' was written", what->path);
         return rc;
     }
     *ret_file = file;

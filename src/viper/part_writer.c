@@ -72,9 +72,12 @@ int px_part_writer_open(const struct px_part_target *target, const struct px_col
         if (writer->fd < 0)
             rc = px_fail_file(reterr, "cannot create '%s'", writer->path.text);
     }
-    if (rc == PROXIMADB_OK)
+    if (rc == PROXIMADB_OK) {
         rc = px_parquet_writer_open(writer->fs, writer->fd, writer->columns.items,
                                     writer->columns.count, &writer->parquet, reterr);
+        if (rc != PROXIMADB_OK)
+            px_error_context(reterr, "while '%s' was written", writer->file.path);
+    }
     if (rc != PROXIMADB_OK) {
         release(writer, true);
         return rc;

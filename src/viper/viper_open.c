@@ -145,6 +145,23 @@ static void skip_number(struct px_viper *viper, const char *name)
         viper->manifest.next_file_number = (uint32_t)number + 1;
 }
 
+static void tell_foreign(struct px_viper *viper, const char *path)
+{
+    px_log_write(viper->log, PROXIMADB_LOG_WARNING,
+                 "'%s' is no file of this collection; it is left alone", path);
+}
+
+/* A folder, a link or a pipe. */
+static void sweep_other(struct px_viper *viper, const char *folder, const char *name)
+{
+    struct px_path full;
+    if (!px_viper_is_file_name(name))
+        return;
+    skip_number(viper, name);
+    if (px_path_format(&full, NULL, "%s/%s/%s", viper->folder.text, folder, name) == PROXIMADB_OK)
+        tell_foreign(viper, full.text);
+}
+
 /* A file that the manifest does not list: what a crash left between writing and committing, or what
  * was replaced and not yet removed. */
 static void sweep_file(struct px_viper *viper, const char *folder, const char *name)
@@ -159,8 +176,7 @@ static void sweep_file(struct px_viper *viper, const char *folder, const char *n
     if (px_viper_is_file_name(name))
         skip_number(viper, name);
     if (!fits || !px_viper_is_file_name(name) || is_of_another(viper, full.text))
-        px_log_write(viper->log, PROXIMADB_LOG_WARNING,
-                     "'%s' is no file of this collection; it is left alone", full.text);
+        tell_foreign(viper, full.text);
     else
         (void)viper->fs->unlink(viper->fs, full.text);
 }
@@ -182,6 +198,8 @@ static int sweep_folder(struct px_viper *viper, const char *folder, struct proxi
     for (size_t i = 0; i < names.count; i++)
         if (names.items[i].kind == PX_FS_FILE)
             sweep_file(viper, folder, names.items[i].text);
+        else
+            sweep_other(viper, folder, names.items[i].text);
     px_names_release(&names);
     return PROXIMADB_OK;
 }
