@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet
 
 SAMPLE_S = 0.05
+QUIET_S = 0.3               # without a change, to be at rest
 
 
 def files_of(folder):
@@ -120,26 +121,12 @@ class Sampler:
                 self.seen[path] = max(size, self.seen.get(path, 0))
 
 
-def run_ns(pid, name):
-    """CPU that threads of that name have had."""
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        try:
-            if (task / "comm").read_text().startswith(name):
-                total += int((task / "schedstat").read_text().split()[0])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return total
-
-
-def wait_until_idle(collection, pid, timeout_s):
-    """Until compaction in the background has come to rest: it neither works nor has anything changed for half a second.
-    (Where it is paced, it sleeps a tenth of a second at most.)"""
-    deadline = time.monotonic() + timeout_s
-    quiet_since, last = time.monotonic(), None
-    while time.monotonic() - quiet_since < 0.5:
+def wait_until_idle(client, name, timeout_s):
+    """Until compaction in the background has come to rest: between two of its steps it may be idle for a moment."""
+    deadline, quiet_since, last = time.monotonic() + timeout_s, time.monotonic(), None
+    while time.monotonic() - quiet_since < QUIET_S:
         assert time.monotonic() < deadline, f"compaction is not done within {timeout_s} s"
         time.sleep(SAMPLE_S)
-        now = (run_ns(pid, "px-back"), collection.manifest()["sequence"])
-        if now != last:
+        info = client.get_collection(name)
+        if (now := (info.compaction_state, info.bytes_written)) != last or info.compaction_state != "idle":
             quiet_since, last = time.monotonic(), now
