@@ -83,6 +83,7 @@ SUITES = [
     Suite("cli", [pytest("tests/cli")], "pytest"),
     Suite("crash", [pytest("tests/crash")], "pytest"),
     Suite("churn", [pytest("tests/churn")], "pytest"),
+    Suite("damage", [pytest("tests/damage")], "pytest"),
     Suite("install", [pytest("tests/install")], "pytest"),
     Suite("build-asan", build("asan", "tests_unit", "tests_simd", "tests_model", "tests_fault", "tests_interop",
                               "tests_fuzz", "server_programs"), "one"),
