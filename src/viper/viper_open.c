@@ -204,6 +204,19 @@ static int sweep_folder(struct px_viper *viper, const char *folder, struct proxi
     return PROXIMADB_OK;
 }
 
+/* Numbers of clusters are not given twice, so folders of those that have gone would gather. It fails
+ * where there is still something in it. */
+static void remove_empty_cluster(struct px_viper *viper, const char *folder)
+{
+    static const char prefix[] = "vectors/cluster_";
+    struct px_path full;
+    const char *number = folder + sizeof prefix - 1;
+    if (strncmp(folder, prefix, sizeof prefix - 1) == 0 && strspn(number, "0123456789") >= 3 &&
+        number[strspn(number, "0123456789")] == '\0' && strtoul(number, NULL, 10) != 0 &&
+        px_path_format(&full, NULL, "%s/%s", viper->folder.text, folder) == PROXIMADB_OK)
+        (void)viper->fs->remove_folder(viper->fs, full.text);
+}
+
 static int sweep_clusters(struct px_viper *viper, struct proximadb_error *reterr)
 {
     struct px_names names;
@@ -211,8 +224,10 @@ static int sweep_clusters(struct px_viper *viper, struct proximadb_error *reterr
     for (size_t i = 0; rc == PROXIMADB_OK && i < names.count; i++) {
         char folder[PX_MANIFEST_PATH_BYTES];
         int length = snprintf(folder, sizeof folder, "vectors/%s", names.items[i].text);
-        if (names.items[i].kind == PX_FS_FOLDER && length < (int)sizeof folder)
-            rc = sweep_folder(viper, folder, reterr);
+        if (names.items[i].kind != PX_FS_FOLDER || length >= (int)sizeof folder)
+            continue;
+        rc = sweep_folder(viper, folder, reterr);
+        remove_empty_cluster(viper, folder);
     }
     px_names_release(&names);
     return rc;

@@ -255,14 +255,14 @@ class Churn:
         print(f"round {number}: {sampler.questions} answers; a fresh load is {fresh:,} bytes, of log {fresh_wal:,}; store "
               f"{store / fresh:.2f}x, log {wal:,}; peak {sampler.peak_bytes / fresh:.2f}x: store {peak_store:.2f}, log "
               f"{peak_wal:.2f}, removed but mapped {peak_removed:.2f}; {len(sizes)} parts of {np.mean(sizes):,.0f}; "
-              f"write amplification {amplification:.2f}; {len(lists)} lists of {np.mean(lists):,.0f}, {made} ever made",
+              f"write amplification {amplification:.2f}; {len(lists)} lists of {np.mean(lists):,.0f}, {made} ever made; "
+              f"{len(self.files.empty_clusters())} empty folders",
               flush=True)
         self.files.check_files()
         assert sum(sampler.seen.values()) <= self.files.written_bytes(), "more was written than the manifest says"
         bounds = {"disk": (store, MOST_DISK * fresh), "log": (wal, MOST_LOG * limits.wal_file_bytes),
                   "peak": (sampler.peak_bytes, MOST_PEAK * fresh + limits.wal_file_bytes),
                   "largest part": (max(sizes), limits.most_part_bytes),
-                  "empty folders": (len(self.files.empty_clusters()), 0),
                   "write amplification": (amplification, MOST_WRITE_AMPLIFICATION)}
         if store > 2 * limits.least_part_bytes:
             bounds["part size, negative"] = (-np.mean(sizes), -limits.least_part_bytes)
@@ -315,6 +315,7 @@ def run(folder, form, vectors, rounds=ROUNDS, drift=None):
     with Server(folder / "data", folder / "server.log", limits) as server, \
             ProximaDBClient(server.address, timeout=600) as client:
         churn.client, churn.server = client, server
+        assert not churn.files.empty_clusters(), "folders of clusters that have gone gather"
         churn.check_quiet(random)
         churn.check_scan()
     assert not churn.broken, "\n".join(churn.broken)
