@@ -36,7 +36,7 @@ class Server:
     """A process on the data folder. `log` is the path of a file for what it prints besides its address. `limits` are
     for the default program only."""
 
-    def __init__(self, data, log, limits):
+    def __init__(self, data, log, limits=SMALL):
         self.is_killed = False
         self.log = log
         with open(log, "ab") as file:
