@@ -204,8 +204,8 @@ static int sweep_folder(struct px_viper *viper, const char *folder, struct proxi
     return PROXIMADB_OK;
 }
 
-/* Numbers of clusters are not given twice, so folders of those that have gone would gather. It fails
- * where there is still something in it. */
+/* Numbers of clusters are not given twice, so folders of those that have gone would gather. It
+ * fails where there is still something in it. */
 static void remove_empty_cluster(struct px_viper *viper, const char *folder)
 {
     static const char prefix[] = "vectors/cluster_";

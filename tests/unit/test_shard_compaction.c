@@ -346,6 +346,13 @@ static void test_shard_compaction__the_history_splits_and_merges_lists(void **st
     assert_true(stay > 0 && gone > 0 && fresh > 0);
 }
 
+/* A try takes a third of a second, so it is every fifth call and change, or what PX_FAULT_STEP says. */
+static uint64_t fault_step(void)
+{
+    const char *text = getenv("PX_FAULT_STEP");
+    return text != NULL && atoi(text) > 0 ? (uint64_t)atoi(text) : 5 * ENGINE_FAULT_STEP;
+}
+
 /* Fails the nth call on the store from the next flush to the end of the steps that it causes. False
  * if there are fewer. */
 static bool fail_nth_call(uint64_t n)
@@ -381,7 +388,7 @@ static void test_shard_compaction__any_call_may_fail(void **state)
     while (fail_nth_call(n)) {
         engine_on_disk_end(state);
         (void)start(state);
-        n += ENGINE_FAULT_STEP;
+        n += fault_step();
     }
     print_message("%llu calls\n", (unsigned long long)n);
     assert_true(n > 80);
@@ -411,7 +418,7 @@ static void test_shard_compaction__power_may_fail_at_any_change(void **state)
     while (lose_power_at_nth_change(n)) {
         engine_on_disk_end(state);
         (void)start(state);
-        n += ENGINE_FAULT_STEP;
+        n += fault_step();
     }
     print_message("%llu changes\n", (unsigned long long)n);
     assert_true(n > 80);
