@@ -204,6 +204,7 @@ def _sizes(data: DataSet, disk: Disk) -> Run:
         "of_raw": disk.total / data.raw_bytes,
         "of_raw_without_log": (disk.total - disk.log) / data.raw_bytes,
         "disk_bytes": disk.total,
+        "log_bytes": disk.log,
     }
 
 
@@ -264,11 +265,13 @@ def _peers(data: DataSet, runs: Sequence[Run], options: Namespace) -> list[Run]:
     """Our default profile and the other stores, on one set."""
     if data.name not in options.peer_sets or not options.peers:
         return []
-    ours = [
-        store_run(data, f"ProximaDB, {BALANCED.name}", run["disk_bytes"], 0)
-        for run in runs
-        if run["set"] == data.name and run["profile"] == BALANCED.name
-    ]
+    ours: list[Run] = []
+    for run in runs:
+        if run["set"] == data.name and run["profile"] == BALANCED.name:
+            name = f"ProximaDB, {BALANCED.name}"
+            ours.append(store_run(data, name, run["disk_bytes"], 0))
+            without_log = run["disk_bytes"] - run["log_bytes"]
+            ours.append(store_run(data, f"{name}, but its log", without_log, 0))
     return ours + [load_store(store, data, options.folder) for store in options.peers]
 
 
