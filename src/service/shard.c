@@ -133,7 +133,12 @@ static int open_log(struct px_shard *shard, struct proximadb_error *reterr)
                                      .rotate_ms = context->wal_rotate_ms,
                                      .idle_ms = context->wal_idle_ms,
                                      .flushed_lsn = shard->visible_lsn};
-    return px_wal_open(&options, px_shard__replay, shard, &shard->wal, reterr);
+    rc = px_wal_open(&options, px_shard__replay, shard, &shard->wal, reterr);
+    if (rc == PROXIMADB_OK && shard->failure.status != PROXIMADB_OK) {
+        *reterr = shard->failure;
+        rc = reterr->status;
+    }
+    return rc;
 }
 
 static int open_files(struct px_shard *shard, struct proximadb_error *reterr)

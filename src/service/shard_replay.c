@@ -65,6 +65,19 @@ static int check_count(const struct px_wal_entry *entry, const struct px_write_o
     return PROXIMADB_OK;
 }
 
+/* An entry whose old rows cannot be read is no damage of the log, behind which the rows before it
+ * could be served: without it, rows that were acknowledged would be missing, and nobody told. */
+static int prepare(struct px_shard *shard, struct px_write_op *op, struct proximadb_error *reterr)
+{
+    struct proximadb_error error;
+    int rc = px_shard__prepare(shard, op, false, &error);
+    if (rc == PROXIMADB_CORRUPT || rc == PROXIMADB_IO)
+        shard->failure = error;
+    if (rc != PROXIMADB_OK)
+        *reterr = error;
+    return rc;
+}
+
 int px_shard__replay(void *context, const struct px_wal_entry *entry,
                      struct proximadb_error *reterr)
 {
@@ -77,7 +90,7 @@ int px_shard__replay(void *context, const struct px_wal_entry *entry,
     if (rc == PROXIMADB_OK)
         rc = check_count(entry, op, reterr);
     if (rc == PROXIMADB_OK)
-        rc = px_shard__prepare(shard, op, false, reterr);
+        rc = prepare(shard, op, reterr);
     if (rc == PROXIMADB_OK) {
         pthread_mutex_lock(&shard->lock);
         px_shard__apply(shard, op, entry);

@@ -477,6 +477,27 @@ static bool make_space(void *context)
     return px_data_folder_release_reserve(shard->context->data_folder);
 }
 
+/* Removes log files that were closed because nobody wrote, behind the flush of what is in them. The
+ * flush thread is who trims, so it is kept from doing so at the same time. */
+static void trim_idle_log(struct px_shard *shard)
+{
+    pthread_mutex_lock(&shard->lock);
+    bool may = !shard->is_flushing && !shard->is_stopped &&
+               px_wal_has_flushed(shard->wal, shard->stored_lsn);
+    if (may)
+        shard->is_flushing = true;
+    int64_t stored_lsn = shard->stored_lsn;
+    pthread_mutex_unlock(&shard->lock);
+    if (!may)
+        return;
+    px_wal_trim(shard->wal, stored_lsn);
+    pthread_mutex_lock(&shard->lock);
+    shard->is_flushing = false;
+    if (shard->flush_retry_ms == 0)
+        px_shard__start_flush(shard); /* what was frozen meanwhile */
+    pthread_mutex_unlock(&shard->lock);
+}
+
 /* Flushes what has been in memory for as long as a log file lives, so that logs can be removed, and
  * tries a flush that failed again. */
 static void tick(void *context)
@@ -493,6 +514,7 @@ static void tick(void *context)
         px_shard__start_flush(shard);
     pthread_mutex_unlock(&shard->lock);
     px_shard__retry_compaction(shard, now_ms);
+    trim_idle_log(shard);
 }
 
 const struct px_commit_handler px_shard__commit_handler = {

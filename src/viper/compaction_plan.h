@@ -57,7 +57,8 @@ struct px_plan_limits {
     uint64_t least_round_bytes; /* that are never; default 1 MiB */
     uint64_t taken_bytes;       /* of cluster_000, that one round takes at most; default 1 GiB */
     uint64_t rewritten_bytes;   /* of clusters written anew by one round, or a quarter of all
-                                 * clusters, if that is more; default 1 GiB */
+                                 * clusters, if that is more, so that the disk has to hold
+                                 * little twice; default 32 MiB */
     uint64_t cluster_bytes;     /* above it a cluster is too large; default 256 MiB */
     uint32_t cluster_parts;     /* that a cluster may have; default 4 */
     uint32_t fold_parts;        /* of cluster_000 and of one size, to fold them; default 8 */

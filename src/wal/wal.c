@@ -315,6 +315,12 @@ static bool find_flushed(struct px_wal *wal, int64_t flushed_lsn, struct px_wal_
     return found;
 }
 
+bool px_wal_has_flushed(struct px_wal *wal, int64_t flushed_lsn)
+{
+    struct px_wal_closed closed;
+    return !atomic_load(&wal->read_only) && find_flushed(wal, flushed_lsn, &closed);
+}
+
 /* Removing a large file takes the system some time, in which nobody who appends has to wait: only
  * one thread trims, so the oldest file is still the oldest afterwards. */
 void px_wal_trim(struct px_wal *wal, int64_t flushed_lsn)

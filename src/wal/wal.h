@@ -88,6 +88,9 @@ PX_MUST_CHECK int px_wal_sync(struct px_wal *wal, struct proximadb_error *reterr
 /* Closes the file if it was not written for idle_ms. */
 void px_wal_idle(struct px_wal *wal);
 
+/* Whether px_wal_trim() would remove something. */
+bool px_wal_has_flushed(struct px_wal *wal, int64_t flushed_lsn);
+
 /* Removes the closed files whose entries are all at or below flushed_lsn. Failures are logged: the
  * next call tries again. */
 void px_wal_trim(struct px_wal *wal, int64_t flushed_lsn);

@@ -86,10 +86,10 @@ static void test_compaction_plan__waits_for_an_eighth_of_what_is_clustered(void 
 static void test_compaction_plan__rewrites_all_parts_of_a_full_or_dead_cluster(void **state)
 {
     (void)state;
-    const struct px_plan_part parts[] = {{1, 9000, 0, 9 * MIB},    {1, 9000, 0, 9 * MIB},
-                                         {2, 9000, 1900, 9 * MIB}, {1, 9000, 0, 9 * MIB},
-                                         {1, 9000, 0, 9 * MIB},    {3, 9000, 1700, 9 * MIB},
-                                         {0, 9000, 0, 9 * MIB}};
+    const struct px_plan_part parts[] = {{1, 9000, 0, 6 * MIB},    {1, 9000, 0, 6 * MIB},
+                                         {2, 9000, 1900, 6 * MIB}, {1, 9000, 0, 6 * MIB},
+                                         {1, 9000, 0, 6 * MIB},    {3, 9000, 1700, 6 * MIB},
+                                         {0, 9000, 0, 6 * MIB}};
     struct px_plan plan = PLAN(parts, 30);
     assert_int_equal(plan.kind, PX_PLAN_ROUND);
     for (size_t i = 0; i < 7; i++)
