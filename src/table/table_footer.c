@@ -112,6 +112,7 @@ static void read_chunks(struct reading *reading, struct px_thrift_field field,
         return;
     }
     group->chunks = take_memory(reading, count, sizeof *group->chunks);
+    group->chunk_count = group->chunks != NULL ? count : 0;
     for (uint32_t i = 0; group->chunks != NULL && i < count; i++)
         read_chunk(reading, &group->chunks[i]);
 }
@@ -132,9 +133,23 @@ static void read_group(struct reading *reading, struct px_table_group *group)
         px_thrift_fail(reader, "a row group has no columns");
 }
 
+static void read_schema(struct reading *reading, struct px_thrift_field field)
+{
+    if (reading->footer.schema.count > 0) {
+        px_thrift_fail(&reading->reader, "it has two schemas");
+        return;
+    }
+    reading->no_memory |=
+        !px_table__read_schema(&reading->reader, field, reading->arena, &reading->footer.schema);
+}
+
 static void read_groups(struct reading *reading, struct px_thrift_field field)
 {
     struct px_table_footer *footer = &reading->footer;
+    if (footer->groups != NULL) {
+        px_thrift_fail(&reading->reader, "it has two lists of row groups");
+        return;
+    }
     uint32_t count =
         px_thrift_get_list(&reading->reader, field, PX_THRIFT_STRUCT, MOST_GROUPS).count;
     uint64_t row_count = 0;
@@ -149,6 +164,16 @@ static void read_groups(struct reading *reading, struct px_thrift_field field)
         px_thrift_fail(&reading->reader, "it has another number of rows than its row groups");
 }
 
+/* Thrift gives the fields in any order, and twice if the file says so: only at the end it is known
+ * that a column's leaf_index is one of the chunks of every group. */
+static void check_groups(struct reading *reading)
+{
+    const struct px_table_footer *footer = &reading->footer;
+    for (uint32_t i = 0; i < footer->group_count; i++)
+        if (footer->groups[i].chunk_count != footer->schema.leaf_count)
+            px_thrift_fail(&reading->reader, "a row group does not have the columns of the schema");
+}
+
 static void read_file(struct reading *reading)
 {
     struct px_thrift_reader *reader = &reading->reader;
@@ -156,8 +181,7 @@ static void read_file(struct reading *reading)
     struct px_thrift_field field = {0};
     while (px_thrift_next(reader, &field)) {
         if (field.id == FILE_SCHEMA) {
-            reading->no_memory |=
-                !px_table__read_schema(reader, field, reading->arena, &footer->schema);
+            read_schema(reading, field);
         } else if (field.id == FILE_ROW_COUNT) {
             footer->row_count = get_u64(reader, field);
         } else if (field.id == FILE_GROUPS) {
@@ -171,6 +195,7 @@ static void read_file(struct reading *reading)
     }
     if (footer->schema.count == 0)
         px_thrift_fail(reader, "it has no schema");
+    check_groups(reading);
 }
 
 static int find_footer(struct px_slice file, struct px_slice *ret_footer,

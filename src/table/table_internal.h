@@ -67,6 +67,7 @@ struct px_table_chunk {
 struct px_table_group {
     uint64_t row_count;
     struct px_table_chunk *chunks; /* one for each leaf of the schema */
+    uint32_t chunk_count;
 };
 
 struct px_table_footer {

@@ -4,6 +4,7 @@ page versions that are read.
 
     seeds_table.py
 """
+import struct
 from pathlib import Path
 
 import duckdb
@@ -53,3 +54,41 @@ connection.register("given", given)
 connection.execute(f"COPY given TO '{FOLDER}/duckdb.parquet' (FORMAT parquet, PARQUET_VERSION V2)")
 for kind in (np.float16, np.float32, np.float64):
     np.save(FOLDER / f"{np.dtype(kind).name}.npy", np.arange(6, dtype=kind).reshape(2, 3))
+
+
+# ---- footers that no writer makes: fields of Thrift that come twice, or in another order ----
+
+def varint(number):
+    return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + varint(number >> 7)
+
+
+def field(number, kind, value):
+    """Kinds: 5 and 6 integers, 8 text, 9 a list of structs, 12 a struct, which ends with a zero."""
+    head = bytes([kind]) + varint(2 * number)
+    if kind == 8:
+        return head + varint(len(value)) + value
+    if kind == 9:
+        return head + bytes([0xFC]) + varint(len(value)) + b"".join(item + b"\0" for item in value)
+    return head + (value + b"\0" if kind == 12 else varint(2 * value))
+
+
+def schema(leaf_count):
+    leaves = [field(1, 5, 1) + field(3, 5, 0) + field(4, 8, b"c%d" % i) for i in range(leaf_count)]
+    return field(2, 9, [field(4, 8, b"r") + field(5, 5, leaf_count), *leaves])
+
+
+def groups(chunk_count):
+    meta = field(1, 5, 1) + field(4, 5, 0) + field(5, 6, 1) + field(7, 6, 8) + field(9, 6, 4)
+    return field(4, 9, [field(1, 9, [field(3, 12, meta)] * chunk_count) + field(3, 6, 1)])
+
+
+def write_footer(name, *fields):
+    footer = b"".join(fields) + b"\0"
+    (FOLDER / f"{name}.parquet").write_bytes(b"PAR1" + bytes(8) + footer + struct.pack("<I", len(footer)) + b"PAR1")
+
+
+ONE_ROW = field(3, 6, 1)
+write_footer("footer_one_schema", schema(1), ONE_ROW, groups(1))
+write_footer("footer_two_schemas", schema(1), ONE_ROW, groups(1), schema(40))
+write_footer("footer_two_groups", schema(2), ONE_ROW, groups(2), groups(2))
+write_footer("footer_schema_last", ONE_ROW, groups(0), schema(40))

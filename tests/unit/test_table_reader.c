@@ -169,11 +169,108 @@ static void test_table_reader__notices_damage(void **state)
     parquet_test_release(&file);
 }
 
+/* ---- footers by hand ------------------------------------------------------------------------ */
+
+/* Fields of Thrift in the long form; numbers and counts are below 64, one byte each. */
+static void put_number(struct px_buffer *footer, int id, int type, int number)
+{
+    const uint8_t bytes[] = {(uint8_t)type, (uint8_t)(2 * id), (uint8_t)(2 * number)};
+    px_buffer_append(footer, bytes, sizeof bytes);
+}
+
+static void put_list(struct px_buffer *footer, int id, int count)
+{
+    const uint8_t bytes[] = {9, (uint8_t)(2 * id), 0xFC, (uint8_t)count};
+    px_buffer_append(footer, bytes, sizeof bytes);
+}
+
+static void put_name(struct px_buffer *footer, char name)
+{
+    const uint8_t bytes[] = {8, 2 * 4, 1, (uint8_t)name};
+    px_buffer_append(footer, bytes, sizeof bytes);
+}
+
+static void put_schema(struct px_buffer *footer, int leaf_count)
+{
+    put_list(footer, 2, leaf_count + 1);
+    put_name(footer, 'r');
+    put_number(footer, 5, 5, leaf_count);
+    px_buffer_append_byte(footer, 0);
+    for (int i = 0; i < leaf_count; i++) {
+        put_number(footer, 1, 5, PX_TYPE_INT32);
+        put_name(footer, (char)('0' + i));
+        px_buffer_append_byte(footer, 0);
+    }
+}
+
+/* One row group of one row. */
+static void put_groups(struct px_buffer *footer, int chunk_count)
+{
+    put_list(footer, 4, 1);
+    put_list(footer, 1, chunk_count);
+    for (int i = 0; i < chunk_count; i++) {
+        px_buffer_append(footer, "\x0c\x06", 2); /* the meta data, a struct */
+        put_number(footer, 1, 5, PX_TYPE_INT32);
+        put_number(footer, 5, 6, 1); /* values */
+        put_number(footer, 7, 6, 8); /* bytes */
+        put_number(footer, 9, 6, 4); /* where they begin */
+        px_buffer_append(footer, "\0\0", 2);
+    }
+    put_number(footer, 3, 6, 1);
+    px_buffer_append_byte(footer, 0);
+}
+
+/* Reads a file of one row with the footer, a word of 's' and 'g' and leaves: "1s1g" is sound. */
+static int read_footer(const char *word, struct proximadb_error *error)
+{
+    struct px_buffer file = {0};
+    uint8_t size[4];
+    px_buffer_append(&file, "PAR1\0\0\0\0\0\0\0\0", 12);
+    put_number(&file, 3, 6, 1); /* rows */
+    for (const char *at = word; *at != '\0'; at += 2)
+        (at[1] == 's' ? put_schema : put_groups)(&file, at[0] - '0');
+    px_buffer_append_byte(&file, 0);
+    px_store_u32(size, (uint32_t)file.size_bytes - 12);
+    px_buffer_append(&file, size, sizeof size);
+    px_buffer_append(&file, "PAR1", 4);
+    uint8_t *bytes = parquet_test_copy(file.data, file.size_bytes);
+    struct px_table *table = NULL;
+    int rc = px_table_open(px_slice_of(bytes, file.size_bytes), &table, error);
+    px_table_close(table);
+    (void)read_all(px_slice_of(bytes, file.size_bytes));
+    free(bytes);
+    px_buffer_release(&file);
+    return rc;
+}
+
+static void test_table_reader__refuses_fields_that_come_twice_or_late(void **state)
+{
+    (void)state;
+    static const char *const sound[] = {"1s1g", "9s9g"};
+    static const char *const others[][2] = {{"1s1g9s", "two schemas"},
+                                            {"9s9g1s", "two schemas"},
+                                            {"1s1g1s", "two schemas"},
+                                            {"2s2g2g", "two lists of row groups"},
+                                            {"0g9s", "the columns of the schema"},
+                                            {"1s2g", "the columns of the schema"},
+                                            {"2s1g", "the columns of the schema"}};
+    for (size_t i = 0; i < sizeof sound / sizeof sound[0]; i++) {
+        struct proximadb_error error = {0};
+        parquet_test_check(read_footer(sound[i], &error), &error);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        struct proximadb_error error = {0};
+        assert_int_equal(read_footer(others[i][0], &error), PROXIMADB_CORRUPT);
+        assert_non_null(strstr(error.message, others[i][1]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_reader__gives_every_value),
         cmocka_unit_test(test_table_reader__notices_damage),
+        cmocka_unit_test(test_table_reader__refuses_fields_that_come_twice_or_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
