@@ -198,6 +198,17 @@ PX_MUST_CHECK int px_backup__collection(const struct px_backup_run *run,
                                         struct px_backup_list *list, struct px_backup_tally *tally,
                                         struct proximadb_error *reterr);
 
+/* Reads BACKUP.json into a zeroed list. PROXIMADB_CORRUPT: it is damaged, or the backup was never
+ * finished; PROXIMADB_INVALID: there is no backup; PROXIMADB_UNIMPLEMENTED, PROXIMADB_IO,
+ * PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_restore__read_list(const struct px_backup_run *run,
+                                        struct px_backup_list *list,
+                                        struct proximadb_error *reterr);
+
+/* Whether this version can read the backup's folder. */
+PX_MUST_CHECK int px_restore__check_format(const struct px_backup_run *run,
+                                           struct proximadb_error *reterr);
+
 /* Reads every file of a collection in a backup and holds it against its checksums, and each against
  * the others: BACKUP.json, the manifest, the log, every row. PROXIMADB_CORRUPT names the file. */
 PX_MUST_CHECK int px_restore__verify(const struct px_backup_run *run,

@@ -1,3 +1,5 @@
+#include "api/backup_internal.h"
+
 #include "base/finding.h"
 #include "codec/json_line.h"
 #include "metadata/collection_store.h"
@@ -202,8 +204,8 @@ static int check_orphans(struct checking *checking, const char *place,
 static int check_root(struct checking *checking, struct proximadb_error *reterr)
 {
     static const char *const known[] = {
-        "proximadb.json", "proximadb.lock", "reserve",     "metadata", "wal",
-        "store",          "trash",          PX_BACKUP_FILE};
+        "proximadb.json", "proximadb.lock", "reserve",      "metadata",          "wal",
+        "store",          "trash",          PX_BACKUP_FILE, PX_BACKUP_UNFINISHED};
     struct proximadb_error error;
     struct px_names names = {0};
     struct px_path folder, path;
@@ -242,6 +244,52 @@ static int check_trash(struct checking *checking, struct proximadb_error *reterr
     return rc;
 }
 
+/* ---- a backup ------------------------------------------------------------------------------ */
+
+static bool has_file(const struct checking *checking, const char *name)
+{
+    struct px_path path;
+    return px_path_format(&path, NULL, "%s/%s", checking->folder.path.text, name) == PROXIMADB_OK &&
+           px_file_exists(checking->folder.fs, path.text);
+}
+
+/* What restoring would say of the backup, in `error`. */
+static int verify_backup(const struct checking *checking, const struct px_backup_run *run,
+                         struct proximadb_error *error)
+{
+    struct px_backup_list list = {0};
+    int rc = px_restore__read_list(run, &list, error);
+    if (rc == PROXIMADB_OK)
+        rc = px_restore__check_format(run, error);
+    for (size_t i = 0; i < list.entry_count && !checking->is_stopped; i++) {
+        if (rc != PROXIMADB_OK)
+            break;
+        rc = px_restore__verify(run, &list, &list.entries[i], error);
+    }
+    px_backup_list__release(&list);
+    return rc;
+}
+
+/* A backup is what its BACKUP.json lists: files may be sound, and not be all that restoring needs. */
+static int check_backup(struct checking *checking, struct proximadb_error *reterr)
+{
+    const struct px_backup_run run = {.fs = checking->folder.fs,
+                                      .clock = &px_clock_system,
+                                      .backup_dir = checking->folder.path.text};
+    struct proximadb_error error;
+    if (!has_file(checking, PX_BACKUP_FILE) && !has_file(checking, PX_BACKUP_UNFINISHED))
+        return PROXIMADB_OK;
+    int rc = verify_backup(checking, &run, &error);
+    if (rc == PROXIMADB_NO_MEMORY)
+        return px_fail_no_memory(reterr);
+    if (rc != PROXIMADB_OK)
+        px_finding_report(&checking->findings, PX_DAMAGE, checking->folder.path.text,
+                          "it is a backup that cannot be restored: %s", error.message);
+    return PROXIMADB_OK;
+}
+
+/* ---- all of it ----------------------------------------------------------------------------- */
+
 static int check_all(struct checking *checking, struct proximadb_error *reterr)
 {
     int rc = check_root(checking, reterr);
@@ -253,6 +301,8 @@ static int check_all(struct checking *checking, struct proximadb_error *reterr)
         rc = check_orphans(checking, "store", reterr);
     if (rc == PROXIMADB_OK)
         rc = check_trash(checking, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = check_backup(checking, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     give_summary(checking);

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LARGEST_LIST_BYTES = 1 << 30, LARGEST_JSON_BYTES = 1 << 20 };
+enum { LARGEST_JSON_BYTES = 1 << 20 };
 
 /* A collection that is to be restored. */
 struct chosen {
@@ -32,47 +32,6 @@ struct restoring {
     bool is_in_doubt;   /* it is in place, but a power cut may undo that: nothing may be removed */
     size_t there_count; /* collections that the target has */
 };
-
-/* ---- the backup ---------------------------------------------------------------------------- */
-
-static int fail_no_backup(const struct restoring *restoring, struct proximadb_error *reterr)
-{
-    const struct px_backup_run *run = restoring->run;
-    struct px_path path;
-    int rc = px_path_format(&path, reterr, "%s/" PX_BACKUP_UNFINISHED, run->backup_dir);
-    if (rc != PROXIMADB_OK)
-        return rc;
-    if (px_file_exists(run->fs, path.text))
-        return px_fail(reterr, PROXIMADB_CORRUPT,
-                       "the backup in '%s' is not finished: it was interrupted, or is still being "
-                       "made; '%s' says so",
-                       run->backup_dir, path.text);
-    return px_fail(reterr, PROXIMADB_INVALID,
-                   "there is no backup in '%s': it has no " PX_BACKUP_FILE, run->backup_dir);
-}
-
-static int read_list(struct restoring *restoring, struct proximadb_error *reterr)
-{
-    const struct px_backup_run *run = restoring->run;
-    struct px_buffer json = {0};
-    struct proximadb_error error;
-    struct px_path path;
-    int rc = px_path_format(&path, reterr, "%s/" PX_BACKUP_FILE, run->backup_dir);
-    if (rc != PROXIMADB_OK)
-        return rc;
-    rc = px_file_read(run->fs, path.text, LARGEST_LIST_BYTES, &json, &error);
-    if (rc == PROXIMADB_IO && error.os_errno == ENOENT)
-        return fail_no_backup(restoring, reterr);
-    if (rc == PROXIMADB_OK) {
-        rc = px_backup_list__decode(px_buffer_slice(&json), &restoring->list, &error);
-        if (rc != PROXIMADB_OK)
-            px_error_context(&error, "'%s' cannot be used", path.text);
-    }
-    px_buffer_release(&json);
-    if (rc != PROXIMADB_OK && reterr != NULL)
-        *reterr = error;
-    return rc;
-}
 
 /* ---- what to restore ----------------------------------------------------------------------- */
 
@@ -126,28 +85,9 @@ static int choose_all(struct restoring *restoring, struct proximadb_error *reter
     return rc;
 }
 
-/* Whether this version can read the folder. */
-static int check_format(const struct restoring *restoring, struct proximadb_error *reterr)
-{
-    const struct px_backup_run *run = restoring->run;
-    struct px_data_folder source;
-    struct proximadb_error error;
-    int rc = px_data_folder_look(&source, run->fs, run->backup_dir, false, reterr);
-    if (rc != PROXIMADB_OK)
-        return rc;
-    rc = px_data_folder_read_format(&source, &error);
-    px_data_folder_close(&source);
-    if (rc == PROXIMADB_IO && error.os_errno == ENOENT)
-        return px_fail(reterr, PROXIMADB_CORRUPT,
-                       "the backup is damaged: '%s/proximadb.json' is missing", run->backup_dir);
-    if (rc != PROXIMADB_OK && reterr != NULL)
-        *reterr = error;
-    return rc;
-}
-
 static int verify_all(struct restoring *restoring, struct proximadb_error *reterr)
 {
-    int rc = check_format(restoring, reterr);
+    int rc = px_restore__check_format(restoring->run, reterr);
     for (size_t i = 0; i < restoring->chosen_count && rc == PROXIMADB_OK; i++) {
         const struct px_backup_entry *entry = restoring->chosen[i].entry;
         rc = px_restore__verify(restoring->run, &restoring->list, entry, reterr);
@@ -482,7 +422,7 @@ static void tell_all(const struct restoring *restoring)
 
 static int restore(struct restoring *restoring, struct proximadb_error *reterr)
 {
-    int rc = read_list(restoring, reterr);
+    int rc = px_restore__read_list(restoring->run, &restoring->list, reterr);
     if (rc == PROXIMADB_OK)
         rc = choose_all(restoring, reterr);
     if (rc == PROXIMADB_OK)

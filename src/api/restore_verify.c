@@ -11,7 +11,67 @@
 
 enum {
     LARGEST_JSON_BYTES = 1 << 20,
+    LARGEST_LIST_BYTES = 1 << 30,
 };
+
+/* ---- the backup ---------------------------------------------------------------------------- */
+
+static int fail_no_backup(const struct px_backup_run *run, struct proximadb_error *reterr)
+{
+    struct px_path path;
+    int rc = px_path_format(&path, reterr, "%s/" PX_BACKUP_UNFINISHED, run->backup_dir);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    if (px_file_exists(run->fs, path.text))
+        return px_fail(reterr, PROXIMADB_CORRUPT,
+                       "the backup in '%s' is not finished: it was interrupted, or is still being "
+                       "made; '%s' says so",
+                       run->backup_dir, path.text);
+    return px_fail(reterr, PROXIMADB_INVALID,
+                   "there is no backup in '%s': it has no " PX_BACKUP_FILE, run->backup_dir);
+}
+
+int px_restore__read_list(const struct px_backup_run *run, struct px_backup_list *list,
+                          struct proximadb_error *reterr)
+{
+    struct px_buffer json = {0};
+    struct proximadb_error error;
+    struct px_path path;
+    int rc = px_path_format(&path, reterr, "%s/" PX_BACKUP_FILE, run->backup_dir);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    rc = px_file_read(run->fs, path.text, LARGEST_LIST_BYTES, &json, &error);
+    if (rc == PROXIMADB_IO && error.os_errno == ENOENT)
+        return fail_no_backup(run, reterr);
+    if (rc == PROXIMADB_OK) {
+        rc = px_backup_list__decode(px_buffer_slice(&json), list, &error);
+        if (rc != PROXIMADB_OK)
+            px_error_context(&error, "'%s' cannot be used", path.text);
+    }
+    px_buffer_release(&json);
+    if (rc != PROXIMADB_OK && reterr != NULL)
+        *reterr = error;
+    return rc;
+}
+
+int px_restore__check_format(const struct px_backup_run *run, struct proximadb_error *reterr)
+{
+    struct px_data_folder source;
+    struct proximadb_error error;
+    int rc = px_data_folder_look(&source, run->fs, run->backup_dir, false, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    rc = px_data_folder_read_format(&source, &error);
+    px_data_folder_close(&source);
+    if (rc == PROXIMADB_IO && error.os_errno == ENOENT)
+        return px_fail(reterr, PROXIMADB_CORRUPT,
+                       "the backup is damaged: '%s/proximadb.json' is missing", run->backup_dir);
+    if (rc != PROXIMADB_OK && reterr != NULL)
+        *reterr = error;
+    return rc;
+}
+
+/* ---- files --------------------------------------------------------------------------------- */
 
 /* A collection of a backup while it is read. */
 struct verifying {

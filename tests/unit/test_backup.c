@@ -104,6 +104,15 @@ static void test_backup__gives_back_what_was_there(void **state)
 
 /* ---- damage -------------------------------------------------------------------------------- */
 
+/* That checking the backup's folder says so, too, and names the file. */
+static void expect_damage(const char *text)
+{
+    lines = (struct database_lines){0};
+    int rc = proximadb_check(BACKUP, database_sink, &lines, &error);
+    if (rc != PROXIMADB_CORRUPT || strstr(lines.text, text) == NULL)
+        fail_msg("check: %s without '%s': %s", proximadb_status_name(rc), text, lines.text);
+}
+
 /* Runs `test` for each file of the backup, with its path. */
 static void for_each_file(const char *folder, void (*test)(const char *path))
 {
@@ -142,6 +151,7 @@ static void flip_somewhere(const char *path)
         if (rc != PROXIMADB_CORRUPT || strstr(error.message, px_path_name(path)) == NULL)
             fail_msg("byte %ld of %s: %s: %s", at, path, proximadb_status_name(rc), error.message);
         assert_int_equal(access(TARGET, F_OK), -1);
+        expect_damage(px_path_name(path));
         flip(path, at);
     }
 }
@@ -163,6 +173,8 @@ static void remove_it(const char *path)
     assert_int_equal(rename(path, aside.text), 0);
     expect(restore(), is_list ? PROXIMADB_INVALID : PROXIMADB_CORRUPT, px_path_name(path));
     assert_int_equal(access(TARGET, F_OK), -1);
+    if (!is_list) /* without it, it is a data folder as any */
+        expect_damage(px_path_name(path));
     assert_int_equal(rename(aside.text, path), 0);
 }
 
@@ -173,11 +185,21 @@ static void test_backup__names_a_missing_file(void **state)
     assert_int_equal(restore(), PROXIMADB_OK);
 }
 
+/* A log that ends at a block's boundary, and one that is torn, are sound as logs are. */
+static void test_backup__names_a_log_that_was_cut(void **state)
+{
+    (void)state;
+    run("truncate -s -3 " BACKUP "/wal/docs/*.wal");
+    expect(restore(), PROXIMADB_CORRUPT, ".wal");
+    expect_damage("cannot be restored");
+}
+
 static void test_backup__refuses_one_that_is_not_finished(void **state)
 {
     (void)state;
     run("mv " BACKUP "/BACKUP.json " BACKUP "/BACKUP.json.tmp");
     expect(restore(), PROXIMADB_CORRUPT, "not finished");
+    expect_damage("not finished");
     expect(back_up(BACKUP, NULL), PROXIMADB_INVALID, "interrupted");
     proximadb *db;
     expect(proximadb_open(BACKUP, NULL, &db, &error), PROXIMADB_INVALID, "is a backup");
@@ -224,6 +246,7 @@ static void test_backup__believes_no_list_that_differs_from_the_files(void **sta
         for (int kind = 0; kind < 2; kind++) {
             write_list(kind == 0 ? names[i] : NULL, kind == 1 ? names[i] : NULL, 0);
             expect(restore(), PROXIMADB_CORRUPT, names[i]);
+            expect_damage(names[i]);
             assert_int_equal(access(TARGET, F_OK), -1);
             run("cp scratch/backup/list " BACKUP "/BACKUP.json");
         }
@@ -337,6 +360,7 @@ int main(void)
         TEST(test_backup__gives_back_what_was_there),
         TEST(test_backup__names_the_file_of_a_flipped_byte),
         TEST(test_backup__names_a_missing_file),
+        TEST(test_backup__names_a_log_that_was_cut),
         TEST(test_backup__refuses_one_that_is_not_finished),
         TEST(test_backup__believes_no_list_that_differs_from_the_files),
         TEST(test_backup__leaves_other_folders_alone),
