@@ -341,10 +341,10 @@ void px_shard_pause_compaction(struct px_shard *shard, bool is_paused)
     pthread_mutex_lock(&shard->lock);
     shard->compacting.is_paused = is_paused;
     if (!is_paused)
-        shard->compacting.retry_ms = 0; /* who resumes may have made space */
-    pthread_mutex_unlock(&shard->lock);
-    if (is_paused)
+        shard->compacting.retry_ms = 0;     /* who resumes may have made space */
+    if (is_paused && !shard->is_closing)    /* the lane goes after that */
         px_commit_lane_resume(shard->lane); /* nobody waits for what does not run */
-    else
+    pthread_mutex_unlock(&shard->lock);
+    if (!is_paused)
         px_shard__schedule_compaction(shard);
 }

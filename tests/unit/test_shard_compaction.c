@@ -12,6 +12,8 @@
 #include "viper/part_lists.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 /* Its variables must not shadow what the others name. */
 #include "support/engine_on_disk.h"
@@ -473,6 +475,38 @@ static void test_shard_compaction__is_paused_and_resumed(void **state)
     check_rows();
 }
 
+static atomic_bool is_over;
+
+static void *pause_all(void *context)
+{
+    struct proximadb_error error;
+    (void)context;
+    while (!atomic_load(&is_over))
+        engine_must(engine_call(&box, PROXIMADB_PAUSE_COMPACTION, NULL, NULL, NULL, &error),
+                    &error);
+    return NULL;
+}
+
+/* A shard that is paused may be closed at the same moment. */
+static void test_shard_compaction__is_paused_while_collections_are_dropped(void **state)
+{
+    enum { THREADS = 3, ROUNDS = 150 };
+    pthread_t threads[THREADS];
+    (void)state;
+    atomic_store(&is_over, false);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, pause_all, NULL), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        engine_create(&box, "short", DIMS, PROXIMADB_L2);
+        engine_must(engine_try_drop(&box, "short"), &box.error);
+    }
+    atomic_store(&is_over, true);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    expect_state("paused");
+    check_rows();
+}
+
 /* ---- pressure ------------------------------------------------------------------------------ */
 
 static void test_shard_compaction__slows_writes_when_it_is_behind(void **state)
@@ -584,6 +618,7 @@ int main(void)
         TEST(test_shard_compaction__any_call_may_fail),
         TEST(test_shard_compaction__power_may_fail_at_any_change),
         TEST(test_shard_compaction__is_paused_and_resumed),
+        TEST(test_shard_compaction__is_paused_while_collections_are_dropped),
         TEST(test_shard_compaction__slows_writes_when_it_is_behind),
         TEST(test_shard_compaction__leaves_expired_rows_behind),
     };
