@@ -131,6 +131,8 @@ static void run_job(struct px_job *job)
 
 void px_shard_sweep_and_tell(struct px_shard *shard, struct px_sweep_waiter *waiter)
 {
+    if (waiter != NULL)
+        waiter->next = NULL; /* what it says of the sweep before is not for telling */
     struct sweep *sweep = calloc(1, sizeof *sweep);
     if (sweep == NULL) {
         tell(waiter);
@@ -138,8 +140,6 @@ void px_shard_sweep_and_tell(struct px_shard *shard, struct px_sweep_waiter *wai
     }
     sweep->job.run = run_job;
     sweep->shard = shard;
-    if (waiter != NULL)
-        waiter->next = NULL;
     pthread_mutex_lock(&shard->lock);
     bool starts = px_shard_check(shard, NULL) == PROXIMADB_OK && !shard->is_sweeping &&
                   !shard->is_closing && px_view_may_expire(shard->view);
