@@ -47,6 +47,7 @@ struct px_compaction_input {
     uint32_t cluster_count;           /* of ALL; 0: as `sizes` says */
     uint32_t list_rows;               /* of ALL: the aim; 0: the default */
     struct px_clustering_sizes sizes; /* without row_bytes */
+    uint64_t group_bytes;             /* of rows that are in memory at a time; 0: 256 MiB */
 
     bool (*should_stop)(void *context); /* asked every few milliseconds; NULL: never */
     /* NULL, or told now and then how far it is. */

@@ -292,7 +292,7 @@ static unsigned fold_tier(const struct planning *planning, const struct px_plan_
     return tier;
 }
 
-/* The smallest parts that are enough; nothing if none are. */
+/* The smallest parts that are enough, oldest first, as far as the bound goes; nothing if none are. */
 static void choose_fold(const struct planning *planning, struct px_plan *plan)
 {
     const struct px_plan_input *input = planning->input;
@@ -306,9 +306,15 @@ static void choose_fold(const struct planning *planning, struct px_plan *plan)
         return;
     plan->kind = PX_PLAN_FOLD;
     plan->reason = "many small parts were flushed";
-    for (size_t i = 0; i < input->part_count; i++)
-        if (fold_tier(planning, &input->parts[i]) == tier)
-            take(planning, plan, i);
+    for (size_t i = 0; i < input->part_count; i++) {
+        const struct px_plan_part *part = &input->parts[i];
+        if (fold_tier(planning, part) != tier)
+            continue;
+        if (plan->taken_count >= planning->limits.fold_parts &&
+            plan->taken_bytes + part->size_bytes > planning->limits.taken_bytes)
+            return; /* the next one has the rest */
+        take(planning, plan, i);
+    }
 }
 
 static void choose(struct planning *planning, struct px_plan *plan)

@@ -55,7 +55,8 @@ struct px_plan_limits {
     uint32_t round_parts;       /* of cluster_000, to begin a round; default 4 */
     uint64_t round_bytes;       /* that are always enough to begin one; default 1 GiB */
     uint64_t least_round_bytes; /* that are never; default 1 MiB */
-    uint64_t taken_bytes;       /* of cluster_000, that one round takes at most; default 1 GiB */
+    uint64_t taken_bytes;       /* of cluster_000, that a round or fold takes at most, if that is
+                                 * enough for one; default 1 GiB */
     uint64_t rewritten_bytes;   /* of clusters written anew by one round, or a quarter of all
                                  * clusters, if that is more, so that the disk has to hold
                                  * little twice; default 32 MiB */

@@ -8,7 +8,7 @@
 
 enum { ROWS_BETWEEN_STOPS = 256 };
 
-#define GROUP_TEXT_BYTES ((uint64_t)256 << 20)
+#define GROUP_BYTES ((uint64_t)256 << 20)
 
 /* A list that has rows, in the order in which they are written. */
 struct slot {
@@ -21,6 +21,7 @@ struct writing {
     struct px_compaction *compaction;
     struct slot *slots; /* owned; one more, which begins where all rows end */
     uint32_t slot_count;
+    uint64_t most_rows;            /* of a group */
     struct px_part_writer *writer; /* of the present cluster; NULL: none is open */
     uint32_t cluster;
     char path[PX_MANIFEST_PATH_BYTES];
@@ -84,14 +85,16 @@ static int sort_rows(struct writing *writing, struct proximadb_error *reterr)
 
 /* ---- groups -------------------------------------------------------------------------------- */
 
-/* The records of slots [first, end), each in its place; views into `arena` and the parts. */
+/* The records of rows [begin, end) of all, sorted by slot; views into `arena` and the parts. It may
+ * begin and end within a slot: a list can be as large as all that was flushed. */
 struct group {
-    uint32_t first;
-    uint32_t end;
-    uint64_t base; /* where its rows begin */
+    uint64_t begin;
+    uint64_t end;
+    uint32_t first_slot; /* that has a row of it */
+    uint32_t end_slot;
     struct px_record *records;
     struct px_live_row *origins;
-    uint64_t *next; /* by slot - first: where its next record goes */
+    uint64_t *next; /* by slot - first_slot: the place of its next row */
     struct px_arena arena;
 };
 
@@ -103,32 +106,48 @@ static void group_release(struct group *group)
     px_arena_release(&group->arena);
 }
 
-/* As many slots from `first` on as their texts leave room for; at least one. */
-static int group_init(const struct writing *writing, uint32_t first, struct group *group,
-                      struct proximadb_error *reterr)
+/* Rows that a group may have: as many as their texts leave room for, and at least one. */
+static uint64_t most_rows(const struct px_compaction_input *input)
 {
-    const struct px_compaction_input *input = writing->compaction->input;
-    const struct slot *slots = writing->slots;
-    uint64_t text_bytes = 0, all_rows = 0;
+    uint64_t text_bytes = 0, row_count = 0;
     for (size_t i = 0; i < input->part_count; i++) {
         text_bytes += px_part_memory_bytes(input->parts[i]);
-        all_rows += px_part_row_count(input->parts[i]);
+        row_count += px_part_row_count(input->parts[i]);
     }
-    uint64_t most_rows =
-        GROUP_TEXT_BYTES / (text_bytes / (all_rows + 1) + sizeof(struct px_record));
-    *group = (struct group){.first = first, .end = first + 1, .base = slots[first].begin};
-    while (group->end < writing->slot_count &&
-           slots[group->end + 1].begin - group->base <= most_rows)
-        group->end++;
-    size_t count = (size_t)(slots[group->end].begin - group->base);
-    group->records = malloc((count + 1) * sizeof *group->records);
-    group->origins = malloc((count + 1) * sizeof *group->origins);
-    group->next = malloc((group->end - first) * sizeof *group->next);
+    uint64_t most_bytes = input->group_bytes > 0 ? input->group_bytes : GROUP_BYTES;
+    return most_bytes / (text_bytes / (row_count + 1) + sizeof(struct px_record)) + 1;
+}
+
+/* The group that begins at `begin`, which is a row. */
+static int group_init(const struct writing *writing, uint64_t begin, struct group *group,
+                      struct proximadb_error *reterr)
+{
+    const struct slot *slots = writing->slots;
+    uint64_t left = writing->compaction->row_count - begin, most = writing->most_rows;
+    size_t count = (size_t)(left < most ? left : most);
+    *group = (struct group){.begin = begin, .end = begin + count};
+    while (slots[group->first_slot + 1].begin <= begin)
+        group->first_slot++;
+    for (group->end_slot = group->first_slot; slots[group->end_slot].begin < group->end;)
+        group->end_slot++;
+    group->records = malloc(count * sizeof *group->records);
+    group->origins = malloc(count * sizeof *group->origins);
+    group->next = malloc((group->end_slot - group->first_slot) * sizeof *group->next);
     if (group->records == NULL || group->origins == NULL || group->next == NULL)
         return px_fail_no_memory(reterr);
-    for (uint32_t slot = first; slot < group->end; slot++)
-        group->next[slot - first] = slots[slot].begin - group->base;
+    for (uint32_t slot = group->first_slot; slot < group->end_slot; slot++)
+        group->next[slot - group->first_slot] = slots[slot].begin;
     return PROXIMADB_OK;
+}
+
+/* Whether the next row of that slot is one of the group, and its place in there. */
+static bool group_place(struct group *group, uint32_t slot, size_t *ret_place)
+{
+    if (slot < group->first_slot || slot >= group->end_slot)
+        return false;
+    uint64_t place = group->next[slot - group->first_slot]++;
+    *ret_place = (size_t)(place - group->begin);
+    return place >= group->begin && place < group->end;
 }
 
 /* Copies what the next read would overwrite: the vector of a plain part stays where it lies. */
@@ -158,9 +177,9 @@ static int group_read(const struct px_compaction *compaction, struct group *grou
     uint64_t read_count = 0;
     int rc = px_compaction__check(compaction, reterr);
     for (uint64_t i = 0; i < compaction->row_count && rc == PROXIMADB_OK; i++) {
-        uint32_t slot = compaction->lists[i];
         struct px_live_row row = compaction->rows[i];
-        if (slot < group->first || slot >= group->end)
+        size_t place;
+        if (!group_place(group, compaction->lists[i], &place))
             continue;
         if (++read_count % ROWS_BETWEEN_STOPS == 0)
             rc = px_compaction__check(compaction, reterr);
@@ -172,7 +191,6 @@ static int group_read(const struct px_compaction *compaction, struct group *grou
         }
         if (rc != PROXIMADB_OK)
             break;
-        uint64_t place = group->next[slot - group->first]++;
         rc = px_part_read_record(reader, row.row, true, &group->records[place], reterr);
         group->origins[place] = row;
         if (rc == PROXIMADB_OK &&
@@ -214,7 +232,7 @@ static int end_part(struct writing *writing, struct proximadb_error *reterr)
     return px_viper_sync_name(writing->compaction->input->viper, writing->path, reterr);
 }
 
-static int write_row(struct writing *writing, const struct group *group, uint64_t place,
+static int write_row(struct writing *writing, const struct group *group, size_t place,
                      struct proximadb_error *reterr)
 {
     struct px_compaction *compaction = writing->compaction;
@@ -231,18 +249,21 @@ static int write_row(struct writing *writing, const struct group *group, uint64_
     return px_compaction__check(compaction, reterr);
 }
 
+/* The rows of a slot that the group has. */
 static int write_slot(struct writing *writing, const struct group *group, const struct slot *slot,
                       struct proximadb_error *reterr)
 {
     int rc = PROXIMADB_OK;
+    uint64_t begin = slot[0].begin > group->begin ? slot[0].begin : group->begin;
+    uint64_t end = slot[1].begin < group->end ? slot[1].begin : group->end;
     if (writing->writer != NULL && writing->cluster != slot->cluster)
         rc = end_part(writing, reterr);
     if (rc == PROXIMADB_OK && writing->writer == NULL)
         rc = begin_part(writing, slot->cluster, reterr);
-    if (rc == PROXIMADB_OK && slot->id != PX_NO_LIST)
+    if (rc == PROXIMADB_OK && slot->id != PX_NO_LIST && begin == slot->begin)
         px_part_writer_begin_list(writing->writer, slot->id);
-    for (uint64_t i = slot[0].begin; i < slot[1].begin && rc == PROXIMADB_OK; i++)
-        rc = write_row(writing, group, i - group->base, reterr);
+    for (uint64_t i = begin; i < end && rc == PROXIMADB_OK; i++)
+        rc = write_row(writing, group, (size_t)(i - group->begin), reterr);
     return rc;
 }
 
@@ -250,7 +271,7 @@ static int group_write(struct writing *writing, const struct group *group,
                        struct proximadb_error *reterr)
 {
     int rc = PROXIMADB_OK;
-    for (uint32_t slot = group->first; slot < group->end && rc == PROXIMADB_OK; slot++)
+    for (uint32_t slot = group->first_slot; slot < group->end_slot && rc == PROXIMADB_OK; slot++)
         if (writing->slots[slot].begin < writing->slots[slot + 1].begin)
             rc = write_slot(writing, group, &writing->slots[slot], reterr);
     return rc;
@@ -259,14 +280,14 @@ static int group_write(struct writing *writing, const struct group *group,
 static int write_groups(struct writing *writing, struct proximadb_error *reterr)
 {
     int rc = PROXIMADB_OK;
-    for (uint32_t first = 0; first < writing->slot_count && rc == PROXIMADB_OK;) {
+    for (uint64_t row = 0; row < writing->compaction->row_count && rc == PROXIMADB_OK;) {
         struct group group;
-        rc = group_init(writing, first, &group, reterr);
+        rc = group_init(writing, row, &group, reterr);
         if (rc == PROXIMADB_OK)
             rc = group_read(writing->compaction, &group, reterr);
         if (rc == PROXIMADB_OK)
             rc = group_write(writing, &group, reterr);
-        first = group.end;
+        row = group.end;
         group_release(&group);
     }
     return rc == PROXIMADB_OK ? end_part(writing, reterr) : rc;
@@ -274,7 +295,7 @@ static int write_groups(struct writing *writing, struct proximadb_error *reterr)
 
 int px_compaction__write_parts(struct px_compaction *compaction, struct proximadb_error *reterr)
 {
-    struct writing writing = {.compaction = compaction};
+    struct writing writing = {.compaction = compaction, .most_rows = most_rows(compaction->input)};
     struct px_compaction_output *output = &compaction->output;
     int rc = make_slots(&writing, reterr);
     if (rc == PROXIMADB_OK)

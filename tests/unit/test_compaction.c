@@ -19,6 +19,7 @@ static struct px_viper viper;
 static struct px_part *parts[MOST_PARTS]; /* of the collection now */
 static size_t part_count;
 static struct px_clustering clustering;
+static uint64_t group_bytes; /* of rows in memory at a time; 0: more than there are */
 static char folder[300];
 
 /* A row of records.h whose vector lies near one of the centres; from row 100,000 on near others. */
@@ -63,6 +64,7 @@ static int make_parts(void **state)
     (void)state;
     struct px_viper_parts none;
     part_count = 0;
+    group_bytes = 0;
     clustering = (struct px_clustering){0};
     collection = records_collection("docs", DIMS);
     snprintf(folder, sizeof folder, "%s/docs", px_test_folder("compaction"));
@@ -100,7 +102,8 @@ static struct px_compaction_input make_input(uint32_t cluster_count)
                                         .part_count = part_count,
                                         .lsn = 5000,
                                         .clustering = &clustering,
-                                        .cluster_count = cluster_count};
+                                        .cluster_count = cluster_count,
+                                        .group_bytes = group_bytes};
 }
 
 /* Reads the row that `moved` points to and compares it with the one it was. */
@@ -154,6 +157,13 @@ static void test_compaction__moves_every_live_row(void **state)
         px_part_close(fresh[i]);
     }
     px_compaction_release(&output);
+}
+
+/* Lists have more rows than that is enough for. */
+static void test_compaction__moves_every_live_row_a_few_at_a_time(void **state)
+{
+    group_bytes = 2500;
+    test_compaction__moves_every_live_row(state);
 }
 
 static void test_compaction__puts_near_rows_together(void **state)
@@ -479,6 +489,7 @@ static void test_compaction__folds_parts_as_they_are(void **state)
 {
     (void)state;
     kill(1, 7, 4000);
+    group_bytes = 10000;
     compact(PX_COMPACTION_FOLD, take_all);
     assert_int_equal(part_count, 1);
     struct looked looked = check_collection(sum(0, PARTS * ROWS_PER_PART) - (ROWS_PER_PART + 7));
@@ -512,6 +523,7 @@ static void test_compaction__keeps_every_row_through_many_rounds(void **state)
         live_sum += sum(first, MORE);
         next += MORE;
         chosen_cluster = px_part_file(parts[round % part_count])->cluster;
+        group_bytes = round % 3 == 1 ? 3000 : 0;
         if (round % 8 == 7)
             compact(PX_COMPACTION_ALL, take_all);
         else
@@ -525,6 +537,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_parts, close_parts)
     const struct CMUnitTest tests[] = {
         TEST(test_compaction__moves_every_live_row),
+        TEST(test_compaction__moves_every_live_row_a_few_at_a_time),
         TEST(test_compaction__puts_near_rows_together),
         TEST(test_compaction__leaves_nothing_when_stopped),
         TEST(test_compaction__of_dead_rows_makes_no_file),

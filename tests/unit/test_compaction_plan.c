@@ -158,6 +158,28 @@ static void test_compaction_plan__folds_parts_of_one_size(void **state)
     px_plan_release(&plan);
 }
 
+/* It holds what it takes in memory, so it does not take all of it at once. */
+static void test_compaction_plan__folds_no_more_than_a_bound(void **state)
+{
+    (void)state;
+    struct px_plan_part parts[400];
+    struct px_plan_limits limits = {.round_bytes = UINT64_C(1) << 40, .round_parts = 1000};
+    const struct px_plan_input input = {
+        .parts = parts, .part_count = 400, .list_count = 1000, .limits = &limits};
+    struct px_plan plan;
+    for (size_t i = 0; i < 400; i++)
+        parts[i] = (struct px_plan_part){0, 9, 0, 5 * MIB};
+    assert_int_equal(px_plan_make(&input, &plan, NULL), PROXIMADB_OK);
+    assert_int_equal(plan.kind, PX_PLAN_FOLD);
+    assert_int_equal(plan.taken_bytes, 1020 * MIB);
+    assert_true(plan.takes[0] && plan.takes[203] && !plan.takes[204]);
+    px_plan_release(&plan);
+    limits.taken_bytes = 1;
+    assert_int_equal(px_plan_make(&input, &plan, NULL), PROXIMADB_OK);
+    assert_int_equal(plan.taken_count, 8); /* less would be no fold */
+    px_plan_release(&plan);
+}
+
 static void test_compaction_plan__reclusters_when_lists_do_not_fit(void **state)
 {
     (void)state;
@@ -411,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_compaction_plan__rewrites_a_large_cluster_once),
         cmocka_unit_test(test_compaction_plan__bounds_what_a_round_writes),
         cmocka_unit_test(test_compaction_plan__folds_parts_of_one_size),
+        cmocka_unit_test(test_compaction_plan__folds_no_more_than_a_bound),
         cmocka_unit_test(test_compaction_plan__reclusters_when_lists_do_not_fit),
         cmocka_unit_test(test_compaction_plan__presses_more_with_each_part),
         cmocka_unit_test(test_compaction_plan__writes_ten_million_rows_a_few_times),
