@@ -5,6 +5,7 @@
 #include "cli/render.h"
 #include "codec/json_line.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,13 +47,35 @@ struct work {
     size_t cursor_size_bytes;
 };
 
+/* ---- interruption -------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t is_interrupted;
+
+static void note_signal(int number)
+{
+    (void)number;
+    is_interrupted = 1;
+}
+
+/* From here on SIGINT and SIGTERM end the export between two rows, so that no temporary file is
+ * left; the second one ends the process at once. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = note_signal,
+                               .sa_flags = (int)(SA_RESTART | SA_RESETHAND)};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
 /* ---- rows ---------------------------------------------------------------------------------- */
 
 static int write_page(struct work *work, proximadb_reader *reader, struct proximadb_error *reterr)
 {
     struct proximadb_hit row;
     while (proximadb_reader_next(reader, &row, reterr)) {
-        int rc = work->writer->write(work->writer, &row, reterr);
+        int rc = is_interrupted
+                     ? px_fail(reterr, PROXIMADB_CANCELLED, "interrupted; there is no new file")
+                     : work->writer->write(work->writer, &row, reterr);
         if (rc != PROXIMADB_OK)
             return rc;
         px_progress_update(&work->progress, ++work->row_count);
@@ -99,6 +122,7 @@ static int export_rows(struct work *work, const struct proximadb_collection_info
                        struct proximadb_error *reterr)
 {
     uint32_t page_rows = page_rows_for(info->spec.dim_count);
+    catch_signals();
     px_progress_begin(&work->progress, "export", info->vector_count);
     int rc;
     do

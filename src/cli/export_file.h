@@ -1,5 +1,6 @@
 /*
- * export_file: a file that appears whole or not at all: written as PATH.tmp, synced, then renamed.
+ * export_file: a file that appears whole or not at all: written as PATH.PID-N.tmp, synced, then
+ * renamed. A symbolic link stays, and the file that it leads to is replaced.
  *
  * Threads: one.
  */
@@ -7,18 +8,19 @@
 #define PX_CLI_EXPORT_FILE_H
 
 #include "base/buffer.h"
-
-enum { PX_EXPORT_PATH_BYTES = 4096 };
+#include "os/path.h"
 
 struct px_export_file {
-    char path[PX_EXPORT_PATH_BYTES];
-    char temporary[PX_EXPORT_PATH_BYTES];
+    struct px_path path;
+    struct px_path temporary;
     int fd;                   /* -1: not open */
     uint64_t size_bytes;      /* written */
     struct px_buffer content; /* to be written */
 };
 
-/* Begins PATH.tmp. A zeroed struct with fd -1 is released by px_export_file_release(), too. */
+/* Makes the temporary file, under a name that nothing had. PROXIMADB_INVALID: at `path` is a
+ * folder, a device or the like, and nothing was made. A zeroed struct with fd -1 is released by
+ * px_export_file_release(), too. */
 PX_MUST_CHECK int px_export_file_open(struct px_export_file *file, const char *path,
                                       struct proximadb_error *reterr);
 

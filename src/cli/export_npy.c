@@ -49,7 +49,7 @@ static void writer_free(struct px_export_writer *base)
 int px_export_npy(const char *path, const struct proximadb_collection_info *info,
                   struct px_export_writer **ret_writer, struct proximadb_error *reterr)
 {
-    char ids[PX_EXPORT_PATH_BYTES];
+    struct px_path ids;
     struct writer *writer = calloc(1, sizeof *writer);
     if (writer == NULL)
         return px_fail_no_memory(reterr);
@@ -57,10 +57,11 @@ int px_export_npy(const char *path, const struct proximadb_collection_info *info
         (struct px_export_writer){.write = write_row, .finish = finish, .free = writer_free};
     writer->array.fd = writer->ids.fd = -1;
     writer->dim_count = info->spec.dim_count;
-    snprintf(ids, sizeof ids, "%s.ids.jsonl", path);
-    int rc = px_export_file_open(&writer->array, path, reterr);
+    int rc = px_path_format(&ids, reterr, "%s.ids.jsonl", path);
     if (rc == PROXIMADB_OK)
-        rc = px_export_file_open(&writer->ids, ids, reterr);
+        rc = px_export_file_open(&writer->array, path, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_export_file_open(&writer->ids, ids.text, reterr);
     if (rc != PROXIMADB_OK) {
         writer_free(&writer->base);
         return rc;

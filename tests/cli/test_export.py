@@ -5,11 +5,15 @@ Method: a collection with every kind of value and a history of updates, deletes 
 compared with the server's scan.
 """
 import json
+import os
+import signal
+import subprocess
+import time
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import Server, run
+from conftest import PROGRAM, Server, run
 
 FIELDS = {"word": "string", "year": "long", "price": "double", "old": "boolean", "tags": "string_array", "metadata": "string"}
 DIM = 5
@@ -86,3 +90,55 @@ def test_export__says_what_is_wrong(start, folder, tmp_path):
     start(folder)
     busy = run("export", "docs", "--data", folder, "--jsonl", tmp_path / "a")
     assert busy.returncode == 4 and "stop the server" in busy.stderr
+
+
+# ---- targets ----
+
+def test_export__replaces_regular_files_only(folder, tmp_path):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to_pipe").symlink_to("pipe")
+    (tmp_path / "to_folder").symlink_to("folder")
+    (tmp_path / "to_nothing").symlink_to("nothing")
+    (tmp_path / "stdout").symlink_to("/proc/self/fd/1")  # as /dev/stdout is, which a failure would replace
+    before = {path: path.lstat().st_ino for path in tmp_path.iterdir()}
+    for target in ("pipe", "to_pipe", "to_nothing", "stdout", "folder", "to_folder"):
+        failed = run("export", "docs", "--data", folder, "--jsonl", tmp_path / target)
+        word = "a folder" if "folder" in target else "no regular file"
+        assert failed.returncode == 2 and word in failed.stderr and "name a file" in failed.stderr, failed.stderr
+        assert {path: path.lstat().st_ino for path in tmp_path.iterdir()} == before
+    (tmp_path / "a.npy.ids.jsonl").mkdir()
+    assert run("export", "docs", "--data", folder, "--npy", tmp_path / "a.npy").returncode == 2
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_export__keeps_links_and_files_of_others(folder, tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/a.jsonl").write_text("old")
+    (tmp_path / "link").symlink_to("there/a.jsonl")
+    (tmp_path / "link.tmp").write_text("of the user")
+    (tmp_path / "there/a.jsonl.tmp").write_text("of the user")
+    done = run("export", "docs", "--data", folder, "--jsonl", tmp_path / "link")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "link").is_symlink() and len((tmp_path / "there/a.jsonl").read_text().splitlines()) == 393
+    assert (tmp_path / "link.tmp").read_text() == (tmp_path / "there/a.jsonl.tmp").read_text() == "of the user"
+    assert sorted(path.name for path in (tmp_path / "there").iterdir()) == ["a.jsonl", "a.jsonl.tmp"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_export__leaves_nothing_when_it_is_interrupted(start, data, tmp_path, number):
+    server = start(data)
+    with server.client() as client:
+        client.create_collection("docs", 256)
+        for i in range(10):
+            client.insert("docs", np.ones((5000, 256), np.float32), ids=[f"{i}-{j}" for j in range(5000)])
+    server.stop()
+    export = subprocess.Popen([PROGRAM, "export", "docs", "--data", data, "--jsonl", tmp_path / "a.jsonl"], stderr=subprocess.PIPE,
+                              text=True)
+    while not list(tmp_path.glob("a.jsonl.*.tmp")):
+        assert export.poll() is None
+        time.sleep(0.001)
+    time.sleep(0.02)  # the signals are caught right behind the opening
+    export.send_signal(number)
+    assert "interrupted" in export.communicate(timeout=60)[1] and export.returncode == 1
+    assert list(tmp_path.iterdir()) == [data]
