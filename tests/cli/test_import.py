@@ -53,7 +53,7 @@ def table(made, vector_type=None, **types):
 
 def imported(data, file, *flags):
     """Imports into a new collection; gives the rows by a server's scan."""
-    done = run("import", file, "--data", data, "--collection", "docs", "--create", "--json", *flags)
+    done = run("import", file, "--data", data, "--collection", "docs", "--create", "--storage", "exact", "--json", *flags)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["row_count"], scanned(data)
 
