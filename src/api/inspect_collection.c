@@ -67,16 +67,26 @@ static void put_collection(const struct px_collection *collection, struct px_buf
 
 /* ---- the store ----------------------------------------------------------------------------- */
 
+/* The pages of codes are smaller than the vectors that they stand for, and are compressed like
+ * those. */
+static uint64_t uncompressed_chunk_bytes(const struct px_parquet_column *column,
+                                         const struct px_parquet_chunk *chunk)
+{
+    return column->shape == PX_PARQUET_VECTOR ? chunk->value_count * sizeof(float)
+                                              : chunk->uncompressed_bytes;
+}
+
 static uint64_t uncompressed_bytes(const struct px_parquet_layout *layout)
 {
     uint64_t total = 0;
     for (size_t i = 0; i < layout->row_group_count; i++)
         for (size_t column = 0; column < layout->column_count; column++)
-            total += layout->row_groups[i].chunks[column].uncompressed_bytes;
+            total += uncompressed_chunk_bytes(&layout->columns[column],
+                                              &layout->row_groups[i].chunks[column]);
     return total;
 }
 
-/* Size of a part's pages before compression, by its footer. */
+/* Size of a part's values before compression, by its footer. */
 static int measure_part(const struct px_inspect_view *view, const struct px_manifest_file *file,
                         uint64_t *ret_bytes, struct proximadb_error *reterr)
 {

@@ -65,9 +65,20 @@ static bool has_changed(const struct px_inspect_view *view)
     bool changed = rc == PROXIMADB_OK
                        ? now.sequence != view->manifest.sequence ||
                              !px_uuid_equal(now.collection_id, view->manifest.collection_id)
-                       : rc == PROXIMADB_IO && error.os_errno == ENOENT;
+                       : px_manifest_is_missing(view->folder.fs, view->store_folder.text);
     px_manifest_release(&now);
     return changed;
+}
+
+/* Whether the collection was dropped while it was read, or may have been: a damaged one looks like
+ * that for ever. */
+static bool may_be_dropped(const struct px_inspect_view *view, int rc,
+                           const struct proximadb_error *error)
+{
+    if (rc == PROXIMADB_IO && error->os_errno == ENOENT)
+        return true;
+    return view->store_folder.text[0] != '\0' &&
+           px_manifest_is_missing(view->folder.fs, view->store_folder.text);
 }
 
 /* Describes the collection once. *ret_changed: it was changed meanwhile; the outcome may mean
@@ -86,7 +97,7 @@ static int try_once(const char *path, const char *name, px_inspect_describe *des
         rc = describe(&view, lines, &error);
         *ret_changed = has_changed(&view);
     } else {
-        *ret_changed = rc == PROXIMADB_IO && error.os_errno == ENOENT; /* just dropped */
+        *ret_changed = may_be_dropped(&view, rc, &error);
     }
     close_view(&view);
     if (rc != PROXIMADB_OK && reterr != NULL)

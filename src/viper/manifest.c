@@ -340,3 +340,11 @@ int px_manifest_read(struct px_fs *fs, const char *store_folder, struct px_manif
     }
     return rc;
 }
+
+bool px_manifest_is_missing(struct px_fs *fs, const char *store_folder)
+{
+    struct px_path path;
+    struct px_fs_info info;
+    return manifest_path(store_folder, &path, NULL) == PROXIMADB_OK &&
+           fs->info(fs, path.text, &info) != 0 && errno == ENOENT;
+}

@@ -108,4 +108,7 @@ PX_MUST_CHECK int px_manifest_write(struct px_fs *fs, const char *store_folder,
 PX_MUST_CHECK int px_manifest_read(struct px_fs *fs, const char *store_folder,
                                    struct px_manifest *manifest, struct proximadb_error *reterr);
 
+/* Whether store_folder has no MANIFEST.json, as that of a collection which was dropped. */
+bool px_manifest_is_missing(struct px_fs *fs, const char *store_folder);
+
 #endif /* PX_VIPER_MANIFEST_H */

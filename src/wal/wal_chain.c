@@ -247,6 +247,20 @@ static void report_gap(const struct chain *chain, size_t index, const struct px_
                           (long long)chain->options->flushed_lsn);
 }
 
+/* Names are times in seconds: one may come again for another file when its own is removed. */
+static bool is_same_file(const struct px_wal_header *now, const struct px_wal_header *found)
+{
+    return memcmp(now->sync_marker, found->sync_marker, sizeof found->sync_marker) == 0;
+}
+
+static int fail_replaced(const struct px_path *path, struct proximadb_error *reterr)
+{
+    errno = ENOENT;
+    return px_fail(reterr, PROXIMADB_IO,
+                   "the log file '%s' was removed while it was read, and another has its name",
+                   path->text);
+}
+
 static int walk_link(const struct chain *chain, size_t index, const struct px_path *path,
                      struct px_slice content, struct proximadb_error *reterr)
 {
@@ -260,6 +274,8 @@ static int walk_link(const struct chain *chain, size_t index, const struct px_pa
         px_finding_report(options->findings, PX_DAMAGE, path->text, "%s", error.message);
         return PROXIMADB_OK;
     }
+    if (!is_same_file(&reader.header, &file.header))
+        return fail_replaced(path, reterr);
     int rc = give_entries(chain, &reader, &file, reterr);
     if (rc != PROXIMADB_OK)
         return rc;

@@ -45,7 +45,7 @@ static inline void database_call(struct database *database, int operation, const
 }
 
 /* A collection with the fields price (double) and tag (string). */
-static inline void database_create(struct database *database, const char *name)
+static inline void database_create_stored(struct database *database, const char *name, int storage)
 {
     static const struct proximadb_filterable fields[] = {{"price", PROXIMADB_FIELD_DOUBLE},
                                                          {"tag", PROXIMADB_FIELD_STRING}};
@@ -53,12 +53,17 @@ static inline void database_create(struct database *database, const char *name)
                                                    .name = name,
                                                    .dim_count = DATABASE_DIMS,
                                                    .metric = PROXIMADB_L2,
-                                                   .storage = PROXIMADB_EXACT,
+                                                   .storage = storage,
                                                    .filterable = fields,
                                                    .filterable_count = 2};
     struct proximadb_buffer payload;
     assert_int_equal(proximadb_encode_collection(&spec, &payload, NULL), PROXIMADB_OK);
     database_call(database, PROXIMADB_CREATE_COLLECTION, NULL, &payload);
+}
+
+static inline void database_create(struct database *database, const char *name)
+{
+    database_create_stored(database, name, PROXIMADB_EXACT);
 }
 
 static inline struct proximadb_text database_text(const char *text)

@@ -6,6 +6,7 @@
  */
 #include <proximadb.h>
 
+#include "api/inspect_internal.h"
 #include "os/file.h"
 #include "os/path.h"
 #include "support/database.h"
@@ -97,6 +98,26 @@ static void test_inspect__describes_a_collection(void **state)
     assert_int_equal(inspect(PROXIMADB_INSPECT_COLLECTION, folder, "docs"), PROXIMADB_OK);
     expect_line("\"cluster_count\":1");
     expect_line("{\"kind\":\"centroids\",\"path\":\"vectors/centroids_");
+}
+
+static unsigned long long uncompressed_bytes_of(const char *collection)
+{
+    static const char key[] = "\"vector_bytes\":6400,\"uncompressed_bytes\":";
+    for (size_t i = 0; i < 400; i += 100)
+        database_put(&database, collection, i, 100);
+    database_call(&database, PROXIMADB_FLUSH, collection, NULL);
+    assert_int_equal(inspect(PROXIMADB_INSPECT_COLLECTION, folder, collection), PROXIMADB_OK);
+    expect_line(key);
+    return strtoull(strstr(lines.text, key) + sizeof key - 1, NULL, 10);
+}
+
+static void test_inspect__counts_vectors_before_they_become_codes(void **state)
+{
+    (void)state;
+    database_create_stored(&database, "rounded", PROXIMADB_BALANCED);
+    unsigned long long exact = uncompressed_bytes_of("docs");
+    unsigned long long rounded = uncompressed_bytes_of("rounded");
+    assert_true(exact > 6400 && rounded > exact - exact / 50 && rounded < exact + exact / 50);
 }
 
 static void test_inspect__describes_an_empty_collection(void **state)
@@ -215,6 +236,35 @@ static void test_inspect__stops_when_the_sink_has_enough(void **state)
     lines.calls_left = 0;
 }
 
+/* Meets what a drop leaves in the middle of its reading. */
+static int drop_and_fail(const struct px_inspect_view *view, struct px_buffer *buffer,
+                         struct proximadb_error *reterr)
+{
+    (void)buffer;
+    database_call(&database, PROXIMADB_DELETE_COLLECTION, view->collection.name, NULL);
+    return px_fail(reterr, PROXIMADB_CORRUPT, "a file is missing");
+}
+
+static void test_inspect__a_collection_that_is_dropped_meanwhile_is_not_damaged(void **state)
+{
+    (void)state;
+    struct px_inspect_output output = {.sink = database_sink, .context = &lines};
+    fill();
+    assert_int_equal(px_inspect__store(folder, "docs", drop_and_fail, &output, &error),
+                     PROXIMADB_COLLECTION_NOT_FOUND);
+    px_buffer_release(&output.lines);
+}
+
+static void test_inspect__a_missing_manifest_is_damage(void **state)
+{
+    (void)state;
+    char path[300];
+    snprintf(path, sizeof path, "%s/store/docs/MANIFEST.json", folder);
+    assert_int_equal(px_fs_posix.unlink(&px_fs_posix, path), 0);
+    assert_int_equal(inspect(PROXIMADB_INSPECT_COLLECTION, folder, "docs"), PROXIMADB_CORRUPT);
+    assert_non_null(strstr(error.message, "the file is missing"));
+}
+
 /* Writes, flushes and compacts until it is told to stop. */
 struct churn {
     struct database *database;
@@ -258,6 +308,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         DATABASE_TEST(test_inspect__describes_a_collection),
+        DATABASE_TEST(test_inspect__counts_vectors_before_they_become_codes),
         DATABASE_TEST(test_inspect__describes_an_empty_collection),
         DATABASE_TEST(test_inspect__prints_the_statement_of_the_live_rows),
         DATABASE_TEST(test_inspect__describes_a_log_that_is_written),
@@ -265,6 +316,8 @@ int main(void)
         DATABASE_TEST(test_inspect__tells_of_damage_and_goes_on),
         DATABASE_TEST(test_inspect__refuses_what_it_cannot_find),
         DATABASE_TEST(test_inspect__stops_when_the_sink_has_enough),
+        DATABASE_TEST(test_inspect__a_collection_that_is_dropped_meanwhile_is_not_damaged),
+        DATABASE_TEST(test_inspect__a_missing_manifest_is_damage),
         DATABASE_TEST(test_inspect__gives_one_moment_beside_a_busy_engine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -224,9 +224,16 @@ static void test_manifest__says_whether_it_may_be_in_place(void **state)
 static void test_manifest__a_missing_one_is_an_error(void **state)
 {
     (void)state;
+    const char *folder = px_test_folder("manifest");
     struct px_manifest manifest = {0};
-    assert_int_equal(px_manifest_read(&px_fs_posix, px_test_folder("manifest"), &manifest, NULL),
-                     PROXIMADB_CORRUPT);
+    bool unsure;
+    assert_int_equal(px_manifest_read(&px_fs_posix, folder, &manifest, NULL), PROXIMADB_CORRUPT);
+    assert_true(px_manifest_is_missing(&px_fs_posix, folder));
+    make(&manifest);
+    assert_int_equal(px_manifest_write(&px_fs_posix, folder, &manifest, &unsure, NULL),
+                     PROXIMADB_OK);
+    assert_false(px_manifest_is_missing(&px_fs_posix, folder));
+    px_manifest_release(&manifest);
 }
 
 static void test_manifest__refuses_paths_that_lead_out(void **state)

@@ -5,9 +5,11 @@
  */
 #include "wal/wal_chain.h"
 
+#include "os/file.h"
 #include "os/path.h"
 #include "support/wal_support.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 /* What was reported, one line each. */
@@ -257,6 +259,45 @@ static void test_wal_chain__looks_at_a_file_that_is_written(void **state)
     wal_fixture_close(&seen.fixture);
 }
 
+/* As a server does that flushes while the chain is read: the second file is gone, and another one,
+ * here with what the third has, got its name. */
+static int replace_second(void *context, const struct px_wal_chain_file *file,
+                          struct proximadb_error *reterr)
+{
+    struct seen *seen = context;
+    struct px_path from = file_path(seen, 2), to = file_path(seen, 1);
+    struct px_buffer content = {0};
+    if (seen->file_count == 0) {
+        assert_int_equal(px_file_read(&px_fs_posix, from.text, SIZE_MAX / 2, &content, NULL), 0);
+        struct px_slice piece = px_buffer_slice(&content);
+        cut(&to, 0);
+        int fd = px_fs_posix.open(&px_fs_posix, to.text, PX_FS_READ_WRITE);
+        assert_int_equal(px_fs_posix.write_at(&px_fs_posix, fd, &piece, 1, 0), 0);
+        px_fs_posix.close(&px_fs_posix, fd);
+        px_buffer_release(&content);
+    }
+    return take_file(context, file, reterr);
+}
+
+static void test_wal_chain__a_name_that_is_used_again_is_no_damage(void **state)
+{
+    (void)state;
+    struct seen seen;
+    struct proximadb_error error;
+    make_chain(&seen);
+    const struct px_findings findings = {.report = take_finding, .context = &seen};
+    const struct px_wal_chain_options options = {.fs = &px_fs_posix,
+                                                 .folder = seen.fixture.folder,
+                                                 .collection_id = {.bytes = {1, 2, 3}},
+                                                 .findings = &findings,
+                                                 .file = replace_second,
+                                                 .context = &seen};
+    assert_int_equal(px_wal_chain_read(&options, &error), PROXIMADB_IO);
+    assert_int_equal(error.os_errno, ENOENT);
+    expect(&seen, 0, 0, 0);
+    assert_int_equal(seen.file_count, 1);
+}
+
 static void test_wal_chain__a_missing_folder_has_no_files(void **state)
 {
     (void)state;
@@ -278,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_wal_chain__says_what_else_lies_there),
         cmocka_unit_test(test_wal_chain__leaves_the_files_of_others_out),
         cmocka_unit_test(test_wal_chain__looks_at_a_file_that_is_written),
+        cmocka_unit_test(test_wal_chain__a_name_that_is_used_again_is_no_damage),
         cmocka_unit_test(test_wal_chain__a_missing_folder_has_no_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
