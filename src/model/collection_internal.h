@@ -11,7 +11,7 @@
 PX_MUST_CHECK int px_collection__validate_dim_count(uint64_t dim_count,
                                                     struct proximadb_error *reterr);
 
-/* PROXIMADB_UNIMPLEMENTED for a profile that is to come, PROXIMADB_INVALID for none at all. */
+/* PROXIMADB_INVALID: no such profile or layout, or two that do not go together. */
 PX_MUST_CHECK int px_collection__validate_storage(int storage, int layout,
                                                   struct proximadb_error *reterr);
 
