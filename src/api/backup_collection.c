@@ -230,6 +230,27 @@ static int check_same(struct copying *copying, const struct px_path *copy,
     return rc;
 }
 
+/* What looks like damage of the log is none if a newer manifest has what is missing: a flush removed
+ * a file between steps 1 and 3. */
+static int fail_log(const struct copying *copying, const struct proximadb_error *damage,
+                    struct proximadb_error *reterr)
+{
+    struct px_manifest now = {0};
+    struct px_buffer json = {0};
+    int rc = read_manifest(copying, &json, &now, reterr);
+    bool has_moved = rc == PROXIMADB_OK && (!px_uuid_equal(now.collection_id, copying->id) ||
+                                            now.flushed_lsn > copying->manifest.flushed_lsn);
+    px_manifest_release(&now);
+    px_buffer_release(&json);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    if (has_moved)
+        return fail_changed(copying, reterr);
+    if (reterr != NULL)
+        *reterr = *damage;
+    return damage->status;
+}
+
 /* Copies the sound blocks of a log file, unless the store has all of them. */
 static int copy_log_file(void *context, const struct px_wal_chain_file *file,
                          struct proximadb_error *reterr)
@@ -264,16 +285,22 @@ static int copy_log(struct copying *copying, struct proximadb_error *reterr)
                                                  .findings = &findings,
                                                  .file = copy_log_file,
                                                  .context = copying};
+    struct proximadb_error error;
     copying->damage[0] = '\0';
     copying->last_lsn = copying->manifest.flushed_lsn;
     copying->logs.file_count = 0;
     int rc = px_folder_remove(copying->run->fs, copying->wal_to.text, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_folder_make(copying->run->fs, copying->wal_to.text, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_wal_chain_read(&options, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    rc = px_wal_chain_read(&options, &error);
     if (rc == PROXIMADB_OK && copying->damage[0] != '\0')
-        rc = px_fail(reterr, PROXIMADB_CORRUPT, "%s", copying->damage);
+        rc = px_fail(&error, PROXIMADB_CORRUPT, "%s", copying->damage);
+    if (rc == PROXIMADB_CORRUPT)
+        return fail_log(copying, &error, reterr);
+    if (rc != PROXIMADB_OK && reterr != NULL)
+        *reterr = error;
     return rc;
 }
 
