@@ -52,8 +52,8 @@ struct px_wal_chain_options {
 };
 
 /* Walks all files. Damage is reported and is no failure. PROXIMADB_NO_MEMORY; PROXIMADB_IO: the
- * folder cannot be read, or (os_errno ENOENT) a file is gone, also if another has its name by now; or
- * what a callback failed with. */
+ * folder cannot be read, or (os_errno ENOENT) a file is gone, be it that another has its name by
+ * now; or what a callback failed with. */
 PX_MUST_CHECK int px_wal_chain_read(const struct px_wal_chain_options *options,
                                     struct proximadb_error *reterr);
 

@@ -7,6 +7,7 @@ Needs the packages of tests/requirements.txt and the SDK of this checkout; `tool
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,14 @@ def fill(client, count=200, name="docs"):
     client.update(name, ids[::3], vectors=vectors(len(ids[::3]), seed=2))
     client.delete(name, ids=ids[::5])
     return ids
+
+
+def settle(data, name="docs"):
+    """Waits until what a flush does behind its answer is done: the collection's JSON is written, the old log file gone."""
+    deadline = time.monotonic() + SECONDS
+    while len(list((data / "wal" / name).glob("*"))) > 1 or list((data / "metadata/collections").glob("*.tmp")):
+        assert time.monotonic() < deadline, "the flush does not end"
+        time.sleep(0.01)
 
 
 def answers(client, name="docs"):

@@ -6,15 +6,16 @@ import json
 import os
 
 import pytest
-from conftest import answers, fill, run, vectors
+from conftest import answers, fill, run, settle, vectors
 
 
 @pytest.fixture
 def server(start, data):
     server = start(data)
     with server.client() as client:
-        fill(client)
-        fill(client, 20, "more")
+        for name, count in (("docs", 200), ("more", 20)):
+            fill(client, count, name)
+            settle(data, name)
     return server
 
 
