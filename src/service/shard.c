@@ -419,7 +419,7 @@ static void put_compaction(struct px_shard *shard, struct px_shard_numbers *numb
     numbers->compaction_state = compaction_state(state);
     numbers->compaction_rows_done = atomic_load(&state->rows_done);
     numbers->compaction_row_count = atomic_load(&state->row_count);
-    numbers->write_delay_ms = state->is_paused ? 0 : state->delay_ms;
+    numbers->write_delay_ms = px_shard__write_delay_ms(shard);
 }
 
 void px_shard_get_numbers(struct px_shard *shard, struct px_shard_numbers *ret_numbers)

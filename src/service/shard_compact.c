@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { RETRY_MS = 10000 };
+enum { FIRST_RETRY_MS = 10000, LAST_RETRY_MS = 600000 };
 
 /* ---- whether to go on ---------------------------------------------------------------------- */
 
@@ -235,6 +235,8 @@ static void run_asked(struct px_job *job)
     compaction_free(compaction);
     pthread_mutex_lock(&shard->lock);
     shard->compacting.asked_count--;
+    if (rc == PROXIMADB_OK) /* so what failed before may go well now */
+        shard->compacting.retry_ms = shard->compacting.failure_count = 0;
     pthread_mutex_unlock(&shard->lock);
     px_pacer_end_hurry(shard->context->pacer);
     px_shard__schedule_compaction(shard);
@@ -270,24 +272,58 @@ void px_shard_compact(struct px_shard *shard, const struct px_shard_compact_requ
 
 /* ---- those that nobody asked for ----------------------------------------------------------- */
 
+/* A step that fails has read and written much for nothing, so each pause is longer than the one
+ * before: 10 seconds, 20, and so on. */
+static int64_t retry_delay_ms(uint32_t failure_count)
+{
+    int64_t delay_ms = FIRST_RETRY_MS;
+    for (uint32_t i = 1; i < failure_count && delay_ms < LAST_RETRY_MS; i++)
+        delay_ms *= 2;
+    return delay_ms < LAST_RETRY_MS ? delay_ms : LAST_RETRY_MS;
+}
+
+/* Under the lock. */
+static void note_outcome(struct px_shard *shard, int rc, bool failed)
+{
+    const struct px_clock *clock = shard->context->clock;
+    struct px_compacting *state = &shard->compacting;
+    state->is_scheduled = false;
+    state->retry_ms = 0;
+    if (rc == PROXIMADB_OK)
+        state->failure_count = 0;
+    if (failed) {
+        state->failure_count++;
+        state->retry_ms = clock->monotonic_ms(clock) + retry_delay_ms(state->failure_count);
+    }
+}
+
 /* Each step ends its job, so that collections take turns; the next one plans anew. Behind a failure
  * there is a pause: what fails now will fail a moment later, too. */
 static void end_background(struct px_shard *shard, int rc, bool did_something,
                            const struct proximadb_error *error)
 {
-    const struct px_clock *clock = shard->context->clock;
     bool failed = rc != PROXIMADB_OK && rc != PROXIMADB_CANCELLED && !is_closing(shard);
     if (failed)
         px_log_write(&shard->context->log, PROXIMADB_LOG_WARNING,
                      "collection '%s' cannot be compacted, it is tried again later: %s",
                      shard->name, error->message);
     pthread_mutex_lock(&shard->lock);
-    shard->compacting.is_scheduled = false;
-    shard->compacting.retry_ms = failed ? clock->monotonic_ms(clock) + RETRY_MS : 0;
+    note_outcome(shard, rc, failed);
     bool goes_on = (rc == PROXIMADB_OK && did_something) || shard->compacting.is_asked_again;
     pthread_mutex_unlock(&shard->lock);
     if (goes_on && !failed)
         px_shard__schedule_compaction(shard);
+}
+
+/* A step needs space before it frees any. Looking costs little, and whose disk is full is told so by
+ * the writes that fail. */
+static void wait_for_space(struct px_shard *shard)
+{
+    const struct px_clock *clock = shard->context->clock;
+    pthread_mutex_lock(&shard->lock);
+    shard->compacting.is_scheduled = false;
+    shard->compacting.retry_ms = clock->monotonic_ms(clock) + FIRST_RETRY_MS;
+    pthread_mutex_unlock(&shard->lock);
 }
 
 static void run_background(struct px_job *job)
@@ -298,10 +334,14 @@ static void run_background(struct px_job *job)
     pthread_mutex_lock(&shard->lock);
     shard->compacting.is_asked_again = false;
     pthread_mutex_unlock(&shard->lock);
-    int rc = run(compaction, &error);
+    bool is_short = px_data_folder_is_short(shard->context->data_folder);
+    int rc = is_short ? PROXIMADB_OK : run(compaction, &error);
     bool did_something = compaction->old_count > 0;
     compaction_free(compaction);
-    end_background(shard, rc, did_something, &error);
+    if (is_short)
+        wait_for_space(shard);
+    else
+        end_background(shard, rc, did_something, &error);
     px_shard__end_job(shard);
 }
 
@@ -341,7 +381,7 @@ void px_shard_pause_compaction(struct px_shard *shard, bool is_paused)
     pthread_mutex_lock(&shard->lock);
     shard->compacting.is_paused = is_paused;
     if (!is_paused)
-        shard->compacting.retry_ms = 0;     /* who resumes may have made space */
+        shard->compacting.retry_ms = shard->compacting.failure_count = 0; /* there may be space */
     if (is_paused && !shard->is_closing)    /* the lane goes after that */
         px_commit_lane_resume(shard->lane); /* nobody waits for what does not run */
     pthread_mutex_unlock(&shard->lock);

@@ -44,12 +44,13 @@ struct px_compacting {
     bool is_busy;        /* parts are being written */
     bool is_paused;
     bool is_recall_low;
-    uint32_t asked_count; /* compactions that were asked for, queued or running */
-    uint32_t list_rows;   /* that the lists aim at; 0: not known yet */
-    int64_t retry_ms;     /* monotonic; 0: the last one went well */
+    uint32_t asked_count;   /* compactions that were asked for, queued or running */
+    uint32_t list_rows;     /* that the lists aim at; 0: not known yet */
+    uint32_t failure_count; /* steps that failed, one behind the other */
+    int64_t retry_ms;       /* monotonic; 0: none waits to be tried again */
 
     uint64_t fresh_part_count; /* parts that are not clustered */
-    uint32_t delay_ms;         /* that each round of writes waits now */
+    uint32_t delay_ms;         /* that each round of writes waits if compaction can catch up */
     int64_t slow_until_ms;     /* monotonic; the next round begins then */
 
     _Atomic uint64_t rows_done; /* of what is being written */
@@ -206,6 +207,10 @@ void px_shard__retry_compaction(struct px_shard *shard, int64_t now_ms);
 
 /* Works out how far behind compaction is. Under the lock, when the view has changed. */
 void px_shard__note_pressure(struct px_shard *shard);
+
+/* What each round of writes waits now: nothing where that helps nobody, because compaction is paused
+ * or fails. Under the lock. */
+uint32_t px_shard__write_delay_ms(const struct px_shard *shard);
 
 /* ---- shard_replay.c ------------------------------------------------------------------------- */
 

@@ -213,3 +213,10 @@ void px_shard__note_pressure(struct px_shard *shard)
     shard->compacting.delay_ms = pressure.delay_ms;
     free(parts);
 }
+
+uint32_t px_shard__write_delay_ms(const struct px_shard *shard)
+{
+    const struct px_compacting *state = &shard->compacting;
+    bool is_stuck = state->is_paused || state->failure_count > 0 || state->retry_ms != 0;
+    return is_stuck ? 0 : state->delay_ms;
+}

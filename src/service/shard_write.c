@@ -443,11 +443,11 @@ static void finish(void *context, struct px_commit_op *base, const struct proxim
 static int64_t slow_ms(struct px_shard *shard)
 {
     const struct px_clock *clock = shard->context->clock;
-    const struct px_compacting *state = &shard->compacting;
-    if (state->delay_ms == 0 || state->is_paused || shard->is_closing)
+    int64_t delay_ms = px_shard__write_delay_ms(shard);
+    if (delay_ms == 0 || shard->is_closing)
         return 0;
-    int64_t left_ms = state->slow_until_ms - clock->monotonic_ms(clock);
-    return left_ms < (int64_t)state->delay_ms ? left_ms : (int64_t)state->delay_ms;
+    int64_t left_ms = shard->compacting.slow_until_ms - clock->monotonic_ms(clock);
+    return left_ms < delay_ms ? left_ms : delay_ms;
 }
 
 static bool is_ready(void *context)

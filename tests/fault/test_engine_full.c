@@ -17,7 +17,7 @@
 
 #include "support/engine_on_disk.h"
 
-enum { DIMS = 8, IDS = 60, PARTIAL_BYTES = 100, RETRY_MS = 10001 };
+enum { DIMS = 8, IDS = 60, PARTIAL_BYTES = 100, RETRY_MS = 600001 };
 
 #define NEEDS_SPACE (PX_FAULT_WRITE_AT | PX_FAULT_ALLOCATE | PX_FAULT_MAKE_FOLDER)
 

@@ -519,12 +519,8 @@ static void test_shard_compaction__slows_writes_when_it_is_behind(void **state)
     box.options.plan_limits.slow_parts = 2;
     box.options.plan_limits.full_parts = 6;
     box.options.plan_limits.most_delay_ms = 1000;
+    box.options.has_no_compaction = true;
     engine_reopen(&box);
-    px_fault_fs_set(&faults, &(struct px_fault_rule){.kinds = PX_FAULT_MAKE_FOLDER,
-                                                     .path_part = "cluster_001",
-                                                     .fail_at = 1,
-                                                     .fail_count = PX_FAULT_FOR_EVER,
-                                                     .error = ENOSPC});
     for (uint32_t i = 0; i < 3; i++) {
         put(i);
         box.clock.monotonic_ms += 2000;
@@ -532,7 +528,6 @@ static void test_shard_compaction__slows_writes_when_it_is_behind(void **state)
         engine_flush(&box, "docs");
         engine_settle(&box);
     }
-    assert_true(engine_has_logged(&box, "cannot be compacted"));
     struct px_shard *shard = engine_shard(&box, "docs");
     assert_int_equal(shard->compacting.fresh_part_count, 3);
     assert_int_equal(shard->compacting.delay_ms, 500);
@@ -551,17 +546,109 @@ static void test_shard_compaction__slows_writes_when_it_is_behind(void **state)
     px_timer_wake(box.engine->context.timer);
     engine_must(engine_end(&wait, NULL, &box.error), &box.error);
 
-    /* As soon as there is space it catches up, and nobody waits any more. */
+    /* As soon as it has caught up nobody waits any more. */
+    box.clock.monotonic_ms += 500;
+    engine_compact(&box, "docs", 0);
+    assert_int_equal(look().fresh_count, 0);
+    assert_int_equal(shard->compacting.delay_ms, 0);
+    px_shard_unref(shard);
+    put(4);
+    put(5);
+}
+
+/* ---- trying again -------------------------------------------------------------------------- */
+
+/* Three parts, which are enough for a step and for a delay, and no new cluster can be made. */
+static struct px_shard *make_stuck(void)
+{
+    box.options.plan_limits.slow_parts = 2;
+    box.options.plan_limits.full_parts = 3;
+    engine_reopen(&box);
+    call(PROXIMADB_PAUSE_COMPACTION, "docs");
+    for (uint32_t i = 0; i < 3; i++) {
+        put(i);
+        engine_flush(&box, "docs");
+    }
+    px_fault_fs_set(&faults, &(struct px_fault_rule){.kinds = PX_FAULT_MAKE_FOLDER,
+                                                     .path_part = "cluster_001",
+                                                     .fail_at = 1,
+                                                     .fail_count = PX_FAULT_FOR_EVER,
+                                                     .error = ENOSPC});
+    call(PROXIMADB_RESUME_COMPACTION, "docs");
+    engine_settle(&box);
+    return engine_shard(&box, "docs");
+}
+
+static void expect_retry_in(struct px_shard *shard, int64_t delay_ms)
+{
+    int64_t now_ms = box.clock.monotonic_ms;
+    assert_int_equal(shard->compacting.retry_ms, now_ms + delay_ms);
+    px_shard__retry_compaction(shard, now_ms + delay_ms - 1);
+    engine_settle_shard(NULL, shard);
+    assert_int_equal(shard->compacting.retry_ms, now_ms + delay_ms);
+}
+
+static void test_shard_compaction__tries_less_and_less_often(void **state)
+{
+    static const int64_t delays[] = {10000, 20000, 40000, 80000, 160000, 320000, 600000, 600000};
+    struct px_shard_numbers numbers;
+    (void)state;
+    struct px_shard *shard = make_stuck();
+    assert_true(engine_has_logged(&box, "cannot be compacted"));
+    for (size_t i = 0; i < sizeof delays / sizeof delays[0]; i++) {
+        expect_retry_in(shard, delays[i]);
+        box.clock.monotonic_ms += delays[i];
+        px_shard__retry_compaction(shard, box.clock.monotonic_ms);
+        engine_settle_shard(NULL, shard);
+    }
+    call(PROXIMADB_PAUSE_COMPACTION, "docs");
+    call(PROXIMADB_RESUME_COMPACTION, "docs");
+    engine_settle(&box);
+    expect_retry_in(shard, 10000);
+
+    /* Waiting would not help, so nobody does: the clock stands still. */
+    px_shard_get_numbers(shard, &numbers);
+    assert_int_equal(shard->compacting.delay_ms, 1000);
+    assert_int_equal(numbers.write_delay_ms, 0);
+    put(4);
+    put(5);
+
     px_fault_fs_set(&faults, &(struct px_fault_rule){0});
     box.clock.monotonic_ms += 10000;
     for (int i = 0; i < 4000 && shard->compacting.delay_ms > 0; i++)
         usleep(1000); /* the committer's tick */
     engine_settle(&box);
     assert_int_equal(look().fresh_count, 0);
-    assert_int_equal(shard->compacting.delay_ms, 0);
+    assert_int_equal(shard->compacting.failure_count, 0);
     px_shard_unref(shard);
-    put(4);
-    put(5);
+    check_rows();
+}
+
+static void test_shard_compaction__waits_for_space(void **state)
+{
+    (void)state;
+    call(PROXIMADB_PAUSE_COMPACTION, "docs");
+    for (uint32_t i = 0; i < 3; i++) {
+        put(i);
+        engine_flush(&box, "docs");
+    }
+    px_fault_fs_set(&faults, &(struct px_fault_rule){.kinds = PX_FAULT_ALLOCATE,
+                                                     .path_part = "reserve",
+                                                     .fail_at = 1,
+                                                     .fail_count = PX_FAULT_FOR_EVER,
+                                                     .error = ENOSPC});
+    assert_true(px_data_folder_release_reserve(box.engine->context.data_folder));
+    call(PROXIMADB_RESUME_COMPACTION, "docs");
+    engine_settle(&box);
+    assert_int_equal(look().fresh_count, 3);
+    struct px_shard *shard = engine_shard(&box, "docs");
+    expect_retry_in(shard, 10000);
+    px_fault_fs_set(&faults, &(struct px_fault_rule){0});
+    px_shard__retry_compaction(shard, box.clock.monotonic_ms + 10000);
+    engine_settle(&box);
+    assert_int_equal(look().fresh_count, 0);
+    px_shard_unref(shard);
+    check_rows();
 }
 
 /* ---- expiry -------------------------------------------------------------------------------- */
@@ -620,6 +707,8 @@ int main(void)
         TEST(test_shard_compaction__is_paused_and_resumed),
         TEST(test_shard_compaction__is_paused_while_collections_are_dropped),
         TEST(test_shard_compaction__slows_writes_when_it_is_behind),
+        TEST(test_shard_compaction__tries_less_and_less_often),
+        TEST(test_shard_compaction__waits_for_space),
         TEST(test_shard_compaction__leaves_expired_rows_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
