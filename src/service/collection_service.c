@@ -105,17 +105,18 @@ static void free_copy(struct px_shard **shards, size_t count)
     free(shards);
 }
 
-void px_collection_service_visit(struct px_collection_service *service,
-                                 void (*visit)(void *context, struct px_shard *shard),
-                                 void *context)
+int px_collection_service_visit(struct px_collection_service *service,
+                                void (*visit)(void *context, struct px_shard *shard), void *context,
+                                struct proximadb_error *reterr)
 {
     size_t count;
     struct px_shard **shards = copy_table(service, &count);
     if (shards == NULL)
-        return;
+        return px_fail_no_memory(reterr);
     for (size_t i = 0; i < count; i++)
         visit(context, shards[i]);
     free_copy(shards, count);
+    return PROXIMADB_OK;
 }
 
 /* ---- opening ------------------------------------------------------------------------------- */

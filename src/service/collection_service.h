@@ -54,9 +54,10 @@ PX_MUST_CHECK int px_collection_service_find(struct px_collection_service *servi
 void px_collection_service_execute(struct px_collection_service *service, struct px_call *call,
                                    struct px_slice datum);
 
-/* Calls visit for every collection; a reference is held meanwhile. */
-void px_collection_service_visit(struct px_collection_service *service,
-                                 void (*visit)(void *context, struct px_shard *shard),
-                                 void *context);
+/* Calls visit for every collection; a reference is held meanwhile. PROXIMADB_NO_MEMORY: it was
+ * called for none. */
+PX_MUST_CHECK int px_collection_service_visit(struct px_collection_service *service,
+                                              void (*visit)(void *context, struct px_shard *shard),
+                                              void *context, struct proximadb_error *reterr);
 
 #endif /* PX_SERVICE_COLLECTION_SERVICE_H */

@@ -49,7 +49,8 @@ static void sweep(struct px_timer_event *event)
     struct px_engine *engine =
         (struct px_engine *)((char *)event - offsetof(struct px_engine, sweep_event));
     px_scan_table_sweep(engine->coordinator.scans, NULL);
-    px_collection_service_visit(&engine->collections, sweep_shard, NULL);
+    /* Without memory: the next one may have more luck. */
+    (void)!px_collection_service_visit(&engine->collections, sweep_shard, NULL, NULL);
     px_timer_schedule(engine->context.timer, event, (int64_t)engine->context.expiry_sweep_ms);
 }
 
@@ -115,7 +116,9 @@ static void write_metrics(void *context, struct px_buffer *text)
     for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
         struct metric metric = metrics[i];
         metric.text = text;
-        px_collection_service_visit(&engine->collections, put_metric, &metric);
+        if (px_collection_service_visit(&engine->collections, put_metric, &metric, NULL) !=
+            PROXIMADB_OK)
+            text->status = PROXIMADB_NO_MEMORY; /* half of them would look like all */
     }
     px_buffer_append_format(text,
                             "# HELP proximadb_calls_total Calls of the engine, by outcome.\n"

@@ -176,7 +176,7 @@ static void pause_or_resume(struct px_unified_avro_service *service, struct px_c
     void (*change)(void *context, struct px_shard *shard) =
         call->operation == PROXIMADB_PAUSE_COMPACTION ? pause_shard : resume_shard;
     if (call->collection[0] == '\0')
-        px_collection_service_visit(service->collections, change, NULL);
+        rc = px_collection_service_visit(service->collections, change, NULL, &error);
     else
         rc = px_collection_service_find(service->collections, call->collection, &shard, &error);
     if (shard != NULL) {

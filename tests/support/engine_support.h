@@ -490,7 +490,9 @@ static inline void engine_settle_shard(void *context, struct px_shard *shard)
 /* Waits until nothing is done in the background any more. */
 static inline void engine_settle(struct engine_box *box)
 {
-    px_collection_service_visit(&box->engine->collections, engine_settle_shard, NULL);
+    engine_must(px_collection_service_visit(&box->engine->collections, engine_settle_shard, NULL,
+                                            &box->error),
+                &box->error);
 }
 
 /* Deletes what has expired, and waits for it. */
