@@ -311,6 +311,7 @@ void px_shard_begin_close(struct px_shard *shard)
 {
     pthread_mutex_lock(&shard->lock);
     shard->is_closing = true;
+    px_shard__note_hurry(shard);
     pthread_mutex_unlock(&shard->lock);
 }
 

@@ -237,6 +237,7 @@ static void run_asked(struct px_job *job)
     shard->compacting.asked_count--;
     if (rc == PROXIMADB_OK) /* so what failed before may go well now */
         shard->compacting.retry_ms = shard->compacting.failure_count = 0;
+    px_shard__note_hurry(shard);
     pthread_mutex_unlock(&shard->lock);
     px_pacer_end_hurry(shard->context->pacer);
     px_shard__schedule_compaction(shard);
@@ -295,6 +296,7 @@ static void note_outcome(struct px_shard *shard, int rc, bool failed)
         state->failure_count++;
         state->retry_ms = clock->monotonic_ms(clock) + retry_delay_ms(state->failure_count);
     }
+    px_shard__note_hurry(shard);
 }
 
 /* Each step ends its job, so that collections take turns; the next one plans anew. Behind a failure
@@ -323,6 +325,7 @@ static void wait_for_space(struct px_shard *shard)
     pthread_mutex_lock(&shard->lock);
     shard->compacting.is_scheduled = false;
     shard->compacting.retry_ms = clock->monotonic_ms(clock) + FIRST_RETRY_MS;
+    px_shard__note_hurry(shard);
     pthread_mutex_unlock(&shard->lock);
 }
 
@@ -369,6 +372,7 @@ void px_shard__retry_compaction(struct px_shard *shard, int64_t now_ms)
     bool is_due = shard->compacting.retry_ms != 0 && now_ms >= shard->compacting.retry_ms;
     if (is_due)
         shard->compacting.retry_ms = 0;
+    px_shard__note_hurry(shard);
     pthread_mutex_unlock(&shard->lock);
     if (is_due)
         px_shard__schedule_compaction(shard);
@@ -382,6 +386,7 @@ void px_shard_pause_compaction(struct px_shard *shard, bool is_paused)
     shard->compacting.is_paused = is_paused;
     if (!is_paused)
         shard->compacting.retry_ms = shard->compacting.failure_count = 0; /* there may be space */
+    px_shard__note_hurry(shard);
     if (is_paused && !shard->is_closing)    /* the lane goes after that */
         px_commit_lane_resume(shard->lane); /* nobody waits for what does not run */
     pthread_mutex_unlock(&shard->lock);

@@ -52,6 +52,7 @@ struct px_compacting {
     uint64_t fresh_part_count; /* parts that are not clustered */
     uint32_t delay_ms;         /* that each round of writes waits if compaction can catch up */
     int64_t slow_until_ms;     /* monotonic; the next round begins then */
+    bool is_hurrying;          /* the pacer was told to, because of the delay */
 
     _Atomic uint64_t rows_done; /* of what is being written */
     _Atomic uint64_t row_count;
@@ -211,6 +212,10 @@ void px_shard__note_pressure(struct px_shard *shard);
 /* What each round of writes waits now: nothing where that helps nobody, because compaction is paused
  * or fails. Under the lock. */
 uint32_t px_shard__write_delay_ms(const struct px_shard *shard);
+
+/* Has compaction work at full speed while writes wait for it. Under the lock, when what they wait
+ * has changed, and when the shard is closing. */
+void px_shard__note_hurry(struct px_shard *shard);
 
 /* ---- shard_replay.c ------------------------------------------------------------------------- */
 

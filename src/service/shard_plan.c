@@ -211,6 +211,7 @@ void px_shard__note_pressure(struct px_shard *shard)
     const struct px_plan_pressure pressure = px_plan_measure_pressure(&input);
     shard->compacting.fresh_part_count = pressure.part_count;
     shard->compacting.delay_ms = pressure.delay_ms;
+    px_shard__note_hurry(shard);
     free(parts);
 }
 
@@ -219,4 +220,16 @@ uint32_t px_shard__write_delay_ms(const struct px_shard *shard)
     const struct px_compacting *state = &shard->compacting;
     bool is_stuck = state->is_paused || state->failure_count > 0 || state->retry_ms != 0;
     return is_stuck ? 0 : state->delay_ms;
+}
+
+/* Whoever compacts may be at work on another shard, and this one comes after it. */
+void px_shard__note_hurry(struct px_shard *shard)
+{
+    struct px_compacting *state = &shard->compacting;
+    bool hurries = px_shard__write_delay_ms(shard) > 0 && !shard->is_closing;
+    if (hurries && !state->is_hurrying)
+        px_pacer_begin_hurry(shard->context->pacer);
+    if (!hurries && state->is_hurrying)
+        px_pacer_end_hurry(shard->context->pacer);
+    state->is_hurrying = hurries;
 }

@@ -509,6 +509,11 @@ static void test_shard_compaction__is_paused_while_collections_are_dropped(void 
 
 /* ---- pressure ------------------------------------------------------------------------------ */
 
+static void expect_hurry(unsigned count)
+{
+    assert_int_equal(atomic_load(&box.engine->context.pacer->hurry_count), count);
+}
+
 static void test_shard_compaction__slows_writes_when_it_is_behind(void **state)
 {
     (void)state;
@@ -531,6 +536,7 @@ static void test_shard_compaction__slows_writes_when_it_is_behind(void **state)
     struct px_shard *shard = engine_shard(&box, "docs");
     assert_int_equal(shard->compacting.fresh_part_count, 3);
     assert_int_equal(shard->compacting.delay_ms, 500);
+    expect_hurry(1);
     expect_state("behind");
     box.clock.monotonic_ms += 1000;
     put(3); /* the first one behind a pause goes through */
@@ -551,9 +557,31 @@ static void test_shard_compaction__slows_writes_when_it_is_behind(void **state)
     engine_compact(&box, "docs", 0);
     assert_int_equal(look().fresh_count, 0);
     assert_int_equal(shard->compacting.delay_ms, 0);
+    expect_hurry(0);
     px_shard_unref(shard);
     put(4);
     put(5);
+}
+
+/* Who works on another collection hurries, too, until nobody waits any more. */
+static void test_shard_compaction__hurries_while_writes_wait(void **state)
+{
+    (void)state;
+    box.options.plan_limits.slow_parts = 1;
+    box.options.has_no_compaction = true;
+    engine_reopen(&box);
+    expect_hurry(0);
+    put(0);
+    engine_flush(&box, "docs");
+    expect_hurry(1);
+    engine_reopen(&box); /* the parts are there from the start */
+    expect_hurry(1);
+    call(PROXIMADB_PAUSE_COMPACTION, "docs");
+    expect_hurry(0);
+    call(PROXIMADB_RESUME_COMPACTION, "docs");
+    expect_hurry(1);
+    engine_must(engine_try_drop(&box, "docs"), &box.error);
+    expect_hurry(0);
 }
 
 /* ---- trying again -------------------------------------------------------------------------- */
@@ -610,6 +638,7 @@ static void test_shard_compaction__tries_less_and_less_often(void **state)
     px_shard_get_numbers(shard, &numbers);
     assert_int_equal(shard->compacting.delay_ms, 1000);
     assert_int_equal(numbers.write_delay_ms, 0);
+    expect_hurry(0);
     put(4);
     put(5);
 
@@ -707,6 +736,7 @@ int main(void)
         TEST(test_shard_compaction__is_paused_and_resumed),
         TEST(test_shard_compaction__is_paused_while_collections_are_dropped),
         TEST(test_shard_compaction__slows_writes_when_it_is_behind),
+        TEST(test_shard_compaction__hurries_while_writes_wait),
         TEST(test_shard_compaction__tries_less_and_less_often),
         TEST(test_shard_compaction__waits_for_space),
         TEST(test_shard_compaction__leaves_expired_rows_behind),
