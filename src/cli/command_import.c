@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/embedded.h"
+#include "cli/import_collection.h"
 #include "cli/import_sink.h"
 #include "cli/import_source.h"
 #include "cli/progress.h"
@@ -8,7 +9,7 @@
 
 #include <string.h>
 
-enum { DEFAULT_BATCH_ROWS = 5000, MOST_BATCH_ROWS = 100000 };
+enum { MOST_BATCH_ROWS = 100000, MOST_DIMS = 65536 };
 
 struct options {
     const char *data;
@@ -17,6 +18,8 @@ struct options {
     int metric;
     int index_type;
     int storage;
+    int layout;
+    uint64_t dim_count;
     struct px_texts filterable;
     int mode;
     uint64_t batch_rows;
@@ -29,7 +32,7 @@ struct options {
 static const char *const metrics[] = {"cosine", "l2", "dot", NULL};
 static const char *const indexes[] = {"HNSW", "IVF", "FLAT", NULL};
 static const char *const storages[] = {"balanced", "exact", "compact", NULL};
-static const char *const types[] = {"string", "long", "double", "boolean", "string_array", NULL};
+static const char *const layouts[] = {"compressed", "plain", NULL};
 static const char *const modes[] = {"upsert", "insert", NULL};
 
 #define AT(member) offsetof(struct options, member)
@@ -39,8 +42,8 @@ static const struct px_flag flags[] = {
      0, 0, NULL},
     {"mode", "MODE", "upsert or insert, which refuses ids that are there", "upsert", PX_FLAG_WORD,
      AT(mode), 0, 0, modes},
-    {"batch-rows", "COUNT", "rows of one atomic write, at most", "5000", PX_FLAG_COUNT,
-     AT(batch_rows), 1, MOST_BATCH_ROWS, NULL},
+    {"batch-rows", "COUNT", "rows of one atomic write, at most; up to 100000", "5000",
+     PX_FLAG_COUNT, AT(batch_rows), 1, MOST_BATCH_ROWS, NULL},
 
     {"create", NULL, "make the collection if there is none", NULL, PX_FLAG_SWITCH, AT(create), 0, 0,
      NULL},
@@ -50,6 +53,10 @@ static const struct px_flag flags[] = {
      AT(index_type), 0, 0, indexes},
     {"storage", "PROFILE", "of a new collection: balanced, exact or compact", "balanced",
      PX_FLAG_WORD, AT(storage), 0, 0, storages},
+    {"layout", "LAYOUT", "of a new collection: compressed, or plain, which needs exact storage",
+     "compressed", PX_FLAG_WORD, AT(layout), 0, 0, layouts},
+    {"dimension", "COUNT", "of a new collection; otherwise that of the first vector", NULL,
+     PX_FLAG_COUNT, AT(dim_count), 1, MOST_DIMS, NULL},
     {"filterable", "FIELD:TYPE", "a filterable field of a new collection", NULL, PX_FLAG_LIST,
      AT(filterable), 0, 0, NULL},
 
@@ -78,83 +85,13 @@ static const struct px_flag_table table = {.command = "import",
                                            .count = sizeof flags / sizeof flags[0],
                                            .most_arguments = 1};
 
-/* ---- the collection ------------------------------------------------------------------------ */
-
-enum { MOST_FIELDS = PX_MOST_TEXTS, FIELD_NAME_BYTES = 65 };
-
-struct fields {
-    struct proximadb_filterable items[MOST_FIELDS];
-    char names[MOST_FIELDS][FIELD_NAME_BYTES];
-};
-
-static int read_field(const char *text, struct proximadb_filterable *field,
-                      char name[FIELD_NAME_BYTES], struct proximadb_error *reterr)
-{
-    const char *colon = strrchr(text, ':');
-    size_t size = colon != NULL ? (size_t)(colon - text) : 0;
-    if (size == 0 || size >= FIELD_NAME_BYTES)
-        return px_fail(reterr, PROXIMADB_INVALID,
-                       "--filterable '%.60s' must be a name and a type, such as year:long", text);
-    memcpy(name, text, size);
-    name[size] = '\0';
-    for (int type = 0; types[type] != NULL; type++)
-        if (strcmp(colon + 1, types[type]) == 0) {
-            *field = (struct proximadb_filterable){.name = name, .type = type};
-            return PROXIMADB_OK;
-        }
-    return px_fail(reterr, PROXIMADB_INVALID,
-                   "--filterable '%.60s': a type is string, long, double, boolean or string_array",
-                   text);
-}
-
-static int create(proximadb *db, const struct options *options, size_t dim_count,
-                  struct proximadb_error *reterr)
-{
-    struct fields fields = {0};
-    for (size_t i = 0; i < options->filterable.count; i++) {
-        int rc =
-            read_field(options->filterable.items[i], &fields.items[i], fields.names[i], reterr);
-        if (rc != PROXIMADB_OK)
-            return rc;
-    }
-    struct proximadb_collection_spec spec = {.struct_size = sizeof spec,
-                                             .name = options->collection,
-                                             .dim_count = (uint32_t)dim_count,
-                                             .metric = options->metric,
-                                             .index_type = options->index_type,
-                                             .storage = options->storage,
-                                             .filterable = fields.items,
-                                             .filterable_count = options->filterable.count};
-    struct proximadb_buffer payload = {0};
-    int rc = proximadb_encode_collection(&spec, &payload, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_embedded_call(db, PROXIMADB_CREATE_COLLECTION, options->collection, &payload, NULL,
-                              reterr);
-    return rc;
-}
-
-/* Makes the collection if there is none and it was asked for. */
-static int need_collection(proximadb *db, const struct options *options, size_t dim_count,
-                           struct proximadb_error *reterr)
-{
-    int rc =
-        px_embedded_call(db, PROXIMADB_GET_COLLECTION, options->collection, NULL, NULL, reterr);
-    if (rc != PROXIMADB_COLLECTION_NOT_FOUND)
-        return rc;
-    if (options->create) {
-        *reterr = (struct proximadb_error){.row_index = -1};
-        return create(db, options, dim_count, reterr);
-    }
-    px_error_context(reterr, "--create makes it");
-    return rc;
-}
-
 /* ---- rows ---------------------------------------------------------------------------------- */
 
 struct work {
     const struct options *options;
     const char *path;
     struct px_import_source *source;
+    struct px_import_collection collection;
     proximadb *db;
     struct px_import_sink sink;
     struct px_progress progress;
@@ -168,7 +105,8 @@ static int copy_rows(struct work *work, struct proximadb_error *reterr)
     while (work->source->next(work->source, &row, reterr)) {
         int rc = PROXIMADB_OK;
         if (dim_count == 0)
-            rc = need_collection(work->db, work->options, dim_count = row.dim_count, reterr);
+            rc = px_import_collection_need(&work->collection, work->db, dim_count = row.dim_count,
+                                           reterr);
         if (rc == PROXIMADB_OK && row.dim_count != dim_count)
             rc = px_fail_numbers(reterr, PROXIMADB_DIMENSION, (int64_t)work->source->next_row - 1,
                                  (int64_t)dim_count, (int64_t)row.dim_count,
@@ -181,7 +119,8 @@ static int copy_rows(struct work *work, struct proximadb_error *reterr)
         px_progress_update(&work->progress, work->source->next_row);
     }
     if (reterr->status == PROXIMADB_OK && dim_count == 0)
-        return px_fail(reterr, PROXIMADB_INVALID, "it has no rows");
+        return px_import_collection_need(&work->collection, work->db, work->source->dim_count,
+                                         reterr);
     return reterr->status;
 }
 
@@ -199,6 +138,8 @@ static int import(struct work *work, struct proximadb_error *reterr)
     int ended =
         px_import_sink_end(&work->sink, rc == PROXIMADB_OK, rc == PROXIMADB_OK ? reterr : &ignored);
     rc = rc == PROXIMADB_OK ? ended : rc;
+    if (rc != PROXIMADB_OK && work->sink.acknowledged_rows == 0)
+        px_import_collection_undo(&work->collection, work->db);
     work->seconds = px_progress_end(&work->progress);
     px_import_sink_release(&work->sink);
     return rc;
@@ -218,6 +159,26 @@ static int print_summary(const struct work *work, struct proximadb_error *reterr
         px_render_sink(&render, (const char *)line.data, line.size_bytes);
     px_buffer_release(&line);
     return px_render_end(&render, rc, reterr);
+}
+
+static int set_collection(const struct options *options, const struct px_arguments *arguments,
+                          struct px_import_collection *collection, struct proximadb_error *reterr)
+{
+    *collection = (struct px_import_collection){
+        .data_dir = options->data,
+        .create = options->create,
+        .spec = {.struct_size = sizeof collection->spec,
+                 .name = options->collection,
+                 .dim_count = (uint32_t)options->dim_count,
+                 .metric = options->metric,
+                 .index_type = options->index_type,
+                 .storage = options->storage,
+                 .layout = PROXIMADB_LAYOUT_COMPRESSED + options->layout},
+        .has_metric = px_flags_is_given(&table, arguments, "metric"),
+        .has_index_type = px_flags_is_given(&table, arguments, "index"),
+        .has_storage = px_flags_is_given(&table, arguments, "storage"),
+        .has_layout = px_flags_is_given(&table, arguments, "layout")};
+    return px_import_collection_fields(collection, &options->filterable, reterr);
 }
 
 static int check_options(const struct options *options, const struct px_arguments *arguments,
@@ -256,9 +217,11 @@ static int run(void *context, const struct px_arguments *arguments, struct proxi
 {
     const struct options *options = context;
     int rc = check_options(options, arguments, reterr);
+    struct work work = {.options = options, .path = arguments->items[0]};
+    if (rc == PROXIMADB_OK)
+        rc = set_collection(options, arguments, &work.collection, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    struct work work = {.options = options, .path = arguments->items[0]};
     const struct px_import_names names = {.id = options->id,
                                           .vector = options->vector,
                                           .document = options->document,
@@ -271,7 +234,9 @@ static int run(void *context, const struct px_arguments *arguments, struct proxi
     rc = px_import_open(work.path, &names, &work.source, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    rc = run_work(&work, reterr);
+    rc = px_import_collection_look(&work.collection, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = run_work(&work, reterr);
     work.source->close(work.source);
     return rc == PROXIMADB_OK ? print_summary(&work, reterr) : rc;
 }
@@ -280,10 +245,11 @@ const struct px_command px_command_import = {
     .name = "import",
     .summary = "put the rows of a Parquet, JSONL or npy file into a collection",
     .usage = "FILE --data DIR --collection NAME [--create] [FLAG]...",
-    .details = "No server may have the folder open. Rows are written in whole batches, each\n"
-               "durable before the next is counted; upsert, the default, can be run again after\n"
-               "a failure. Columns without a role become metadata of their name. The folder is\n"
-               "made if there is none.\n",
+    .details =
+        "No server may have the folder open. Rows are written in whole batches, each\n"
+        "durable before the next is counted; upsert, the default, can be run again after\n"
+        "a failure. Columns without a role become metadata of their name. --create makes the\n"
+        "folder, too; flags about a new collection must fit one that is there.\n",
     .example = "  proximadb import docs.parquet --data ./data --collection docs --create\n"
                "  proximadb import dump.parquet --data ./data --collection docs \\\n"
                "      --id-column doc_id --vector-column embedding --ignore raw\n"

@@ -136,6 +136,14 @@ const struct px_flag *px_flags_find(const struct px_flag_table *table, const cha
     return NULL;
 }
 
+bool px_flags_is_given(const struct px_flag_table *table, const struct px_arguments *arguments,
+                       const char *name)
+{
+    const struct px_flag *flag = px_flags_find(table, name);
+    assert(flag != NULL);
+    return arguments->given[flag - table->flags];
+}
+
 const char *px_flags_nearest(const struct px_flag_table *table, const char *name)
 {
     struct px_suggestion near = {0};
@@ -203,7 +211,6 @@ struct parsing {
     int at; /* of the next word */
     void *options;
     struct px_arguments *arguments;
-    bool given[64]; /* which flags the command line has had */
 };
 
 static int fail_unknown(const struct px_flag_table *table, const char *name,
@@ -222,10 +229,10 @@ static int fail_unknown(const struct px_flag_table *table, const char *name,
 static void forget_others(struct parsing *parsing, const struct px_flag *flag)
 {
     size_t index = (size_t)(flag - parsing->table->flags);
-    assert(index < sizeof parsing->given / sizeof parsing->given[0]);
-    if (!parsing->given[index])
+    assert(index < PX_MOST_FLAGS);
+    if (!parsing->arguments->given[index])
         px_flag_forget(flag, parsing->options);
-    parsing->given[index] = true;
+    parsing->arguments->given[index] = true;
 }
 
 /* `word` is behind the two dashes. */

@@ -28,7 +28,8 @@
 #include "base/error.h"
 
 enum {
-    PX_MOST_TEXTS = 16,
+    PX_MOST_TEXTS = 64, /* as many as a collection has filterable fields */
+    PX_MOST_FLAGS = 64,
     PX_MOST_ARGUMENTS = 8,
     PX_FLAG_VARIABLE_BYTES = 64,
 };
@@ -76,7 +77,8 @@ struct px_flag_table {
 struct px_arguments {
     const char *items[PX_MOST_ARGUMENTS];
     size_t count;
-    bool wants_help; /* --help or -h; nothing behind it was looked at */
+    bool wants_help;           /* --help or -h; nothing behind it was looked at */
+    bool given[PX_MOST_FLAGS]; /* which flags of the table the command line has */
 };
 
 /* Each function fills in `options`, and fails with PROXIMADB_INVALID and a sentence that says what
@@ -96,6 +98,10 @@ PX_MUST_CHECK int px_flags_read_line(const struct px_flag_table *table, int argc
 
 /* The flag of that name, or NULL. */
 const struct px_flag *px_flags_find(const struct px_flag_table *table, const char *name);
+
+/* Whether the command line has the flag of that name, which must be one. */
+bool px_flags_is_given(const struct px_flag_table *table, const struct px_arguments *arguments,
+                       const char *name);
 
 /* The name of the flag that is nearest to one that does not exist, or NULL. */
 const char *px_flags_nearest(const struct px_flag_table *table, const char *name);

@@ -118,6 +118,7 @@ int px_import_npy(const char *path, struct px_slice file, const struct px_import
     }
     source->file = file;
     source->base.row_count = source->npy.row_count;
+    source->base.dim_count = (size_t)source->npy.dim_count;
     *ret_source = &source->base;
     return PROXIMADB_OK;
 }

@@ -54,6 +54,7 @@ struct px_import_source {
                  struct proximadb_error *reterr);
     void (*close)(struct px_import_source *source);
     uint64_t row_count; /* 0: unknown */
+    size_t dim_count;   /* that the file names; 0: only its rows do */
     uint64_t next_row;  /* 0-based */
 };
 

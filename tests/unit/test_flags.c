@@ -133,7 +133,7 @@ static void test_flags__limits_lists(void **state)
     assert_int_equal(read_line(words, &sample, &arguments, NULL), PROXIMADB_OK);
     assert_int_equal(sample.listen.count, PX_MOST_TEXTS);
     words[PX_MOST_TEXTS] = "--listen=x:1";
-    assert_refused(words, "--listen can be given at most 16 times");
+    assert_refused(words, "--listen can be given at most 64 times");
 }
 
 static void test_flags__names_variables(void **state)
