@@ -49,6 +49,19 @@ static const char *find(const char *text, const char *key)
     return at + strspn(at, " ");
 }
 
+/* How much of a value is shown in a message: to the quote or bracket that closes it, and printable
+ * ASCII only. */
+static int shown(const char *value, int most)
+{
+    char end = value[0] == '\'' ? '\'' : value[0] == '(' ? ')' : value[0] == '[' ? ']' : ',';
+    int size = 0;
+    while (size < most && value[size] >= ' ' && value[size] <= '~' &&
+           (size == 0 || value[size] != end))
+        size++;
+    bool is_closed = size < most && value[size] == end && end != ',';
+    return size + is_closed;
+}
+
 static unsigned item_bytes(const char *type)
 {
     if (type == NULL || type[0] != '\'' || type[1] != '<' || type[2] != 'f' || type[4] != '\'')
@@ -79,21 +92,22 @@ int px_npy_open(struct px_slice file, struct px_npy *ret_npy, struct proximadb_e
     npy.item_bytes = item_bytes(type);
     if (npy.item_bytes == 0)
         return px_fail(reterr, PROXIMADB_UNIMPLEMENTED,
-                       "its numbers are %.12s; read are '<f2', '<f4' and '<f8': save "
+                       "its numbers are %.*s; read are '<f2', '<f4' and '<f8': save "
                        "array.astype(numpy.float32)",
-                       type);
+                       shown(type, 40), type);
     if (strncmp(order, "False", 5) != 0)
         return px_fail(reterr, PROXIMADB_UNIMPLEMENTED,
                        "it is in Fortran order; save numpy.ascontiguousarray(array)");
     if (!read_shape(shape, &npy.row_count, &npy.dim_count) || npy.dim_count == 0)
         return px_fail(reterr, PROXIMADB_UNIMPLEMENTED,
-                       "its shape is %.40s; read are two dimensions, (rows, dimensions)", shape);
+                       "its shape is %.*s; read are two dimensions, (rows, dimensions)",
+                       shown(shape, 60), shape);
     uint64_t row_bytes, size;
     if (__builtin_mul_overflow(npy.dim_count, npy.item_bytes, &row_bytes) ||
         __builtin_mul_overflow(npy.row_count, row_bytes, &size) || size != npy.values.size_bytes)
         return px_fail(reterr, PROXIMADB_CORRUPT,
-                       "the npy file is damaged or cut off: %zu bytes of numbers do not make %.40s",
-                       npy.values.size_bytes, shape);
+                       "the npy file is damaged or cut off: %zu bytes of numbers do not make %.*s",
+                       npy.values.size_bytes, shown(shape, 60), shape);
     *ret_npy = npy;
     return PROXIMADB_OK;
 }

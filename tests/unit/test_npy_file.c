@@ -109,6 +109,33 @@ static void test_npy_file__refuses_what_it_does_not_read(void **state)
     }
 }
 
+/* A message has the value and nothing of what stands behind it in the file. */
+static void test_npy_file__shows_values_only(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }", "are '<i4'; read"},
+        {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2, 3), }",
+         "are [('a', '<f4')]; read"},
+        {"{'descr': float, 'fortran_order': False, 'shape': (2, 3), }", "are float; read"},
+        {"{'descr': '<\x1b[2J', 'fortran_order': False, 'shape': (2, 3), }", "are '<; read"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (6,), }", "is (6,); read"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': 6, }", "is 6; read"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4), }", "make (2, 4)"},
+    };
+    const float values[6] = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct px_npy npy;
+        struct proximadb_error error;
+        struct file file = make(1, cases[i][0], values, sizeof values);
+        assert_int_not_equal(open_file(&file, &npy, &error), PROXIMADB_OK);
+        const char *found = strstr(error.message, cases[i][1]);
+        if (found == NULL || (strstr(cases[i][1], "make") != NULL && strchr(found, '}') != NULL))
+            fail_msg("%s: %s", cases[i][0], error.message);
+        free(file.bytes);
+    }
+}
+
 static void test_npy_file__reads_its_own_head(void **state)
 {
     (void)state;
@@ -127,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_npy_file__reads_floats_of_three_sizes),
         cmocka_unit_test(test_npy_file__refuses_what_it_does_not_read),
+        cmocka_unit_test(test_npy_file__shows_values_only),
         cmocka_unit_test(test_npy_file__reads_its_own_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
