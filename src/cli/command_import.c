@@ -194,6 +194,16 @@ static int check_options(const struct options *options, const struct px_argument
     return PROXIMADB_OK;
 }
 
+/* In a file of lines an error names the line. */
+static void name_line(const struct px_import_source *source, struct proximadb_error *error)
+{
+    if (source->line_of == NULL || error->row_index < 0)
+        return;
+    px_import_strip_row(error);
+    uint64_t line = source->line_of(source, (uint64_t)error->row_index);
+    px_error_context(error, "line %llu", (unsigned long long)line);
+}
+
 static int run_work(struct work *work, struct proximadb_error *reterr)
 {
     int rc = px_embedded_open(work->options->data, &work->db, reterr);
@@ -203,6 +213,7 @@ static int run_work(struct work *work, struct proximadb_error *reterr)
     proximadb_close(work->db);
     if (rc != PROXIMADB_OK && rc != PROXIMADB_COLLECTION_NOT_FOUND) {
         unsigned long long rows = work->sink.acknowledged_rows;
+        name_line(work->source, reterr);
         px_error_context(
             reterr,
             rows == 0

@@ -55,6 +55,8 @@ static const char *set_id(struct source *source, yyjson_val *value, struct proxi
 {
     if (yyjson_is_uint(value))
         row->id = px_import_number(yyjson_get_uint(value), source->number);
+    else if (yyjson_is_raw(value))
+        return px_import_big_number(value);
     else if (yyjson_is_str(value))
         row->id = (struct proximadb_text){yyjson_get_str(value), yyjson_get_len(value)};
     else
@@ -118,16 +120,16 @@ static bool fail(const struct source *source, struct px_slice name, const char *
     return false;
 }
 
-/* The next line that is not empty; false at the end. */
-static bool take_line(struct source *source, struct px_slice *ret_line)
+/* The next line that is not empty, from *at on; false at the end. */
+static bool take_line(struct px_slice file, size_t *at, uint64_t *line, struct px_slice *ret_line)
 {
-    while (source->at < source->file.size_bytes) {
-        const uint8_t *begin = source->file.data + source->at;
-        size_t left = source->file.size_bytes - source->at;
+    while (*at < file.size_bytes) {
+        const uint8_t *begin = file.data + *at;
+        size_t left = file.size_bytes - *at;
         const uint8_t *end = memchr(begin, '\n', left);
         size_t size = end != NULL ? (size_t)(end - begin) : left;
-        source->at += size + (end != NULL);
-        source->line++;
+        *at += size + (end != NULL);
+        ++*line;
         if (size > 0 && begin[size - 1] == '\r')
             size--;
         *ret_line = px_slice_of(begin, size);
@@ -135,6 +137,19 @@ static bool take_line(struct source *source, struct px_slice *ret_line)
             return true;
     }
     return false;
+}
+
+/* By reading again, for the one message of an import that fails. */
+static uint64_t line_of(const struct px_import_source *base, uint64_t row)
+{
+    const struct source *source = (const struct source *)base;
+    struct px_slice content;
+    size_t at = 0;
+    uint64_t line = 0;
+    for (uint64_t i = 0; i <= row; i++)
+        if (!take_line(source->file, &at, &line, &content))
+            break;
+    return line;
 }
 
 static bool read_members(struct source *source, yyjson_val *object, struct proximadb_row *row,
@@ -169,7 +184,7 @@ static bool next(struct px_import_source *base, struct proximadb_row *ret_row,
 {
     struct source *source = (struct source *)base;
     struct px_slice line;
-    if (!take_line(source, &line))
+    if (!take_line(source->file, &source->at, &source->line, &line))
         return false;
     yyjson_doc_free(source->doc);
     source->doc = NULL;
@@ -200,7 +215,8 @@ int px_import_jsonl(struct px_slice file, const struct px_import_names *names,
     struct source *source = calloc(1, sizeof *source);
     if (source == NULL)
         return px_fail_no_memory(reterr);
-    source->base = (struct px_import_source){.next = next, .close = source_close};
+    source->base =
+        (struct px_import_source){.next = next, .close = source_close, .line_of = line_of};
     source->names = *names;
     source->vector = malloc(MOST_DIMS * sizeof *source->vector);
     if (source->vector == NULL) {

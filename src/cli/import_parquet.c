@@ -286,7 +286,8 @@ static const char *unfit(enum px_import_role role, const struct px_table_column 
         return !is_list && column->kind == PX_TABLE_LONG ? NULL
                                                          : "a time is a timestamp or integer";
     default:
-        return column->kind != PX_TABLE_OTHER && (!is_list || is_text)
+        return column->kind != PX_TABLE_OTHER && column->kind != PX_TABLE_BYTES &&
+                       (!is_list || is_text)
                    ? NULL
                    : "metadata is text, numbers, booleans and lists of text";
     }
@@ -337,6 +338,26 @@ static int check_roles(const struct px_import_names *names, const bool *has_role
     return PROXIMADB_OK;
 }
 
+/* Whoever mistypes a name would have the column as metadata. */
+static int check_ignored(const struct px_import_names *names, const struct px_table_column *columns,
+                         size_t count, struct proximadb_error *reterr)
+{
+    for (size_t i = 0; i < names->ignored->count; i++) {
+        struct px_slice name = px_slice_of_string(names->ignored->items[i]);
+        size_t at = 0;
+        while (at < count && !px_slice_equal(columns[at].name, name))
+            at++;
+        if (at < count)
+            continue;
+        char text[NAMES_BYTES];
+        list_columns(columns, count, text);
+        return px_fail(reterr, PROXIMADB_INVALID,
+                       "--ignore: it has no column '%.60s'. Its columns: %s",
+                       names->ignored->items[i], text);
+    }
+    return PROXIMADB_OK;
+}
+
 static bool is_used(const struct px_import_names *names, enum px_import_role role)
 {
     return role != PX_ROLE_NONE && !(role == PX_ROLE_ID && names->number_ids);
@@ -367,7 +388,9 @@ static int choose_columns(struct source *source, const struct px_import_names *n
         return px_fail_no_memory(reterr);
     for (size_t i = 0; i < count; i++)
         has_role[px_import_role_of(names, columns[i].name)] = true;
-    int rc = check_roles(names, has_role, columns, count, reterr);
+    int rc = check_ignored(names, columns, count, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = check_roles(names, has_role, columns, count, reterr);
     for (size_t i = 0; rc == PROXIMADB_OK && i < count; i++) {
         enum px_import_role role = px_import_role_of(names, columns[i].name);
         if (is_used(names, role))

@@ -8,6 +8,14 @@ enum {
     ROW_BYTES = 64,        /* about what a row takes beside its parts */
 };
 
+void px_import_strip_row(struct proximadb_error *error)
+{
+    char front[32];
+    int size = snprintf(front, sizeof front, "row %lld: ", (long long)error->row_index);
+    if (strncmp(error->message, front, (size_t)size) == 0)
+        memmove(error->message, error->message + size, strlen(error->message + size) + 1);
+}
+
 int px_import_sink_init(struct px_import_sink *sink, proximadb *db, const char *collection,
                         int operation, uint64_t batch_rows, struct proximadb_error *reterr)
 {
@@ -26,17 +34,13 @@ void px_import_sink_release(struct px_import_sink *sink)
     proximadb_batch_free(sink->batch);
 }
 
-/* The message without the number of the row in its batch, which means nothing to the user. */
+/* Names the row by its number in the file; that in its batch means nothing to the user. */
 static void set_row(struct proximadb_error *error, uint64_t first_row)
 {
-    char front[32];
     if (error->row_index < 0)
         return;
-    int size = snprintf(front, sizeof front, "row %lld: ", (long long)error->row_index);
+    px_import_strip_row(error);
     error->row_index += (int64_t)first_row;
-    if (strncmp(error->message, front, (size_t)size) != 0)
-        return;
-    memmove(error->message, error->message + size, strlen(error->message + size) + 1);
     px_error_context(error, "row %lld", (long long)error->row_index);
 }
 
@@ -138,8 +142,9 @@ int px_import_sink_add(struct px_import_sink *sink, const struct proximadb_row *
         return rc;
     rc = proximadb_batch_add(sink->batch, row, reterr);
     if (rc != PROXIMADB_OK) {
-        reterr->row_index = (int64_t)(sink->first_row + sink->row_count);
-        px_error_context(reterr, "row %lld", (long long)reterr->row_index);
+        if (reterr->row_index < 0)
+            reterr->row_index = (int64_t)sink->row_count;
+        set_row(reterr, sink->first_row);
         return rc;
     }
     sink->row_count++;

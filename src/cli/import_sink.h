@@ -56,6 +56,9 @@ PX_MUST_CHECK int px_import_sink_add(struct px_import_sink *sink, const struct p
 PX_MUST_CHECK int px_import_sink_end(struct px_import_sink *sink, bool is_complete,
                                      struct proximadb_error *reterr);
 
+/* Takes "row N: ", N the row_index, from the front of the message, if it is there. */
+void px_import_strip_row(struct proximadb_error *error);
+
 /* Nothing may be under way. */
 void px_import_sink_release(struct px_import_sink *sink);
 

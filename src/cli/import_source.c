@@ -54,6 +54,13 @@ struct proximadb_text px_import_number(uint64_t row, char text[24])
     return (struct proximadb_text){.data = text, .size_bytes = (size_t)size};
 }
 
+const char *px_import_big_number(yyjson_val *raw)
+{
+    return strpbrk(yyjson_get_raw(raw), ".eE") != NULL
+               ? "it is a number beyond the range of a double; send it as a string"
+               : "it is an integer beyond 64 bits; send it as a string";
+}
+
 bool px_import_time(yyjson_val *value, int64_t *ret_ms)
 {
     if (!yyjson_is_int(value) || (yyjson_is_uint(value) && yyjson_get_uint(value) > INT64_MAX))
@@ -102,6 +109,8 @@ static const char *set_value(yyjson_val *json, struct px_arena *arena,
         value->kind = PROXIMADB_VALUE_LONG;
         if (!px_import_time(json, &value->as.integer))
             return "the integer is above 9,223,372,036,854,775,807";
+    } else if (yyjson_is_raw(json)) {
+        return px_import_big_number(json);
     } else if (yyjson_is_real(json)) {
         value->kind = PROXIMADB_VALUE_DOUBLE;
         value->as.number = yyjson_get_real(json);

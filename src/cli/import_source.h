@@ -53,6 +53,8 @@ struct px_import_source {
     bool (*next)(struct px_import_source *source, struct proximadb_row *ret_row,
                  struct proximadb_error *reterr);
     void (*close)(struct px_import_source *source);
+    /* The line that a row was read from, counted from 1; NULL where rows are no lines. */
+    uint64_t (*line_of)(const struct px_import_source *source, uint64_t row);
     uint64_t row_count; /* 0: unknown */
     size_t dim_count;   /* that the file names; 0: only its rows do */
     uint64_t next_row;  /* 0-based */
@@ -96,6 +98,9 @@ const char *px_import_object(struct yyjson_val *object, struct px_arena *arena,
                              struct proximadb_row *row, struct proximadb_field *fields);
 const char *px_import_value(struct px_slice name, struct yyjson_val *value, struct px_arena *arena,
                             struct proximadb_row *row, struct proximadb_field *fields);
+
+/* Why a number that px_json_parse_limited() left as text is not stored. */
+const char *px_import_big_number(struct yyjson_val *raw);
 
 /* Milliseconds since 1970 of an integer. */
 bool px_import_time(struct yyjson_val *value, int64_t *ret_ms);

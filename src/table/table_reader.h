@@ -13,7 +13,8 @@
  *      DOUBLE    DOUBLE
  *      TEXT      BYTE_ARRAY STRING, ENUM or JSON; whether it is UTF-8 is for the caller to see
  *      BYTES     another BYTE_ARRAY or FIXED_LEN_BYTE_ARRAY
- *      OTHER     what is not read: structs, maps, lists of lists, INT96, DECIMAL; see `reason`
+ *      OTHER     what is not read: structs, maps, lists of lists, INT96, DECIMAL, UUID,
+ *                INTERVAL; see `reason`
  *
  * Each may be a list of these (is_list): the standard's three levels, the older two, or a repeated
  * column. Of a list column's levels:

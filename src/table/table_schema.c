@@ -22,6 +22,7 @@ enum logical {
     LOGICAL_TIMESTAMP = 8,
     LOGICAL_INTEGER = 10,
     LOGICAL_JSON = 12,
+    LOGICAL_UUID = 14,
     LOGICAL_FLOAT16 = 15,
 };
 
@@ -36,6 +37,7 @@ enum converted {
     CONVERTED_FIRST_UNSIGNED = 11,
     CONVERTED_LAST_UNSIGNED = 14,
     CONVERTED_JSON = 19,
+    CONVERTED_INTERVAL = 21,
 };
 
 enum { FLOAT16_BYTES = 2, MOST_FIXED_BYTES = 1 << 20 };
@@ -164,6 +166,10 @@ static enum px_table_kind kind_of_fixed(const struct element *leaf, const char *
 {
     if (leaf->logical == LOGICAL_FLOAT16 && leaf->type_bytes == FLOAT16_BYTES)
         return PX_TABLE_FLOAT;
+    if (leaf->logical == LOGICAL_UUID || leaf->converted == CONVERTED_INTERVAL) {
+        *ret_reason = leaf->logical == LOGICAL_UUID ? "UUID" : "INTERVAL";
+        return PX_TABLE_OTHER;
+    }
     if (leaf->type_bytes > 0)
         return PX_TABLE_BYTES;
     *ret_reason = "values of no size";

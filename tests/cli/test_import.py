@@ -362,3 +362,48 @@ def test_import__takes_as_many_filterable_fields_as_there_may_be(data, tmp_path)
     assert imported(data, tmp_path / "a.jsonl", *fields)[0] == 1
     assert run("import", tmp_path / "a.jsonl", "--data", data, "--collection", "b", "--create", *fields,
                "--filterable", "g:long").returncode == 2
+
+
+# ---- messages ----
+
+def test_import__names_lines_of_jsonl_and_rows_of_others_once(data, tmp_path):
+    for bad, word in (({"id": "c", "vector": [1.0]}, "the vector has 1 dimensions"), ({"id": "", "vector": [1.0, 2.0]}, "id"),
+                      ({"id": "c", "vector": [1.0, float("inf")]}, ""), ({"id": "c", "vector": "x"}, "no list")):
+        lines = [json.dumps({"id": name, "vector": [1.0, 2.0]}) for name in "ab"]
+        (tmp_path / "a.jsonl").write_text("\n\n".join([*lines, json.dumps(bad).replace("Infinity", "1e300")]))
+        message = refused(data, tmp_path / "a.jsonl", rows=None)
+        assert message.count("line 5: ") == 1 and "row " not in message and word in message, message
+    pq.write_table(pa.table({"id": ["a", ""], "vector": [[1.0], [2.0]]}), tmp_path / "a.parquet")
+    message = refused(data, tmp_path / "a.parquet", rows=None)
+    assert message.count("row 1: ") == message.count("row ") == 1, message
+
+
+def test_import__numbers_that_are_too_large(data, tmp_path):
+    for member, word in (('"n": 100000000000000000000', "an integer beyond 64 bits; send it as a string"),
+                         ('"n": -100000000000000000000', "an integer beyond 64 bits; send it as a string"),
+                         ('"n": 1e999', "beyond the range of a double"), ('"n": 18446744073709551615', "9,223,372,036"),
+                         ('"metadata": {"n": 100000000000000000000}', "an integer beyond 64 bits")):
+        (tmp_path / "a.jsonl").write_text(f'{{"id": "a", "vector": [1.0], {member}}}')
+        message = refused(data, tmp_path / "a.jsonl")
+        assert word in message and "objects" not in message, message
+    (tmp_path / "a.jsonl").write_text('{"id": 100000000000000000000, "vector": [1.0]}')
+    assert "beyond 64 bits; send it as a string" in refused(data, tmp_path / "a.jsonl")
+
+
+def test_import__refuses_types_by_the_schema(data, tmp_path):
+    connection = duckdb.connect()
+    for value, word in (("uuid()", "UUID"), ("INTERVAL 1 DAY", "INTERVAL"), ("'ab'::BLOB", "bytes"), ("1.5::DECIMAL(9, 2)", "DECIMAL")):
+        connection.execute(f"COPY (SELECT 'a' AS id, [1.0::FLOAT] AS vector, {value} AS odd) TO '{tmp_path}/a.parquet'")
+        message = refused(data, tmp_path / "a.parquet", rows=None)
+        assert f"column 'odd' is {word}" in message and "--ignore" in message, message
+        assert not data.exists()
+    assert imported(data, tmp_path / "a.parquet", "--ignore", "odd")[0] == 1
+    message = refused(data, tmp_path / "a.parquet", "--ignore", "odd", "--ignore", "old", rows=None)
+    assert "no column 'old'" in message and "id (text), vector (list of FLOAT), odd (DECIMAL)" in message
+
+
+def test_import__dates_and_times_are_numbers(data, tmp_path):
+    connection = duckdb.connect()
+    connection.execute(f"COPY (SELECT 'a' AS id, [1.0::FLOAT] AS vector, DATE '1970-01-11' AS d, TIME '00:00:01' AS t, "
+                       f"TIMESTAMP '1970-01-01 00:00:01.5' AS s) TO '{tmp_path}/a.parquet'")
+    assert imported(data, tmp_path / "a.parquet")[1]["a"].metadata == {"d": 10, "t": 1_000_000, "s": 1500}
