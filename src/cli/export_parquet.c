@@ -3,6 +3,7 @@
 #include "os/fs.h"
 #include "parquet/parquet_writer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -217,7 +218,11 @@ static int finish(struct px_export_writer *base, struct proximadb_error *reterr)
 {
     struct writer *writer = (struct writer *)base;
     struct px_parquet_written written;
-    int rc = px_parquet_writer_finish(writer->parquet, NULL, 0, &written, reterr);
+    char text[24];
+    snprintf(text, sizeof text, "%u", writer->columns[VECTOR].dim_count);
+    const struct px_parquet_key_value dimension = {.key = px_slice_of_string(PX_EXPORT_DIMENSION),
+                                                   .value = px_slice_of_string(text)};
+    int rc = px_parquet_writer_finish(writer->parquet, &dimension, 1, &written, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_export_file_finish(&writer->file, (struct px_slice){0}, reterr);
     return rc;

@@ -15,6 +15,9 @@
 
 #include "base/buffer.h"
 
+/* A key of a Parquet file's footer: the dimension, which a file without rows does not tell. */
+#define PX_EXPORT_DIMENSION "proximadb.dimension"
+
 struct px_export_writer {
     int (*write)(struct px_export_writer *writer, const struct proximadb_hit *row,
                  struct proximadb_error *reterr);

@@ -1,3 +1,4 @@
+#include "cli/export_writer.h"
 #include "cli/import_source.h"
 #include "codec/json.h"
 #include "codec/utf8.h"
@@ -399,6 +400,19 @@ static int choose_columns(struct source *source, const struct px_import_names *n
     return rc;
 }
 
+/* What an export writes, so that a collection without rows comes back, too. */
+static size_t noted_dimension(const struct px_table *table)
+{
+    struct px_slice text = px_table_key_value(table, PX_EXPORT_DIMENSION);
+    size_t dim_count = 0;
+    for (size_t i = 0; i < text.size_bytes; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9' || dim_count > MOST_DIMS)
+            return 0;
+        dim_count = dim_count * 10 + (size_t)(text.data[i] - '0');
+    }
+    return dim_count <= MOST_DIMS ? dim_count : 0;
+}
+
 int px_import_parquet(struct px_slice file, const struct px_import_names *names,
                       struct px_import_source **ret_source, struct proximadb_error *reterr)
 {
@@ -418,6 +432,7 @@ int px_import_parquet(struct px_slice file, const struct px_import_names *names,
     }
     source->file = file;
     source->base.row_count = px_table_row_count(source->table);
+    source->base.dim_count = noted_dimension(source->table);
     *ret_source = &source->base;
     return PROXIMADB_OK;
 }

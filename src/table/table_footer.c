@@ -10,7 +10,14 @@ enum {
     LEAST_CHUNK_BYTES = 16, /* what the required fields of a column chunk take at least */
 };
 
-enum file_field { FILE_SCHEMA = 2, FILE_ROW_COUNT = 3, FILE_GROUPS = 4, FILE_ENCRYPTION = 8 };
+enum file_field {
+    FILE_SCHEMA = 2,
+    FILE_ROW_COUNT = 3,
+    FILE_GROUPS = 4,
+    FILE_KEY_VALUES = 5,
+    FILE_ENCRYPTION = 8
+};
+enum key_value_field { KEY = 1, VALUE = 2 };
 enum group_field { GROUP_COLUMNS = 1, GROUP_ROW_COUNT = 3 };
 enum chunk_field { CHUNK_PATH = 1, CHUNK_META = 3, CHUNK_ENCRYPTION = 8 };
 enum meta_field {
@@ -164,6 +171,32 @@ static void read_groups(struct reading *reading, struct px_thrift_field field)
         px_thrift_fail(&reading->reader, "it has another number of rows than its row groups");
 }
 
+static struct px_table_key_value read_key_value(struct px_thrift_reader *reader)
+{
+    struct px_table_key_value item = {0};
+    struct px_thrift_field field = {0};
+    while (px_thrift_next(reader, &field)) {
+        if (field.id == KEY)
+            item.key = px_thrift_get_binary(reader, field);
+        else if (field.id == VALUE)
+            item.value = px_thrift_get_binary(reader, field);
+        else
+            px_thrift_skip(reader, field);
+    }
+    return item;
+}
+
+static void read_key_values(struct reading *reading, struct px_thrift_field field)
+{
+    struct px_table_footer *footer = &reading->footer;
+    uint32_t count =
+        px_thrift_get_list(&reading->reader, field, PX_THRIFT_STRUCT, PX_TABLE_MOST_ELEMENTS).count;
+    footer->key_values = take_memory(reading, count, sizeof *footer->key_values);
+    footer->key_value_count = footer->key_values != NULL ? count : 0;
+    for (uint32_t i = 0; i < footer->key_value_count && reading->reader.fault == NULL; i++)
+        footer->key_values[i] = read_key_value(&reading->reader);
+}
+
 /* Thrift gives the fields in any order, and twice if the file says so: only at the end it is known
  * that a column's leaf_index is one of the chunks of every group. */
 static void check_groups(struct reading *reading)
@@ -186,6 +219,8 @@ static void read_file(struct reading *reading)
             footer->row_count = get_u64(reader, field);
         } else if (field.id == FILE_GROUPS) {
             read_groups(reading, field);
+        } else if (field.id == FILE_KEY_VALUES) {
+            read_key_values(reading, field);
         } else {
             reading->is_encrypted |= field.id == FILE_ENCRYPTION;
             px_thrift_skip(reader, field);

@@ -70,11 +70,18 @@ struct px_table_group {
     uint32_t chunk_count;
 };
 
+struct px_table_key_value {
+    struct px_slice key;
+    struct px_slice value;
+};
+
 struct px_table_footer {
     struct px_table_schema schema;
     uint64_t row_count;
     struct px_table_group *groups;
     uint32_t group_count;
+    struct px_table_key_value *key_values;
+    uint32_t key_value_count;
 };
 
 /* Everything lies in the arena or is a view into the file; chunks lie within the file. */

@@ -73,6 +73,15 @@ const struct px_table_column *px_table_columns(const struct px_table *table, siz
     return table->footer.schema.columns;
 }
 
+struct px_slice px_table_key_value(const struct px_table *table, const char *key)
+{
+    const struct px_table_footer *footer = &table->footer;
+    for (uint32_t i = 0; i < footer->key_value_count; i++)
+        if (px_slice_equal(footer->key_values[i].key, px_slice_of_string(key)))
+            return footer->key_values[i].value;
+    return (struct px_slice){0};
+}
+
 /* ---- pages --------------------------------------------------------------------------------- */
 
 static bool is_bytes(const struct px_table_column *column)

@@ -120,6 +120,9 @@ void px_table_close(struct px_table *table); /* accepts NULL */
 uint64_t px_table_row_count(const struct px_table *table);
 const struct px_table_column *px_table_columns(const struct px_table *table, size_t *ret_count);
 
+/* What the footer has under a key, a view into the file; empty where there is no such key. */
+struct px_slice px_table_key_value(const struct px_table *table, const char *key);
+
 /* "list of FLOAT", "integer" and so on, for messages. */
 const char *px_table_column_word(const struct px_table_column *column);
 

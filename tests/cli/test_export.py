@@ -142,3 +142,25 @@ def test_export__leaves_nothing_when_it_is_interrupted(start, data, tmp_path, nu
     export.send_signal(number)
     assert "interrupted" in export.communicate(timeout=60)[1] and export.returncode == 1
     assert list(tmp_path.iterdir()) == [data]
+
+
+@pytest.mark.parametrize("format", ["parquet", "jsonl", "npy"])
+def test_export__an_empty_collection_comes_back_empty(start, data, tmp_path, format):
+    server = start(data)
+    with server.client() as client:
+        client.create_collection("docs", DIM)
+    server.stop()
+    file = tmp_path / f"docs.{format}"
+    assert run("export", "docs", "--data", data, f"--{format}", file).returncode == 0
+    flags = ["import", file, "--data", tmp_path / "again", "--collection", "docs", "--json"]
+    if format == "jsonl":
+        failed = run(*flags, "--create")
+        assert failed.returncode == 2 and "say --dimension COUNT" in failed.stderr
+        assert run(*flags, "--create", "--dimension", DIM).returncode == 0
+    for create in ([] if format == "jsonl" else ["--create"], []):
+        done = run(*flags, *create)
+        assert done.returncode == 0 and json.loads(done.stdout)["row_count"] == 0, done.stderr
+    server = start(tmp_path / "again")
+    with server.client() as client:
+        assert client.count("docs") == 0 and client.get_collection("docs").dimension == DIM
+    server.stop()

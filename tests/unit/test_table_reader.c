@@ -115,6 +115,8 @@ static void test_table_reader__gives_every_value(void **state)
             check_column(table, columns, j, seed);
         }
         assert_string_equal(px_table_column_word(&found[2]), "list of FLOAT");
+        assert_true(px_table_key_value(table, "ARROW:schema").size_bytes > 0);
+        assert_int_equal(px_table_key_value(table, "ARROW").size_bytes, 0);
         px_table_close(table);
         parquet_test_release(&file);
     }
