@@ -17,6 +17,10 @@ enum px_exit px_exit_of(const struct proximadb_error *error)
     case PROXIMADB_OK:
         return PX_EXIT_OK;
     case PROXIMADB_INVALID:
+    case PROXIMADB_UNIMPLEMENTED: /* an encoding, a codec or the like that is not read */
+    case PROXIMADB_DIMENSION:
+    case PROXIMADB_VECTOR_EXISTS:
+    case PROXIMADB_TOO_LARGE:
         return PX_EXIT_USAGE;
     case PROXIMADB_CORRUPT:
     case PROXIMADB_READ_ONLY:
@@ -26,6 +30,8 @@ enum px_exit px_exit_of(const struct proximadb_error *error)
     case PROXIMADB_COLLECTION_NOT_FOUND:
         return PX_EXIT_NOT_FOUND;
     case PROXIMADB_IO:
+        if (error->os_errno == EEXIST) /* a file where a folder is to be made */
+            return PX_EXIT_USAGE;
         return error->os_errno == ENOENT || error->os_errno == ENOTDIR ? PX_EXIT_NOT_FOUND
                                                                        : PX_EXIT_FAILED;
     default:

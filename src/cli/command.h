@@ -12,7 +12,8 @@
  *      EXIT STATUS  MEANING
  *      0            done
  *      1            it failed: the system refused something, memory, or a fault of ours
- *      2            what was asked for makes no sense: a flag, a value, a configuration file
+ *      2            what was asked for makes no sense: a flag, a value, a configuration file, a
+ *                   row, a file of a kind that is not read
  *      3            damage was found
  *      4            another process holds the data folder or the port; try again later
  *      5            there is no such collection, file or folder

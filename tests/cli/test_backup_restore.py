@@ -55,6 +55,8 @@ def test_restore__one_collection_under_another_name(start, server, data, tmp_pat
     busy = run("restore", tmp_path / "made", "--data", data, "--collection", "docs:old")
     assert busy.returncode == 4 and f"pid {server.process.pid}" in busy.stderr
     server.stop()
+    (tmp_path / "file").touch()
+    assert run("backup", "--data", data, tmp_path / "file").returncode == 2
     assert run("restore", tmp_path / "made", "--data", data).returncode == 1        # the name is taken
     assert run("restore", tmp_path / "made", "--data", data, "--collection", "none:x").returncode == 5
     assert run("restore", tmp_path / "made", "--data", data, "--collection", "docs:old").returncode == 0

@@ -109,7 +109,10 @@ static void test_command__exits_by_the_error(void **state)
         {"3", ENOTDIR, PX_EXIT_NOT_FOUND}, {"4", 0, PX_EXIT_DAMAGED},
         {"12", 0, PX_EXIT_DAMAGED},        {"5", 0, PX_EXIT_NOT_FOUND},
         {"13", 0, PX_EXIT_UNAVAILABLE},    {"21", 0, PX_EXIT_FAILED},
-        {"11", 0, PX_EXIT_FAILED},
+        {"11", 0, PX_EXIT_FAILED},         {"3", EEXIST, PX_EXIT_USAGE},
+        {"8", 0, PX_EXIT_USAGE},           {"9", 0, PX_EXIT_USAGE},
+        {"16", 0, PX_EXIT_USAGE},          {"22", 0, PX_EXIT_USAGE},
+        {"6", 0, PX_EXIT_FAILED},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
