@@ -582,6 +582,9 @@ struct proximadb_backup_options {
     /* Receives a JSON line for each collection, and a summary as the last one. False stops. */
     proximadb_sink *sink;
     void *sink_context;
+
+    /* Of a backup: read all of it once it is made, as restoring does first. Restoring always does. */
+    bool verify;
 };
 
 /*
@@ -589,7 +592,8 @@ struct proximadb_backup_options {
  * this or another process has the data folder open and writes. Everything that was acknowledged
  * before the call is in it, whole batches only; each collection is as of a moment of its own. Parts
  * are linked, not copied, where both folders are on one file system; they never change, so the
- * backup stays what it is, whatever is written, compacted or dropped. On failure nothing is left in
+ * backup stays what it is, whatever is written, compacted or dropped. What is linked is not read, so
+ * that a damaged part is found with `verify`, or by restoring. On failure nothing is left in
  * `backup_dir`; what a crash leaves, without a BACKUP.json, is refused by proximadb_restore().
  *
  * PROXIMADB_INVALID      no data folder; the backup's folder is not empty or in the data folder.

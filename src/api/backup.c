@@ -244,6 +244,16 @@ static int fill(struct backing_up *backing_up, struct proximadb_error *reterr)
     return rc == PROXIMADB_OK ? finish(backing_up, reterr) : rc;
 }
 
+/* Reads what was made: a link is not read while it is made. */
+static int verify_all(const struct backing_up *backing_up, struct proximadb_error *reterr)
+{
+    const struct px_backup_list *list = &backing_up->list;
+    int rc = PROXIMADB_OK;
+    for (size_t i = 0; i < list->entry_count && rc == PROXIMADB_OK; i++)
+        rc = px_restore__verify(backing_up->run, list, &list->entries[i], reterr);
+    return rc;
+}
+
 static int back_up(struct backing_up *backing_up, struct proximadb_error *reterr)
 {
     const struct px_backup_run *run = backing_up->run;
@@ -259,6 +269,8 @@ static int back_up(struct backing_up *backing_up, struct proximadb_error *reterr
     }
     backing_up->list.created_at_ms = run->clock->wall_ms(run->clock);
     rc = fill(backing_up, reterr);
+    if (rc == PROXIMADB_OK && run->verify)
+        rc = verify_all(backing_up, reterr);
     if (rc != PROXIMADB_OK)
         clean_up(backing_up);
     else /* it is done, whether or not somebody still listens */
@@ -325,6 +337,7 @@ static int run_public(run_function *function, struct px_path paths[2],
                                       .collections = given.collections,
                                       .collection_count = given.collection_count,
                                       .copy = given.copy,
+                                      .verify = given.verify,
                                       .sink = given.sink,
                                       .context = given.sink_context};
     return function(&run, reterr);

@@ -127,6 +127,40 @@ static int begin_round(struct copying *copying, struct proximadb_error *reterr)
 
 /* ---- the store ----------------------------------------------------------------------------- */
 
+static int place_at(const struct copying *copying, const struct px_path *from,
+                    const struct px_path *to, struct px_backup_placed *ret_placed,
+                    struct proximadb_error *reterr)
+{
+    const struct px_backup_run *run = copying->run;
+    struct proximadb_error error;
+    int rc = px_backup__place(run->fs, from->text, to->text, run->copy, ret_placed, &error);
+    if (rc == PROXIMADB_IO && error.os_errno == ENOENT) {
+        rc = px_fail(reterr, PROXIMADB_IO,
+                     "'%s' is missing, although the manifest lists it; restore the collection from "
+                     "a backup, see 'Replacing a damaged collection' in docs/BACKUP.md",
+                     from->text);
+        if (reterr != NULL)
+            reterr->os_errno = ENOENT; /* a compaction may have removed it just now */
+    } else if (rc != PROXIMADB_OK && reterr != NULL) {
+        *reterr = error;
+    }
+    return rc;
+}
+
+static int check_placed(const struct px_manifest_file *file, const struct px_path *from,
+                        const struct px_backup_placed *placed, struct proximadb_error *reterr)
+{
+    if (placed->size_bytes != file->size_bytes)
+        return px_fail(reterr, PROXIMADB_CORRUPT,
+                       "'%s' has %" PRIu64 " bytes, the manifest says %" PRIu64, from->text,
+                       placed->size_bytes, file->size_bytes);
+    if (!placed->is_linked && placed->crc32c != file->crc32c)
+        return px_fail(reterr, PROXIMADB_CORRUPT,
+                       "the checksum of '%s' is %08" PRIx32 ", the manifest says %08" PRIx32,
+                       from->text, placed->crc32c, file->crc32c);
+    return PROXIMADB_OK;
+}
+
 static int place_file(struct copying *copying, const struct px_manifest_file *file,
                       struct proximadb_error *reterr)
 {
@@ -141,16 +175,13 @@ static int place_file(struct copying *copying, const struct px_manifest_file *fi
     if (rc == PROXIMADB_OK)
         rc = px_backup__make_parents(run->fs, copying->store_to.text, file->path, reterr);
     if (rc == PROXIMADB_OK)
-        rc = px_backup__place(run->fs, from.text, to.text, run->copy, &placed, reterr);
+        rc = place_at(copying, &from, &to, &placed, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    if (placed.size_bytes != file->size_bytes ||
-        (!placed.is_linked && placed.crc32c != file->crc32c)) {
+    rc = check_placed(file, &from, &placed, reterr);
+    if (rc != PROXIMADB_OK) {
         (void)run->fs->unlink(run->fs, to.text);
-        return px_fail(reterr, PROXIMADB_CORRUPT,
-                       "'%s' is not what the manifest says: %" PRIu64 " bytes instead of %" PRIu64
-                       ", or another checksum",
-                       from.text, placed.size_bytes, file->size_bytes);
+        return rc;
     }
     copying->linked_count += placed.is_linked;
     return px_manifest_add(&copying->placed, file, reterr);

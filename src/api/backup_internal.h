@@ -174,7 +174,8 @@ struct px_backup_run {
     const char *backup_dir;
     const char *const *collections; /* NAME, or for restore also NAME:NEWNAME; none: all */
     size_t collection_count;
-    bool copy; /* no links */
+    bool copy;   /* no links */
+    bool verify; /* of a backup: read it once it is made */
 
     proximadb_sink *sink; /* may be NULL */
     void *context;

@@ -5,6 +5,7 @@ struct options {
     const char *data;
     struct px_texts collections;
     bool copy;
+    bool verify;
     bool json;
 };
 
@@ -15,6 +16,8 @@ static const struct px_flag flags[] = {
      offsetof(struct options, collections), 0, 0, NULL},
     {"copy", NULL, "copy every file instead of linking", NULL, PX_FLAG_SWITCH,
      offsetof(struct options, copy), 0, 0, NULL},
+    {"verify", NULL, "read the backup once it is made", NULL, PX_FLAG_SWITCH,
+     offsetof(struct options, verify), 0, 0, NULL},
     {"json", NULL, "as JSON lines", NULL, PX_FLAG_SWITCH, offsetof(struct options, json), 0, 0,
      NULL},
 };
@@ -38,6 +41,7 @@ static int run(void *context, const struct px_arguments *arguments, struct proxi
                                                     .collections = options->collections.items,
                                                     .collection_count = options->collections.count,
                                                     .copy = options->copy,
+                                                    .verify = options->verify,
                                                     .sink = px_render_sink,
                                                     .sink_context = &render};
     int rc = proximadb_backup(options->data, arguments->items[0], &backup, reterr);
@@ -47,11 +51,12 @@ static int run(void *context, const struct px_arguments *arguments, struct proxi
 const struct px_command px_command_backup = {
     .name = "backup",
     .summary = "copy a data folder while it is in use",
-    .usage = "--data DIR OUT [--collection NAME]... [--copy]",
+    .usage = "--data DIR OUT [--collection NAME]... [--copy] [--verify]",
     .details =
         "OUT is a new or empty folder. What was acknowledged before the command began is in\n"
         "the backup, whole batches only, also beside a running server. Parts are hard links\n"
-        "where OUT is on the same file system: quick, but no second copy; --copy makes one.\n",
+        "where OUT is on the same file system: quick, but no second copy; --copy makes one.\n"
+        "A link is not read: --verify reads the backup and refuses a damaged one.\n",
     .example = "  proximadb backup --data ./data ./backups/monday\n"
                "  proximadb backup --data ./data /mnt/other/monday --collection docs --copy\n",
     .flags = &table,

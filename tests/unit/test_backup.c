@@ -334,8 +334,34 @@ static void test_backup__says_that_a_collection_is_damaged(void **state)
     (void)state;
     run("rm " DATA "/store/docs/vectors/cluster_001/part_*.parquet");
     expect(back_up("scratch/backup/damaged", NULL), PROXIMADB_CORRUPT, "part_");
+    assert_non_null(strstr(error.message, "is missing, although the manifest lists it"));
     assert_non_null(strstr(error.message, "'docs'"));
     assert_int_equal(access("scratch/backup/damaged", F_OK), -1);
+}
+
+static void test_backup__finds_a_damaged_part_where_it_is_read(void **state)
+{
+    struct proximadb_backup_options options = {.struct_size = sizeof options};
+    struct px_names names;
+    struct px_path path;
+    (void)state;
+    static const char folder[] = DATA "/store/docs/vectors/cluster_001";
+    assert_int_equal(px_folder_list(&px_fs_posix, folder, &names, NULL), PROXIMADB_OK);
+    assert_int_equal(px_path_format(&path, NULL, "%s/%s", folder, names.items[0].text), 0);
+    px_names_release(&names);
+    run("rm -r " BACKUP);
+    options.verify = true;
+    assert_int_equal(back_up(BACKUP, &options), PROXIMADB_OK);
+    flip(path.text, 1000);
+    run("rm -r " BACKUP);
+    expect(back_up(BACKUP, &options), PROXIMADB_CORRUPT, px_path_name(path.text));
+    assert_int_equal(access(BACKUP, F_OK), -1);
+    options.verify = false;
+    options.copy = true;
+    expect(back_up(BACKUP, &options), PROXIMADB_CORRUPT, "the checksum of '");
+    assert_null(strstr(error.message, "bytes"));
+    options.copy = false;
+    assert_int_equal(back_up(BACKUP, &options), PROXIMADB_OK); /* nobody read it */
 }
 
 /* A log whose end was torn by a crash is what recovery makes of it. */
@@ -368,6 +394,7 @@ int main(void)
         TEST(test_backup__takes_the_collections_that_are_named),
         TEST(test_backup__stops_when_nobody_listens),
         TEST(test_backup__says_that_a_collection_is_damaged),
+        TEST(test_backup__finds_a_damaged_part_where_it_is_read),
         TEST(test_backup__leaves_a_torn_end_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
