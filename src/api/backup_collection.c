@@ -261,8 +261,8 @@ static int check_same(struct copying *copying, const struct px_path *copy,
     return rc;
 }
 
-/* What looks like damage of the log is none if a newer manifest has what is missing: a flush removed
- * a file between steps 1 and 3. */
+/* What looks like damage of the log is none if a newer manifest has what is missing: a flush
+ * removed a file between steps 1 and 3. */
 static int fail_log(const struct copying *copying, const struct proximadb_error *damage,
                     struct proximadb_error *reterr)
 {

@@ -25,8 +25,8 @@
  *     at least, the manifest of 1 and that log hold all of it. Without that rule, files that were
  *     flushed and removed between 1 and 3 would be missing without a trace: an empty folder has no
  *     gap.
- *   - A log that begins above F + 1, or looks damaged otherwise, is so only if MANIFEST.json still has
- *     F: or else a flush removed files between 1 and 3, and the collection was changed.
+ *   - A log that begins above F + 1, or looks damaged otherwise, is so only if MANIFEST.json still
+ *     has F: or else a flush removed files between 1 and 3, and the collection was changed.
  *   - A block is written behind the others and never changed once it is acknowledged. So the whole
  *     blocks that can be read contain all that was acknowledged before, also when the end of a file
  *     is being written; what is behind them was not acknowledged, and is not copied: neither torn

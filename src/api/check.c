@@ -270,7 +270,8 @@ static int verify_backup(const struct checking *checking, const struct px_backup
     return rc;
 }
 
-/* A backup is what its BACKUP.json lists: files may be sound, and not be all that restoring needs. */
+/* A backup is what its BACKUP.json lists: its files may be sound, and not all that restoring needs.
+ */
 static int check_backup(struct checking *checking, struct proximadb_error *reterr)
 {
     const struct px_backup_run run = {.fs = checking->folder.fs,

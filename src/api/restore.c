@@ -27,8 +27,10 @@ struct restoring {
     struct chosen *chosen; /* owned */
     size_t chosen_count;
     struct px_data_folder target;
+    bool is_begun;      /* something may have been made there */
     bool is_open;       /* target is */
     bool made_folder;   /* there was none */
+    bool was_empty;     /* nothing was in it */
     bool is_in_doubt;   /* it is in place, but a power cut may undo that: nothing may be removed */
     size_t there_count; /* collections that the target has */
 };
@@ -122,19 +124,27 @@ static int check_target(struct restoring *restoring, struct proximadb_error *ret
                        "'%s' and '%s' lie in each other; name a data folder outside of the backup",
                        run->backup_dir, run->data_dir);
     restoring->made_folder = !px_file_exists(run->fs, run->data_dir);
+    restoring->was_empty = false;
     if (restoring->made_folder)
         return PROXIMADB_OK;
     int rc = px_folder_list(run->fs, run->data_dir, &names, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    bool is_data_folder = false;
+    bool is_data_folder = false, is_backup = false;
     const char *foreign = NULL;
+    restoring->was_empty = names.count == 0;
     for (size_t i = 0; i < names.count; i++) {
         is_data_folder |= strcmp(names.items[i].text, "proximadb.json") == 0;
+        is_backup |= strcmp(names.items[i].text, PX_BACKUP_FILE) == 0 ||
+                     strcmp(names.items[i].text, PX_BACKUP_UNFINISHED) == 0;
         if (!is_own_name(names.items[i].text))
             foreign = names.items[i].text;
     }
-    if (foreign != NULL && !is_data_folder)
+    if (is_backup)
+        rc = px_fail(reterr, PROXIMADB_INVALID,
+                     "'%s', which is to be restored into, is a backup itself; name a new folder",
+                     run->data_dir);
+    else if (foreign != NULL && !is_data_folder)
         rc = px_fail(reterr, PROXIMADB_INVALID,
                      "'%s' is neither empty nor a data folder: there is '%.100s' in it; name a new "
                      "folder",
@@ -143,52 +153,92 @@ static int check_target(struct restoring *restoring, struct proximadb_error *ret
     return rc;
 }
 
-/* Counts the collections, and removes what interrupted writes left beside them. */
-static int count_collections(struct restoring *restoring, struct proximadb_error *reterr)
+static bool is_left_over(const char *name)
+{
+    size_t length = strlen(name);
+    return length >= 4 && strcmp(name + length - 4, ".tmp") == 0;
+}
+
+/* Counts the collections of the target, none where there is no folder for them. */
+static int count_collections(struct restoring *restoring, struct px_path *ret_folder,
+                             struct px_names *ret_names, struct proximadb_error *reterr)
 {
     struct px_fs *fs = restoring->run->fs;
-    struct px_names names;
-    struct px_path folder, path;
-    int rc = px_data_folder_path(&restoring->target, PX_DATA_METADATA, NULL, &folder, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_folder_list(fs, folder.text, &names, reterr);
-    if (rc != PROXIMADB_OK)
-        return rc;
-    for (size_t i = 0; i < names.count; i++) {
-        const char *name = names.items[i].text;
-        size_t length = strlen(name);
-        if (length < 4 || strcmp(name + length - 4, ".tmp") != 0)
-            restoring->there_count++;
-        else if (px_path_format(&path, NULL, "%s/%s", folder.text, name) == PROXIMADB_OK)
-            (void)fs->unlink(fs, path.text);
-    }
-    px_names_release(&names);
+    *ret_names = (struct px_names){0};
+    restoring->there_count = 0;
+    int rc = px_data_folder_path(&restoring->target, PX_DATA_METADATA, NULL, ret_folder, reterr);
+    if (rc == PROXIMADB_OK && px_file_exists(fs, ret_folder->text))
+        rc = px_folder_list(fs, ret_folder->text, ret_names, reterr);
+    for (size_t i = 0; rc == PROXIMADB_OK && i < ret_names->count; i++)
+        restoring->there_count += !is_left_over(ret_names->items[i].text);
+    return rc;
+}
+
+/* Whether the collections may go beside those that are there. */
+static int check_names(struct restoring *restoring, struct proximadb_error *reterr)
+{
+    const char *data_dir = restoring->run->data_dir;
+    for (size_t i = 0; i < restoring->chosen_count; i++)
+        if (px_collection_store_has(&restoring->target, restoring->chosen[i].name))
+            return px_fail(reterr, PROXIMADB_COLLECTION_EXISTS,
+                           "there is a collection '%.64s' in '%s' already; drop it first, or "
+                           "restore under another name with NAME:NEWNAME",
+                           restoring->chosen[i].name, data_dir);
+    if (restoring->there_count > 0 && restoring->chosen_count != 1)
+        return px_fail(reterr, PROXIMADB_INVALID,
+                       "'%s' has collections; into such a folder one collection at a time is "
+                       "restored: say which",
+                       data_dir);
     return PROXIMADB_OK;
+}
+
+/* What can be said without reading the backup, and without touching the target; all of it is
+ * checked again when that is opened. */
+static int look_at_target(struct restoring *restoring, struct proximadb_error *reterr)
+{
+    const struct px_backup_run *run = restoring->run;
+    struct proximadb_error error;
+    struct px_names names;
+    struct px_path folder;
+    int rc = check_target(restoring, reterr);
+    if (rc != PROXIMADB_OK || restoring->made_folder || restoring->was_empty)
+        return rc;
+    rc = px_data_folder_look(&restoring->target, run->fs, run->data_dir, true, &error);
+    if (rc == PROXIMADB_INVALID)
+        return PROXIMADB_OK; /* its making was interrupted: opening sees to that */
+    if (rc != PROXIMADB_OK) {
+        if (reterr != NULL)
+            *reterr = error;
+        return rc;
+    }
+    rc = count_collections(restoring, &folder, &names, reterr);
+    px_names_release(&names);
+    if (rc == PROXIMADB_OK)
+        rc = check_names(restoring, reterr);
+    px_data_folder_close(&restoring->target);
+    return rc;
 }
 
 static int open_target(struct restoring *restoring, struct proximadb_error *reterr)
 {
     const struct px_backup_run *run = restoring->run;
+    struct px_names names;
+    struct px_path folder, path;
     int rc = check_target(restoring, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_data_folder_open(&restoring->target, run->fs, run->clock, NULL, run->data_dir,
-                                 reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    restoring->is_begun = true;
+    rc = px_data_folder_open(&restoring->target, run->fs, run->clock, NULL, run->data_dir, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     restoring->is_open = true;
-    rc = count_collections(restoring, reterr);
-    for (size_t i = 0; i < restoring->chosen_count && rc == PROXIMADB_OK; i++)
-        if (px_collection_store_has(&restoring->target, restoring->chosen[i].name))
-            rc = px_fail(reterr, PROXIMADB_COLLECTION_EXISTS,
-                         "there is a collection '%.64s' in '%s' already; drop it first, or restore "
-                         "under another name with NAME:NEWNAME",
-                         restoring->chosen[i].name, run->data_dir);
-    if (rc == PROXIMADB_OK && restoring->there_count > 0 && restoring->chosen_count != 1)
-        rc = px_fail(reterr, PROXIMADB_INVALID,
-                     "'%s' has collections; into such a folder one collection at a time is "
-                     "restored: say which",
-                     run->data_dir);
-    return rc;
+    rc = count_collections(restoring, &folder, &names, reterr);
+    for (size_t i = 0; rc == PROXIMADB_OK && i < names.count; i++)
+        if (is_left_over(names.items[i].text) &&
+            px_path_format(&path, NULL, "%s/%s", folder.text, names.items[i].text) == PROXIMADB_OK)
+            (void)run->fs->unlink(run->fs, path.text);
+    px_names_release(&names);
+    return rc == PROXIMADB_OK ? check_names(restoring, reterr) : rc;
 }
 
 /* ---- files --------------------------------------------------------------------------------- */
@@ -385,7 +435,7 @@ static int place_all(struct restoring *restoring, struct proximadb_error *reterr
 /* ---- the end ------------------------------------------------------------------------------- */
 
 /* Takes away what was not committed. Failures do no harm: without a JSON it does not count. */
-static void clean_up(struct restoring *restoring)
+static void discard_collections(struct restoring *restoring)
 {
     struct px_fs *fs = restoring->run->fs;
     struct px_path path;
@@ -402,8 +452,22 @@ static void clean_up(struct restoring *restoring)
             PROXIMADB_OK)
             px_backup__discard(fs, path.text);
     }
+}
+
+/* Leaves a folder as it was: gone, empty, or without what was to be restored. Of a folder that
+ * another process took meanwhile nothing is ours. */
+static void clean_up(struct restoring *restoring, int rc)
+{
+    const struct px_backup_run *run = restoring->run;
+    if (restoring->is_open)
+        discard_collections(restoring);
+    else if (rc == PROXIMADB_UNAVAILABLE)
+        return;
     if (restoring->made_folder)
-        px_backup__discard(fs, restoring->run->data_dir);
+        px_backup__discard(run->fs, run->data_dir);
+    else if (restoring->was_empty)
+        rc = px_backup__clear_folder(run->fs, run->data_dir, NULL);
+    (void)rc; /* what is left counts for nothing */
 }
 
 static void tell_all(const struct restoring *restoring)
@@ -426,6 +490,8 @@ static int restore(struct restoring *restoring, struct proximadb_error *reterr)
     if (rc == PROXIMADB_OK)
         rc = choose_all(restoring, reterr);
     if (rc == PROXIMADB_OK)
+        rc = look_at_target(restoring, reterr);
+    if (rc == PROXIMADB_OK)
         rc = verify_all(restoring, reterr);
     if (rc == PROXIMADB_OK)
         rc = open_target(restoring, reterr);
@@ -443,8 +509,8 @@ int px_restore__run(const struct px_backup_run *run, struct proximadb_error *ret
     else if (restoring.is_in_doubt)
         px_error_context(reterr, "all is restored, but a power cut may undo it; run 'proximadb "
                                  "check' after the next start of the system");
-    else if (restoring.is_open)
-        clean_up(&restoring);
+    else if (restoring.is_begun)
+        clean_up(&restoring, rc);
     if (restoring.is_open)
         px_data_folder_close(&restoring.target);
     free(restoring.chosen);

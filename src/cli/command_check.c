@@ -33,8 +33,8 @@ const struct px_command px_command_check = {
     .summary = "verify every checksum of a data folder",
     .usage = "--data DIR [--json]",
     .details = "Reads every file and changes nothing. No server may have the folder open. What a\n"
-               "crash leaves behind is a note; damage makes the exit status 3. Of a backup, damage\n"
-               "is all that 'restore' would refuse.\n",
+               "crash leaves behind is a note; damage makes the exit status 3. Of a backup,\n"
+               "damage is all that 'restore' would refuse.\n",
     .example = "  proximadb check --data ./data\n",
     .flags = &table,
     .options_bytes = sizeof(struct options),

@@ -12,7 +12,9 @@
 #include "api/backup_internal.h"
 #include "os/file.h"
 #include "support/database.h"
+#include "support/fault_fs.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 static struct database_lines lines;
@@ -280,6 +282,67 @@ static void test_backup__leaves_other_folders_alone(void **state)
     assert_int_equal(back_up("scratch/backup/taken/", NULL), PROXIMADB_OK);
 }
 
+/* What costs nothing is said before the backup is read, which may take long: here it is damaged. */
+static void test_backup__looks_at_the_target_first(void **state)
+{
+    struct database database;
+    (void)state;
+    assert_int_equal(restore_named("docs"), PROXIMADB_OK);
+    run("truncate -s -1 " BACKUP "/metadata/collections/docs.json");
+    expect(restore_named("docs"), PROXIMADB_COLLECTION_EXISTS, "'docs'");
+    expect(restore(), PROXIMADB_COLLECTION_EXISTS, "'docs'");
+    expect(restore_named("docs:other"), PROXIMADB_CORRUPT, "docs.json");
+    database_open(&database, TARGET);
+    expect(restore_named("docs:other"), PROXIMADB_UNAVAILABLE, "in use");
+    database_close(&database);
+    run("mv " TARGET " scratch/backup/aside && mkdir " TARGET " && touch " TARGET "/somebodys");
+    expect(restore(), PROXIMADB_INVALID, "somebodys");
+    expect(proximadb_restore(BACKUP, BACKUP "/x", NULL, &error), PROXIMADB_INVALID,
+           "lie in each other");
+    run("rm -r " TARGET " && cp -r " BACKUP " " TARGET);
+    expect(restore(), PROXIMADB_INVALID, "is a backup itself");
+    run("mv " TARGET "/BACKUP.json " TARGET "/BACKUP.json.tmp");
+    expect(restore(), PROXIMADB_INVALID, "is a backup itself");
+}
+
+static int restore_on(struct px_fault_fs *fs, const struct px_fault_rule *rule)
+{
+    const struct px_backup_run how = {.fs = &fs->base,
+                                      .clock = &px_clock_system,
+                                      .data_dir = TARGET,
+                                      .backup_dir = BACKUP,
+                                      .copy = true};
+    px_fault_fs_set(fs, rule);
+    return px_restore__run(&how, &error);
+}
+
+/* Whichever call fails, as on a full disk, the folder is what it was: gone, or empty. */
+static void test_backup__leaves_nothing_when_restoring_fails(void **state)
+{
+    static const unsigned kinds = PX_FAULT_WRITE_AT | PX_FAULT_MAKE_FOLDER | PX_FAULT_SYNC_DATA;
+    struct px_fault_fs fs;
+    (void)state;
+    px_fault_fs_init(&fs, &px_fs_posix);
+    for (int is_there = 0; is_there < 2; is_there++)
+        for (uint64_t at = 1;; at++) {
+            const struct px_fault_rule rule = {
+                .kinds = kinds, .path_part = TARGET, .fail_at = at, .error = ENOSPC};
+            if (is_there)
+                run("mkdir " TARGET);
+            int rc = restore_on(&fs, &rule);
+            bool was_met = px_fault_fs_calls(&fs) >= at;
+            if (rc != PROXIMADB_OK) {
+                assert_int_equal(access(TARGET, F_OK), is_there ? 0 : -1);
+                assert_int_equal(rmdir(TARGET), is_there ? 0 : -1); /* it is empty */
+            } else {
+                run("rm -r " TARGET); /* as a lock file that cannot be written into, or the end */
+            }
+            if (!was_met)
+                break;
+        }
+    px_fault_fs_release(&fs);
+}
+
 static void test_backup__restores_one_collection_under_a_free_name(void **state)
 {
     struct database database;
@@ -390,6 +453,8 @@ int main(void)
         TEST(test_backup__refuses_one_that_is_not_finished),
         TEST(test_backup__believes_no_list_that_differs_from_the_files),
         TEST(test_backup__leaves_other_folders_alone),
+        TEST(test_backup__looks_at_the_target_first),
+        TEST(test_backup__leaves_nothing_when_restoring_fails),
         TEST(test_backup__restores_one_collection_under_a_free_name),
         TEST(test_backup__takes_the_collections_that_are_named),
         TEST(test_backup__stops_when_nobody_listens),
