@@ -298,7 +298,10 @@ static int check_stray(struct checking *checking, const char *relative,
     int rc = path_of(checking, relative, &path, reterr);
     if (rc != PROXIMADB_OK || is_listed(&checking->manifest, relative))
         return rc;
-    if (px_viper_is_file_name(px_path_name(relative)))
+    bool is_named = px_viper_is_file_name(px_path_name(relative));
+    bool is_foreign = is_named && px_viper_is_foreign(checking->check->fs, path.text,
+                                                      checking->check->collection->id);
+    if (is_named && !is_foreign)
         px_finding_report(findings, PX_NOTE, path.text,
                           "the manifest does not list it: an interrupted flush or compaction left "
                           "it; a start of the server removes it");
@@ -306,7 +309,9 @@ static int check_stray(struct checking *checking, const char *relative,
         px_finding_report(findings, PX_NOTE, path.text,
                           "it was left by an interrupted write; the next one replaces it");
     else
-        px_finding_report(findings, PX_WARNING, path.text, "it is no file of this collection");
+        px_finding_report(
+            findings, PX_WARNING, path.text,
+            "it is no file of this collection; a start of the server leaves it alone");
     return PROXIMADB_OK;
 }
 

@@ -167,6 +167,10 @@ void px_viper_remove_file(struct px_viper *viper, const char *path);
 /* Whether a name is one that a flush or a compaction gives: KIND_NUMBER.parquet. */
 bool px_viper_is_file_name(const char *name);
 
+/* Whether a whole Parquet file does not say that it belongs to the collection: opening leaves it
+ * alone. What a crash left of a file of ours is not whole. */
+bool px_viper_is_foreign(struct px_fs *fs, const char *path, struct px_uuid collection_id);
+
 /* Waits for no device. */
 void px_viper_get_numbers(struct px_viper *viper, struct px_viper_numbers *ret_numbers);
 

@@ -117,22 +117,20 @@ static bool is_listed(const struct px_manifest *manifest, const char *path)
            strcmp(manifest->centroids.path, path) == 0;
 }
 
-/* Whether a whole Parquet file says that it belongs to another collection. What a crash left of a
- * file of ours is not whole. */
-static bool is_of_another(struct px_viper *viper, const char *path)
+bool px_viper_is_foreign(struct px_fs *fs, const char *path, struct px_uuid collection_id)
 {
     struct px_slice content = {0};
     struct px_parquet_reader *reader = NULL;
     struct px_slice value;
     char id[PX_UUID_TEXT_BYTES];
     bool other = false;
-    px_uuid_format(viper->collection_id, id);
-    if (px_file_map(viper->fs, path, &content, NULL) == PROXIMADB_OK &&
+    px_uuid_format(collection_id, id);
+    if (px_file_map(fs, path, &content, NULL) == PROXIMADB_OK &&
         px_parquet_reader_open(content, &reader, NULL) == PROXIMADB_OK)
         other = !px_parquet_reader_find_value(reader, px_part_key_collection_id, &value) ||
                 !px_slice_equal(value, px_slice_of_string(id));
     px_parquet_reader_close(reader);
-    px_file_unmap(viper->fs, content);
+    px_file_unmap(fs, content);
     return other;
 }
 
@@ -175,7 +173,8 @@ static void sweep_file(struct px_viper *viper, const char *folder, const char *n
         return;
     if (px_viper_is_file_name(name))
         skip_number(viper, name);
-    if (!fits || !px_viper_is_file_name(name) || is_of_another(viper, full.text))
+    if (!fits || !px_viper_is_file_name(name) ||
+        px_viper_is_foreign(viper->fs, full.text, viper->collection_id))
         tell_foreign(viper, full.text);
     else
         (void)viper->fs->unlink(viper->fs, full.text);

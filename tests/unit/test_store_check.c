@@ -11,6 +11,8 @@
 #include "viper/part_writer.h"
 #include "viper/viper.h"
 
+#include <unistd.h>
+
 enum { DIMS = 6, ROWS = 700 };
 
 static struct px_collection collection;
@@ -213,6 +215,30 @@ static void test_store_check__says_what_else_lies_there(void **state)
     expect(3, 2, 0, "notes.txt: it is no file of this collection");
 }
 
+/* A whole part of another collection is left alone, as the server does. */
+static void test_store_check__knows_a_part_of_another_collection(void **state)
+{
+    const struct px_part_target target = {
+        .fs = &px_fs_posix, .store_folder = folder, .path = "vectors/cluster_000/part_019.parquet"};
+    struct px_collection other = collection;
+    struct px_part_writer *writer;
+    struct px_manifest_file file;
+    struct made_record *made = records_make(1, DIMS);
+    (void)state;
+    for (int is_other = 0; is_other < 2; is_other++) {
+        other.id.bytes[3] ^= (uint8_t)is_other;
+        assert_int_equal(px_part_writer_open(&target, &other, &writer, NULL), PROXIMADB_OK);
+        px_part_writer_add(writer, &made->record);
+        assert_int_equal(px_part_writer_finish(writer, &file, NULL), PROXIMADB_OK);
+        if (is_other)
+            expect(0, 1, 0, "part_019.parquet: it is no file of this collection");
+        else
+            expect(1, 0, 0, "part_019.parquet: the manifest does not list it");
+        assert_int_equal(unlink(path_of(target.path).text), 0);
+    }
+    records_release(made);
+}
+
 static void test_store_check__finds_a_manifest_that_is_wrong(void **state)
 {
     (void)state;
@@ -269,6 +295,7 @@ int main(void)
         STORE_TEST(test_store_check__finds_any_flipped_byte),
         STORE_TEST(test_store_check__finds_what_is_missing_or_cut),
         STORE_TEST(test_store_check__says_what_else_lies_there),
+        STORE_TEST(test_store_check__knows_a_part_of_another_collection),
         STORE_TEST(test_store_check__finds_a_manifest_that_is_wrong),
         STORE_TEST(test_store_check__finds_deletes_of_rows_that_are_not_there),
         STORE_TEST(test_store_check__counts_a_row_once_that_two_files_delete),
