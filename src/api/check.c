@@ -22,7 +22,10 @@ struct checking {
     uint64_t file_count; /* read, besides those that were only listed */
     uint64_t size_bytes;
     uint64_t collection_count;
-    uint64_t live_row_count; /* of the stores */
+    uint64_t live_row_count;        /* of the stores, as of their last flushes */
+    int64_t flushed_lsn;            /* of the store whose log is read */
+    uint64_t unflushed_entry_count; /* that are in the logs only */
+    uint64_t unflushed_row_count;
 };
 
 static void give(struct checking *checking, struct px_buffer *line)
@@ -55,6 +58,8 @@ static void give_summary(struct checking *checking)
     px_json_line_begin(&line, "summary");
     px_json_line_u64(&line, "collection_count", checking->collection_count);
     px_json_line_u64(&line, "live_row_count", checking->live_row_count);
+    px_json_line_u64(&line, "unflushed_entry_count", checking->unflushed_entry_count);
+    px_json_line_u64(&line, "unflushed_row_count", checking->unflushed_row_count);
     px_json_line_u64(&line, "file_count", checking->file_count);
     px_json_line_u64(&line, "size_bytes", checking->size_bytes);
     px_json_line_u64(&line, "damage_count", checking->counts[PX_DAMAGE]);
@@ -73,6 +78,18 @@ static int count_log(void *context, const struct px_wal_chain_file *file,
     (void)reterr;
     checking->file_count++;
     checking->size_bytes += file->size_bytes;
+    return PROXIMADB_OK;
+}
+
+static int count_entry(void *context, const struct px_wal_entry *entry,
+                       struct proximadb_error *reterr)
+{
+    struct checking *checking = context;
+    (void)reterr;
+    if (entry->lsn > checking->flushed_lsn) {
+        checking->unflushed_entry_count++;
+        checking->unflushed_row_count += entry->row_count;
+    }
     return PROXIMADB_OK;
 }
 
@@ -111,8 +128,10 @@ static int check_log(struct checking *checking, const struct px_collection *coll
                                                  .collection_id = collection->id,
                                                  .flushed_lsn = flushed_lsn,
                                                  .findings = &checking->findings,
+                                                 .entry = count_entry,
                                                  .file = count_log,
                                                  .context = checking};
+    checking->flushed_lsn = flushed_lsn;
     return px_wal_chain_read(&options, reterr);
 }
 

@@ -110,7 +110,8 @@ static void test_check__finds_nothing_in_a_healthy_folder(void **state)
 {
     (void)state;
     uint32_t before = sum_up(folder, 0);
-    expect(PROXIMADB_OK, "{\"kind\":\"summary\",\"collection_count\":2,\"live_row_count\":319,");
+    expect(PROXIMADB_OK, "{\"kind\":\"summary\",\"collection_count\":2,\"live_row_count\":319,"
+                         "\"unflushed_entry_count\":5,\"unflushed_row_count\":5,");
     assert_null(strstr(lines.text, "finding"));
     assert_non_null(strstr(lines.text, "\"damage_count\":0,\"warning_count\":0,\"note_count\":0}"));
     assert_int_equal(sum_up(folder, 0), before);
