@@ -82,6 +82,17 @@ static int serve(proximadb *db, const struct px_serve_options *options, const st
     return PROXIMADB_OK;
 }
 
+/* Of a folder that is in use: a server, unlike other commands, does as well with another one. */
+static int fail_open(int rc, struct proximadb_error *reterr)
+{
+    if (rc == PROXIMADB_UNAVAILABLE && reterr != NULL) {
+        size_t used = strlen(reterr->message);
+        snprintf(reterr->message + used, sizeof reterr->message - used,
+                 ", or give this one a folder of its own with --data");
+    }
+    return rc;
+}
+
 static int run(void *context, const struct px_arguments *arguments, struct proximadb_error *reterr)
 {
     const struct px_serve_options *options = context;
@@ -105,7 +116,7 @@ static int run(void *context, const struct px_arguments *arguments, struct proxi
     /* Signals are held back only now: until the server runs, they end the process at once. */
     rc = proximadb_open(options->data, &engine_options, &db, reterr);
     if (rc != PROXIMADB_OK)
-        return rc;
+        return fail_open(rc, reterr);
     px_server_block_signals();
     rc = serve(db, options, &log, reterr);
     proximadb_close(db);

@@ -50,8 +50,7 @@ static int fail_held(const struct px_data_folder *folder, const char *path,
     }
     px_buffer_release(&content);
     return px_fail(reterr, PROXIMADB_UNAVAILABLE,
-                   "the data folder '%s' is in use by another process (%s); stop it first, or give "
-                   "this one a folder of its own",
+                   "the data folder '%s' is in use by another process (%s); stop it first",
                    folder->path.text, holder);
 }
 

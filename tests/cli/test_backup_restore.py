@@ -54,6 +54,9 @@ def test_restore__one_collection_under_another_name(start, server, data, tmp_pat
         client.insert("docs", vectors(1), ids=["new"])
     busy = run("restore", tmp_path / "made", "--data", data, "--collection", "docs:old")
     assert busy.returncode == 4 and f"pid {server.process.pid}" in busy.stderr
+    second = run("serve", "--data", data, "--listen", "127.0.0.1:0")
+    assert second.returncode == 4 and "stop it first, or give this one a folder of its own" in second.stderr
+    assert "stop it first" in busy.stderr and "of its own" not in busy.stderr
     server.stop()
     (tmp_path / "file").touch()
     assert run("backup", "--data", data, tmp_path / "file").returncode == 2
