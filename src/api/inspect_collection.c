@@ -8,9 +8,17 @@
 #include "wal/wal_describe.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 
 enum { MOST_TRIES = 10 }; /* of the log, whose files a server may remove meanwhile */
+
+/* What the footers say of parts. */
+struct part_size {
+    uint64_t uncompressed_bytes; /* of all pages */
+    uint64_t float_bytes;        /* of the vectors, as float32 */
+    uint64_t vector_bytes;       /* of the vectors, in the files */
+};
 
 /* A collection while it is described. */
 struct describing {
@@ -18,10 +26,10 @@ struct describing {
     struct px_buffer *lines;
     uint64_t row_count; /* of the parts */
     uint64_t part_bytes;
-    uint64_t uncompressed_bytes; /* of all pages of the parts */
-    bool knows_uncompressed;     /* of every part */
-    struct px_buffer files;      /* the lines of parts, delete files and centroids */
-    int status;                  /* of the first damaged file */
+    struct part_size total;
+    bool knows_total;       /* of every part */
+    struct px_buffer files; /* the lines of parts, delete files and centroids */
+    int status;             /* of the first damaged file */
     struct proximadb_error error;
 };
 
@@ -67,28 +75,23 @@ static void put_collection(const struct px_collection *collection, struct px_buf
 
 /* ---- the store ----------------------------------------------------------------------------- */
 
-/* The pages of codes are smaller than the vectors that they stand for, and are compressed like
- * those. */
-static uint64_t uncompressed_chunk_bytes(const struct px_parquet_column *column,
-                                         const struct px_parquet_chunk *chunk)
+static struct part_size sum_up(const struct px_parquet_layout *layout)
 {
-    return column->shape == PX_PARQUET_VECTOR ? chunk->value_count * sizeof(float)
-                                              : chunk->uncompressed_bytes;
-}
-
-static uint64_t uncompressed_bytes(const struct px_parquet_layout *layout)
-{
-    uint64_t total = 0;
+    struct part_size size = {0};
     for (size_t i = 0; i < layout->row_group_count; i++)
-        for (size_t column = 0; column < layout->column_count; column++)
-            total += uncompressed_chunk_bytes(&layout->columns[column],
-                                              &layout->row_groups[i].chunks[column]);
-    return total;
+        for (size_t column = 0; column < layout->column_count; column++) {
+            const struct px_parquet_chunk *chunk = &layout->row_groups[i].chunks[column];
+            size.uncompressed_bytes += chunk->uncompressed_bytes;
+            if (layout->columns[column].shape != PX_PARQUET_VECTOR)
+                continue;
+            size.float_bytes += chunk->value_count * sizeof(float);
+            size.vector_bytes += chunk->pages.size_bytes;
+        }
+    return size;
 }
 
-/* Size of a part's values before compression, by its footer. */
 static int measure_part(const struct px_inspect_view *view, const struct px_manifest_file *file,
-                        uint64_t *ret_bytes, struct proximadb_error *reterr)
+                        struct part_size *ret_size, struct proximadb_error *reterr)
 {
     struct px_parquet_reader *reader;
     struct px_slice content = {0};
@@ -100,7 +103,7 @@ static int measure_part(const struct px_inspect_view *view, const struct px_mani
         return rc;
     rc = px_parquet_reader_open(content, &reader, reterr);
     if (rc == PROXIMADB_OK) {
-        *ret_bytes = uncompressed_bytes(px_parquet_reader_layout(reader));
+        *ret_size = sum_up(px_parquet_reader_layout(reader));
         px_parquet_reader_close(reader);
     } else {
         px_error_context(reterr, "the part '%s'", path.text);
@@ -131,21 +134,23 @@ static int put_part(struct describing *describing, const struct px_manifest_file
                     struct proximadb_error *reterr)
 {
     struct proximadb_error error;
-    uint64_t raw_bytes = 0;
-    int rc = measure_part(describing->view, file, &raw_bytes, &error);
+    struct part_size size = {0};
+    int rc = measure_part(describing->view, file, &size, &error);
     if (rc == PROXIMADB_NO_MEMORY)
         return px_fail_no_memory(reterr);
     describing->row_count += file->row_count;
     describing->part_bytes += file->size_bytes;
-    describing->uncompressed_bytes += raw_bytes;
+    describing->total.uncompressed_bytes += size.uncompressed_bytes;
+    describing->total.float_bytes += size.float_bytes;
+    describing->total.vector_bytes += size.vector_bytes;
     begin_file(&describing->files, "part", file);
     put_lsns(&describing->files, file);
     px_json_line_u64(&describing->files, "cluster", file->cluster);
     if (rc == PROXIMADB_OK) {
-        px_json_line_u64(&describing->files, "uncompressed_bytes", raw_bytes);
+        px_json_line_u64(&describing->files, "uncompressed_bytes", size.uncompressed_bytes);
     } else {
         px_json_line_string(&describing->files, "error", error.message);
-        describing->knows_uncompressed = false;
+        describing->knows_total = false;
         note_damage(describing, rc, &error);
     }
     px_json_line_end(&describing->files);
@@ -195,6 +200,16 @@ static uint64_t size_of_other_files(const struct px_manifest *manifest)
     return total;
 }
 
+/* Of vectors alone: float32 over what they take, which lets nothing else look good. Of few digits,
+ * since it is an estimate of what more rows will take. */
+static void put_ratio(struct px_buffer *lines, const struct part_size *size)
+{
+    if (size->vector_bytes > 0)
+        px_json_line_double(lines, "compression_ratio",
+                            round(100 * (double)size->float_bytes / (double)size->vector_bytes) /
+                                100);
+}
+
 /* What the files hold together, as of the last flush. */
 static void put_store(struct describing *describing)
 {
@@ -213,11 +228,9 @@ static void put_store(struct describing *describing)
     px_json_line_u64(lines, "part_bytes", describing->part_bytes);
     px_json_line_u64(lines, "vector_bytes",
                      rows * describing->view->collection.dim_count * sizeof(float));
-    if (describing->knows_uncompressed && describing->part_bytes > 0) {
-        px_json_line_u64(lines, "uncompressed_bytes", describing->uncompressed_bytes);
-        px_json_line_double(lines, "compression_ratio",
-                            (double)describing->uncompressed_bytes /
-                                (double)describing->part_bytes);
+    if (describing->knows_total && describing->part_bytes > 0) {
+        px_json_line_u64(lines, "uncompressed_bytes", describing->total.uncompressed_bytes);
+        put_ratio(lines, &describing->total);
     }
     px_json_line_u64(lines, "fresh_part_count", fresh_part_count(manifest));
     px_json_line_u64(lines, "bytes_accepted", manifest->bytes_accepted);
@@ -234,7 +247,7 @@ static int describe_store(struct describing *describing, struct proximadb_error 
 {
     const struct px_manifest_files *parts = &describing->view->manifest.parts;
     int rc = PROXIMADB_OK;
-    describing->knows_uncompressed = true;
+    describing->knows_total = true;
     for (size_t i = 0; i < parts->count && rc == PROXIMADB_OK; i++)
         rc = put_part(describing, &parts->items[i], reterr);
     if (rc != PROXIMADB_OK)

@@ -4,8 +4,10 @@
 #include "os/file.h"
 #include "parquet/parquet_reader.h"
 #include "viper/part_columns.h"
+#include "wal/wal_chain.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -154,12 +156,75 @@ static int add_fields_of_part(const struct px_inspect_view *view,
     return rc;
 }
 
+/* What the log has above the files. */
+struct unflushed {
+    int64_t flushed_lsn;
+    uint64_t entry_count;
+    uint64_t row_count;
+};
+
+static int count_entry(void *context, const struct px_wal_entry *entry,
+                       struct proximadb_error *reterr)
+{
+    struct unflushed *unflushed = context;
+    (void)reterr;
+    if (entry->lsn > unflushed->flushed_lsn) {
+        unflushed->entry_count++;
+        unflushed->row_count += entry->row_count;
+    }
+    return PROXIMADB_OK;
+}
+
+/* A server may remove files of the log meanwhile. */
+static int count_unflushed(const struct px_inspect_view *view, struct unflushed *ret_unflushed,
+                           struct proximadb_error *reterr)
+{
+    struct px_path folder;
+    const char *name = view->collection.name;
+    int rc = px_data_folder_path(&view->folder, PX_DATA_WAL, name, &folder, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    const struct px_wal_chain_options options = {.fs = view->folder.fs,
+                                                 .folder = folder.text,
+                                                 .collection_id = view->collection.id,
+                                                 .flushed_lsn = view->manifest.flushed_lsn,
+                                                 .is_live = true,
+                                                 .entry = count_entry,
+                                                 .context = ret_unflushed};
+    rc = PROXIMADB_IO;
+    for (int i = 0; rc == PROXIMADB_IO && i < MOST_TRIES; i++) {
+        *ret_unflushed = (struct unflushed){.flushed_lsn = view->manifest.flushed_lsn};
+        rc = px_wal_chain_read(&options, reterr);
+    }
+    return rc;
+}
+
+/* Says in front of the statement what it does not give. The files are what is asked for, so that a
+ * log that cannot be read is no failure. */
+static int put_unflushed(const struct px_inspect_view *view, struct px_buffer *lines,
+                         struct proximadb_error *reterr)
+{
+    struct unflushed unflushed;
+    struct proximadb_error error;
+    int rc = count_unflushed(view, &unflushed, &error);
+    if (rc == PROXIMADB_NO_MEMORY)
+        return px_fail_no_memory(reterr);
+    if (rc != PROXIMADB_OK)
+        px_buffer_append_format(lines, "-- The log cannot be read; its rows are missing here.\n");
+    else if (unflushed.entry_count > 0)
+        px_buffer_append_format(lines,
+                                "-- %" PRIu64 " writes of %" PRIu64
+                                " rows are in the log only, and missing here; flush them first.\n",
+                                unflushed.entry_count, unflushed.row_count);
+    return PROXIMADB_OK;
+}
+
 int px_inspect__sql(const struct px_inspect_view *view, struct px_buffer *lines,
                     struct proximadb_error *reterr)
 {
     const struct px_collection *collection = &view->collection;
     struct px_sql_fields fields = {0};
-    int rc = PROXIMADB_OK;
+    int rc = put_unflushed(view, lines, reterr);
     for (uint32_t i = 0; i < collection->field_count && rc == PROXIMADB_OK; i++)
         rc = px_sql_fields_add(&fields, px_slice_of_string(collection->fields[i].name),
                                collection->fields[i].type, false, reterr);

@@ -8,6 +8,7 @@ import subprocess
 
 import duckdb
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from conftest import DIMENSION, PROGRAM, SECONDS, fill, run, vectors
 
@@ -70,6 +71,12 @@ def test_inspect__shows_a_collection(server, data):
     [collection], [store], [log] = (of_kind(kind, found) for kind in ("collection", "store", "log"))
     assert collection["name"] == "docs" and collection["dimension"] == DIMENSION and collection["metric"] == "l2"
     assert store["live_row_count"] == 200 and store["flushed_lsn"] == 200
+    parts = [pq.ParquetFile(path).metadata for path in (data / "store/docs").rglob("part_*.parquet")]
+    taken = sum(part.row_group(i).column(j).total_compressed_size for part in parts
+                for i in range(part.num_row_groups) for j in range(part.num_columns)
+                if part.row_group(i).column(j).path_in_schema.startswith("vector."))
+    rows = sum(part.num_rows for part in parts)
+    assert store["compression_ratio"] == round(rows * DIMENSION * 4 / taken, 2)
     assert log["updated_rows"] == 67 and log["deleted_rows"] == 40
     assert "metric=l2" in run("inspect", "collection", "docs", "--data", data).stdout
     server.stop()
@@ -98,10 +105,13 @@ def test_inspect__gives_sql_of_the_live_rows(server, data):
     with server.client() as client:
         client.flush("docs")
         assert rows_of_sql(data) == rows_of_server(client)
+        assert "in the log only" not in run("inspect", "collection", "docs", "--data", data, "--sql").stdout
         client.update("docs", ["row-1"], documents=["another text"])
         client.delete("docs", filter="price < 5")
         client.upsert("docs", vectors(2), ids=["row-0", "it's new"], documents=["x", "y"],
                       metadata=[{"group": "g9", "price": -1.0}] * 2)
+        assert "writes of" in run("inspect", "collection", "docs", "--data", data, "--sql").stdout.split("\n")[0]
+        assert "row-6" in rows_of_sql(data)     # the comment is in nobody's way
         client.flush("docs")
         found = rows_of_sql(data)
         assert found == rows_of_server(client)

@@ -83,7 +83,7 @@ static void test_inspect__describes_a_collection(void **state)
     expect_line("\"flushed_lsn\":33,\"live_row_count\":29,\"dead_row_count\":3,\"part_count\":2,"
                 "\"cluster_count\":0,\"delete_file_count\":1,");
     expect_line("\"vector_bytes\":512,\"uncompressed_bytes\":");
-    expect_line("\"compression_ratio\":");
+    expect_line("\"compression_ratio\":1.");
     expect_line(",\"fresh_part_count\":2,\"bytes_accepted\":");
     expect_line(",\"bytes_compacted\":0,\"write_amplification\":1.");
     expect_line("{\"kind\":\"part\",\"path\":\"vectors/cluster_000/part_001.parquet\"");
@@ -94,7 +94,12 @@ static void test_inspect__describes_a_collection(void **state)
     expect_line("\"next_lsn\":39,");
     assert_null(strstr(lines.text, "centroids"));
 
+    assert_int_equal(inspect(PROXIMADB_INSPECT_SQL, folder, "docs"), PROXIMADB_OK);
+    assert_memory_equal(lines.text, "-- 2 writes of 5 rows are in the log only, ", 43);
+
     database_call(&database, PROXIMADB_COMPACT, "docs", NULL);
+    assert_int_equal(inspect(PROXIMADB_INSPECT_SQL, folder, "docs"), PROXIMADB_OK);
+    assert_memory_equal(lines.text, "SELECT", 6);
     assert_int_equal(inspect(PROXIMADB_INSPECT_COLLECTION, folder, "docs"), PROXIMADB_OK);
     expect_line("\"cluster_count\":1");
     expect_line("{\"kind\":\"centroids\",\"path\":\"vectors/centroids_");
@@ -129,6 +134,7 @@ static void test_inspect__describes_an_empty_collection(void **state)
     assert_null(strstr(lines.text, "compression_ratio"));
     assert_int_equal(inspect(PROXIMADB_INSPECT_SQL, folder, "docs"), PROXIMADB_OK);
     expect_line("CAST(NULL AS DOUBLE) AS \"m_price\"");
+    assert_null(strstr(lines.text, "-- "));
     expect_line("WHERE false;\n");
 }
 
