@@ -84,7 +84,8 @@ static int write_page(struct work *work, proximadb_reader *reader, struct proxim
     if (reterr->status == PROXIMADB_OK && cursor.size_bytes > sizeof work->cursor)
         return px_fail(reterr, PROXIMADB_INTERNAL, "the cursor of the scan is too long");
     if (reterr->status == PROXIMADB_OK) {
-        memcpy(work->cursor, cursor.data, cursor.size_bytes);
+        if (cursor.size_bytes > 0)
+            memcpy(work->cursor, cursor.data, cursor.size_bytes);
         work->cursor_size_bytes = cursor.size_bytes;
     }
     return reterr->status;
