@@ -186,7 +186,9 @@ int px_delete_file_read(struct px_fs *fs, const char *store_folder,
     struct proximadb_error error;
     rc = px_file_read(fs, path.text, (size_t)file->size_bytes, &content, &error);
     if (rc == PROXIMADB_IO && error.os_errno == ENOENT)
-        rc = px_fail(&error, PROXIMADB_CORRUPT, "the file is missing");
+        rc = px_fail(&error, PROXIMADB_CORRUPT,
+                     "the file is missing; put it back, or replace the collection by "
+                     "its backup (docs/BACKUP.md)");
     if (rc == PROXIMADB_OK)
         rc = read_content(px_buffer_slice(&content), file, visit, context, &error);
     px_buffer_release(&content);

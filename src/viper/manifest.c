@@ -332,7 +332,9 @@ int px_manifest_read(struct px_fs *fs, const char *store_folder, struct px_manif
     if (rc == PROXIMADB_OK)
         rc = px_manifest_decode(px_buffer_slice(&json), manifest, &error);
     else if (rc == PROXIMADB_IO && error.os_errno == ENOENT)
-        rc = px_fail(&error, PROXIMADB_CORRUPT, "the file is missing");
+        rc = px_fail(&error, PROXIMADB_CORRUPT,
+                     "the file is missing; put it back, or replace the collection by "
+                     "its backup (docs/BACKUP.md)");
     px_buffer_release(&json);
     if (rc != PROXIMADB_OK && reterr != NULL) {
         *reterr = error;

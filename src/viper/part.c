@@ -50,8 +50,11 @@ static int map_file(struct px_part *part, struct proximadb_error *reterr)
     struct px_fs_info info;
     const void *data;
     if (fs->info(fs, part->path.text, &info) < 0)
-        return errno == ENOENT ? px_fail(reterr, PROXIMADB_CORRUPT, "the file is missing")
-                               : px_fail(reterr, PROXIMADB_IO, "cannot look at the file");
+        return errno == ENOENT
+                   ? px_fail(reterr, PROXIMADB_CORRUPT,
+                             "the file is missing; put it back, or replace the collection by "
+                             "its backup (docs/BACKUP.md)")
+                   : px_fail(reterr, PROXIMADB_IO, "cannot look at the file");
     if (info.size_bytes != part->file.size_bytes)
         return px_fail(reterr, PROXIMADB_CORRUPT, "the file has %llu bytes, the manifest says %llu",
                        (unsigned long long)info.size_bytes,

@@ -78,8 +78,11 @@ static bool check_file(struct checking *checking, const struct px_manifest_file 
     checking->checked->file_count++;
     int fd = fs->open(fs, path, PX_FS_READ);
     if (fd < 0) {
-        const char *what = errno == ENOENT ? "the file is missing" : "the file cannot be opened";
-        px_finding_report(findings, PX_DAMAGE, path, "%s; the manifest lists it", what);
+        const char *what = errno == ENOENT ? "the file is missing; the manifest lists it; put "
+                                             "it back, or replace the collection by its backup "
+                                             "(docs/BACKUP.md)"
+                                           : "the file cannot be opened; the manifest lists it";
+        px_finding_report(findings, PX_DAMAGE, path, "%s", what);
         return false;
     }
     int rc = sum_up(checking, fd, path, &size_bytes, &crc, &error);
