@@ -135,13 +135,14 @@ static int place_at(const struct copying *copying, const struct px_path *from,
     struct proximadb_error error;
     int rc = px_backup__place(run->fs, from->text, to->text, run->copy, ret_placed, &error);
     if (rc == PROXIMADB_IO && error.os_errno == ENOENT) {
-        rc = px_fail(reterr, PROXIMADB_IO,
-                     "'%s' is missing, although the manifest lists it; restore the collection from "
-                     "a backup, see 'Replacing a damaged collection' in docs/BACKUP.md",
-                     from->text);
-        if (reterr != NULL)
-            reterr->os_errno = ENOENT; /* a compaction may have removed it just now */
-    } else if (rc != PROXIMADB_OK && reterr != NULL) {
+        (void)px_fail(&error, PROXIMADB_CORRUPT,
+                      "'%s' is missing, although the manifest lists it; put it back, or replace "
+                      "the collection by its backup (docs/BACKUP.md)",
+                      from->text);
+        error.status = PROXIMADB_IO; /* a compaction may have removed it just now */
+        error.os_errno = ENOENT;
+    }
+    if (rc != PROXIMADB_OK && reterr != NULL) {
         *reterr = error;
     }
     return rc;

@@ -398,6 +398,7 @@ static void test_backup__says_that_a_collection_is_damaged(void **state)
     run("rm " DATA "/store/docs/vectors/cluster_001/part_*.parquet");
     expect(back_up("scratch/backup/damaged", NULL), PROXIMADB_CORRUPT, "part_");
     assert_non_null(strstr(error.message, "is missing, although the manifest lists it"));
+    assert_string_equal(error.message + strlen(error.message) - 16, "(docs/BACKUP.md)");
     assert_non_null(strstr(error.message, "'docs'"));
     assert_int_equal(access("scratch/backup/damaged", F_OK), -1);
 }
