@@ -327,6 +327,8 @@ static struct looked check_collection(uint64_t id_sum)
         uint32_t cluster = px_part_file(parts[i])->cluster;
         assert_int_equal(px_part_reader_new(parts[i], &reader, NULL), PROXIMADB_OK);
         assert_int_equal(px_part_lists_read(parts[i], &lists, NULL), PROXIMADB_OK);
+        for (size_t list = 1; list < lists.count; list++) /* each once, in one piece */
+            assert_true(lists.items[list].id > lists.items[list - 1].id);
         assert_int_equal(lists.count == 0, cluster == 0);
         for (uint32_t row = 0; row < px_part_row_count(parts[i]); row++) {
             struct px_record got;
