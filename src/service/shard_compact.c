@@ -317,8 +317,8 @@ static void end_background(struct px_shard *shard, int rc, bool did_something,
         px_shard__schedule_compaction(shard);
 }
 
-/* A step needs space before it frees any. Looking costs little, and whose disk is full is told so by
- * the writes that fail. */
+/* A step needs space before it frees any. Looking costs little, and whose disk is full is told so
+ * by the writes that fail. */
 static void wait_for_space(struct px_shard *shard)
 {
     const struct px_clock *clock = shard->context->clock;

@@ -209,8 +209,8 @@ void px_shard__retry_compaction(struct px_shard *shard, int64_t now_ms);
 /* Works out how far behind compaction is. Under the lock, when the view has changed. */
 void px_shard__note_pressure(struct px_shard *shard);
 
-/* What each round of writes waits now: nothing where that helps nobody, because compaction is paused
- * or fails. Under the lock. */
+/* What each round of writes waits now: nothing where that helps nobody, because compaction is
+ * paused or fails. Under the lock. */
 uint32_t px_shard__write_delay_ms(const struct px_shard *shard);
 
 /* Has compaction work at full speed while writes wait for it. Under the lock, when what they wait

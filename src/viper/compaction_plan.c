@@ -292,7 +292,8 @@ static unsigned fold_tier(const struct planning *planning, const struct px_plan_
     return tier;
 }
 
-/* The smallest parts that are enough, oldest first, as far as the bound goes; nothing if none are. */
+/* The smallest parts that are enough, oldest first, as far as the bound goes; nothing if none
+ * are. */
 static void choose_fold(const struct planning *planning, struct px_plan *plan)
 {
     const struct px_plan_input *input = planning->input;
