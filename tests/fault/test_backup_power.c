@@ -12,10 +12,12 @@
 #include "support/powercut_help.h"
 
 #if defined(PX_SANITIZED)
-enum { FAULT_STEP = 5, SEEDS = 1 };
+enum { QUICK_STEP = 11, SEEDS = 1 };
 #else
-enum { FAULT_STEP = 1, SEEDS = 2 };
+enum { QUICK_STEP = 7, SEEDS = 2 };
 #endif
+
+static uint64_t fault_step; /* PX_FAULT_STEP=1 tries every call and moment */
 
 static const struct backup_case linking = {0};
 static const struct backup_case copying = {.copy = true};
@@ -81,7 +83,7 @@ static void expect_backup(struct px_fs *below, const char *backup_dir, const cha
 static void fail_calls_of_backup(const struct backup_case *how)
 {
     bool failed = true;
-    for (uint64_t n = 1; failed; n += FAULT_STEP) {
+    for (uint64_t n = 1; failed; n += fault_step) {
         struct px_powercut *copy = px_powercut_copy(disk);
         struct px_fs *machine = px_powercut_boot(copy);
         struct px_fault_fs fs;
@@ -98,7 +100,8 @@ static void fail_calls_of_backup(const struct backup_case *how)
         }
         px_fault_fs_release(&fs);
         assert_int_equal(px_powercut_counts(copy).open_files, 0);
-        if (n % 16 == 1) { /* they are all made by a second run, which knows nothing of the first */
+        /* They are all made by a second run, which knows nothing of the first. */
+        if (n / fault_step % 16 == 0) {
             expect_backup(machine, "out", "restored");
             expect_in(machine, "data", &model);
         }
@@ -118,7 +121,7 @@ static void test_backup_power__a_full_disk_leaves_nothing_of_a_backup(void **sta
     struct proximadb_error error;
     int rc = PROXIMADB_RESOURCE_EXHAUSTED;
     (void)state;
-    for (uint64_t space = 0; rc != PROXIMADB_OK; space += 1500 * FAULT_STEP) {
+    for (uint64_t space = 0; rc != PROXIMADB_OK; space += 1500 * fault_step) {
         struct px_powercut *copy = px_powercut_copy(disk);
         struct px_fs *machine = px_powercut_boot(copy);
         struct px_fault_fs fs;
@@ -180,7 +183,7 @@ test_backup_power__a_power_cut_leaves_a_whole_backup_or_one_that_is_refused(void
 {
     bool goes_on = true;
     (void)state;
-    for (uint64_t n = 1; goes_on; n += FAULT_STEP) {
+    for (uint64_t n = 1; goes_on; n += fault_step) {
         goes_on = cut_backup_at(n, PX_POWERCUT_BEFORE, &linking);
         (void)cut_backup_at(n, PX_POWERCUT_AFTER, &copying);
     }
@@ -254,7 +257,7 @@ static void expect_nothing_or_all(struct px_fs *below, const struct restore_case
 static void fail_calls_of_restore(const struct restore_case *restore)
 {
     bool failed = true;
-    for (uint64_t n = 1; failed; n += FAULT_STEP) {
+    for (uint64_t n = 1; failed; n += fault_step) {
         struct px_powercut *copy = px_powercut_copy(disk);
         struct px_fs *machine = px_powercut_boot(copy);
         struct px_fault_fs faults, fs;
@@ -284,7 +287,7 @@ static void test_backup_power__a_full_disk_leaves_nothing_of_a_restore(void **st
     struct proximadb_error error;
     int rc = PROXIMADB_RESOURCE_EXHAUSTED;
     (void)state;
-    for (uint64_t space = 0; rc != PROXIMADB_OK; space += 1500 * FAULT_STEP) {
+    for (uint64_t space = 0; rc != PROXIMADB_OK; space += 1500 * fault_step) {
         struct px_powercut *copy = px_powercut_copy(disk);
         struct px_fs *machine = px_powercut_boot(copy);
         struct px_fault_fs faults, fs;
@@ -329,7 +332,7 @@ static void test_backup_power__a_power_cut_leaves_nothing_or_all_of_a_restore(vo
     (void)state;
     for (size_t i = 0; i < RESTORES; i++) {
         bool goes_on = true;
-        for (uint64_t n = 1; goes_on; n += FAULT_STEP) {
+        for (uint64_t n = 1; goes_on; n += fault_step) {
             enum px_powercut_when when = n % 2 == 0 ? PX_POWERCUT_BEFORE : PX_POWERCUT_AFTER;
             goes_on = cut_restore_at(n, when, &restores[i]);
         }
@@ -338,6 +341,7 @@ static void test_backup_power__a_power_cut_leaves_nothing_or_all_of_a_restore(vo
 
 int main(void)
 {
+    fault_step = px_test_fault_step(QUICK_STEP);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_backup_power__a_failed_call_leaves_nothing_of_a_backup,
                                         make_disk, free_disk),

@@ -6,7 +6,8 @@
  * Method: for each way in which the engine writes files, a sequence of steps on a disk that loses power
  * at each of its syncs, right before and right behind it, and at each other change, under several
  * policies and seeds; the opening of the database is cut like everything else. Then recovery, more
- * writes, another cut, and another look. PX_POWER_SEEDS=10 tries ten times as many seeds.
+ * writes, another cut, and another look. A quick run does so at some of the moments, PX_FAULT_STEP=1 at
+ * all of them; PX_POWER_SEEDS=10 tries ten times as many seeds.
  */
 #include "support/fault_fs.h"
 #include "support/powercut_engine.h"
@@ -16,9 +17,9 @@
 #include <errno.h>
 
 #if defined(PX_SANITIZED) /* three to ten times slower */
-enum { SEEDS_PER_POLICY = 1 };
+enum { SEEDS_PER_POLICY = 1, QUICK_STEP = 11 };
 #else
-enum { SEEDS_PER_POLICY = 2 }; /* times PX_POWER_SEEDS, if that is set */
+enum { SEEDS_PER_POLICY = 2, QUICK_STEP = 7 }; /* seeds: times PX_POWER_SEEDS, if that is set */
 #endif
 
 enum {
@@ -440,21 +441,22 @@ static void try_theme(const struct theme *theme)
     struct expected expected;
     struct px_powercut *base = set_up(theme, &expected);
     struct moment moment = {.theme = theme, .what = "sync"};
+    const uint64_t step = px_test_fault_step(QUICK_STEP);
     bool stopped = true;
-    for (moment.n = 1; stopped; moment.n++) {
+    for (moment.n = 1; stopped; moment.n += step) {
         moment.when = PX_POWERCUT_AFTER;
         stopped = try_stop(base, &expected, px_powercut_stop_at_sync, try_cuts, moment);
         moment.when = PX_POWERCUT_BEFORE;
         if (stopped)
             (void)try_stop(base, &expected, px_powercut_stop_at_sync, try_cuts, moment);
     }
-    uint64_t sync_count = moment.n - 2;
-    assert_true(sync_count >= theme->step_count);
+    uint64_t sync_count = moment.n - 1 - step;
+    assert_true(sync_count + step > theme->step_count);
     moment.what = "change";
-    for (moment.n = 1, stopped = true; stopped; moment.n++)
+    for (moment.n = 1, stopped = true; stopped; moment.n += step)
         stopped = try_stop(base, &expected, px_powercut_stop_at_change, try_one_cut, moment);
     print_message("%s: %llu syncs, %llu changes\n", theme->name, (unsigned long long)sync_count,
-                  (unsigned long long)moment.n - 2);
+                  (unsigned long long)(moment.n - 1 - step));
     px_powercut_free(base);
 }
 
@@ -574,12 +576,13 @@ static void cut_recovery(struct px_powercut *disk, const struct expected *expect
 {
     moment.when = PX_POWERCUT_BEFORE;
     moment.what = "change of a recovery";
+    const uint64_t step = px_test_fault_step(QUICK_STEP);
     bool stopped = true;
-    for (moment.n = 1; stopped; moment.n++)
+    for (moment.n = 1; stopped; moment.n += step)
         stopped = try_stop(disk, expected, px_powercut_stop_at_change, try_one_cut, moment);
     moment.what = "sync of a recovery";
     moment.when = PX_POWERCUT_AFTER;
-    for (moment.n = 1, stopped = true; stopped; moment.n++)
+    for (moment.n = 1, stopped = true; stopped; moment.n += step)
         stopped = try_stop(disk, expected, px_powercut_stop_at_sync, try_one_cut, moment);
 }
 
@@ -658,7 +661,7 @@ static void try_failing_syncs(const struct theme *theme)
     for (size_t way = 0; way < 2; way++) {
         bool failed = true;
         moment.what = way == 0 ? "failing sync of a folder" : "failing sync of a file";
-        for (moment.n = 1; failed; moment.n++) {
+        for (moment.n = 1; failed; moment.n += px_test_fault_step(QUICK_STEP)) {
             struct px_powercut *disk = px_powercut_copy(base);
             struct expected expected = at_start;
             failed = ways[way](disk, &expected, &moment);

@@ -25,11 +25,14 @@
 #include <unistd.h>
 
 /* Of all calls that could fail, every how manieth does: all of them, where that takes seconds. */
+static inline uint64_t engine_fault_step(void)
+{
 #if defined(__SANITIZE_THREAD__)
-enum { ENGINE_FAULT_STEP = 7 };
+    return px_test_fault_step(7);
 #else
-enum { ENGINE_FAULT_STEP = 1 };
+    return px_test_fault_step(1);
 #endif
+}
 
 /* ---- clock and log ------------------------------------------------------------------------- */
 

@@ -52,6 +52,16 @@ static inline float px_test_float(struct px_test_random *random)
     return (float)(px_test_next(random) >> 40) * 0x1p-23f - 1.0f;
 }
 
+/* Of all moments at which something may fail, every how manieth is tried: every `quick`-th in a run of
+ * all tests; PX_FAULT_STEP=1 tries each. A step that neither 2, 3 nor 5 divides meets all that goes by
+ * the moment's number. */
+static inline uint64_t px_test_fault_step(uint64_t quick)
+{
+    const char *given = getenv("PX_FAULT_STEP");
+    uint64_t step = given != NULL ? strtoull(given, NULL, 10) : quick;
+    return step > 0 ? step : 1;
+}
+
 /* An empty folder of this process's own below the build folder's scratch/, as a static string. A
  * second call empties it. */
 static inline const char *px_test_folder(const char *name)

@@ -142,7 +142,7 @@ test_collection_service__a_failed_create_leaves_nothing_and_can_be_repeated(void
     while (fail_nth_call(n)) {
         engine_on_disk_end(state);
         start(state);
-        n += ENGINE_FAULT_STEP;
+        n += engine_fault_step();
     }
     assert_true(n > 30);
 }
@@ -349,7 +349,7 @@ static void test_collection_service__any_call_of_a_drop_may_fail(void **state)
     while (fail_nth_call_of_a_drop(n)) {
         engine_on_disk_end(state);
         start(state);
-        n += ENGINE_FAULT_STEP;
+        n += engine_fault_step();
     }
     assert_true(n > 10);
 }

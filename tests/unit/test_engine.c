@@ -65,7 +65,7 @@ static void test_engine__any_call_of_opening_may_fail(void **state)
     engine_flush(&box, "docs");
     engine_insert(&box, "docs", "b", DIMS, 1);
     while (fail_nth_call(n))
-        n += ENGINE_FAULT_STEP;
+        n += engine_fault_step();
     assert_true(n > 30);
 }
 

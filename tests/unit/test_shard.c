@@ -511,7 +511,7 @@ static void test_shard__any_call_of_a_flush_or_compaction_may_fail(void **state)
     while (fail_nth_call(n)) {
         engine_on_disk_end(state);
         start(state);
-        n += ENGINE_FAULT_STEP;
+        n += engine_fault_step();
     }
     assert_true(n > 60);
 }

@@ -348,11 +348,14 @@ static void test_shard_compaction__the_history_splits_and_merges_lists(void **st
     assert_true(stay > 0 && gone > 0 && fresh > 0);
 }
 
-/* A try takes a third of a second, so it is every fifteenth call and change, or what PX_FAULT_STEP says. */
+/* A try takes a third of a second. */
 static uint64_t fault_step(void)
 {
-    const char *text = getenv("PX_FAULT_STEP");
-    return text != NULL && atoi(text) > 0 ? (uint64_t)atoi(text) : 15 * ENGINE_FAULT_STEP;
+#if defined(PX_SANITIZED)
+    return px_test_fault_step(17);
+#else
+    return px_test_fault_step(7);
+#endif
 }
 
 /* Fails the nth call on the store from the next flush to the end of the steps that it causes. False
