@@ -310,8 +310,9 @@ def test_wal__of_a_killed_server_is_listed_as_it_is_recovered(killed, tmp_path):
     folder, acknowledged = killed
     files = log_files(folder)
     listed = [list_up_to_tear(path) for path in files]
-    by_java = avro_tools.read_up_to_damage(files[-1], SCHEMA, tmp_path)
-    assert [canonical(entry) for entry in by_java] == listed[-1]
+    last = max(i for i, entries in enumerate(listed) if entries)     # a kill behind a rotation leaves a file without any
+    by_java = avro_tools.read_up_to_damage(files[last], SCHEMA, tmp_path)
+    assert [canonical(entry) for entry in by_java] == listed[last]
     rows = rows_of(sum(listed, []))
     assert rows.items() >= acknowledged.items(), "an acknowledged row is not in the log"
     assert recover(shutil.copytree(folder, tmp_path / "data")) == rows
