@@ -15,7 +15,7 @@ enum { MOST_TRIES = 10 }; /* of the log, whose files a server may remove meanwhi
 
 /* What the footers say of parts. */
 struct part_size {
-    uint64_t uncompressed_bytes; /* of all pages */
+    uint64_t uncompressed_bytes; /* of all values, vectors as float32 */
     uint64_t float_bytes;        /* of the vectors, as float32 */
     uint64_t vector_bytes;       /* of the vectors, in the files */
 };
@@ -81,12 +81,14 @@ static struct part_size sum_up(const struct px_parquet_layout *layout)
     for (size_t i = 0; i < layout->row_group_count; i++)
         for (size_t column = 0; column < layout->column_count; column++) {
             const struct px_parquet_chunk *chunk = &layout->row_groups[i].chunks[column];
-            size.uncompressed_bytes += chunk->uncompressed_bytes;
-            if (layout->columns[column].shape != PX_PARQUET_VECTOR)
+            if (layout->columns[column].shape != PX_PARQUET_VECTOR) {
+                size.uncompressed_bytes += chunk->uncompressed_bytes;
                 continue;
+            }
             size.float_bytes += chunk->value_count * sizeof(float);
             size.vector_bytes += chunk->pages.size_bytes;
         }
+    size.uncompressed_bytes += size.float_bytes;
     return size;
 }
 
