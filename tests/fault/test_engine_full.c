@@ -196,9 +196,19 @@ static bool run_full(int (*act)(void), uint64_t n)
     return failed;
 }
 
+/* Which moments are tried in a quick run: sanitizers are ten times slower. */
+static uint64_t step(void)
+{
+#if defined(PX_SANITIZED)
+    return px_test_fault_step(7);
+#else
+    return px_test_fault_step(3);
+#endif
+}
+
 static uint64_t run_all(void **state, bool is_flushed, int (*act)(void))
 {
-    for (uint64_t n = 1;; n++) {
+    for (uint64_t n = 1;; n += step()) {
         make_history();
         if (is_flushed)
             engine_flush(&box, "docs");
@@ -285,7 +295,7 @@ static void test_engine_full__in_the_middle_of_compaction_in_the_background(void
     while (run_full_behind(n)) {
         engine_on_disk_end(state);
         (void)start(state);
-        n++;
+        n += step();
     }
     print_message("%llu moments\n", (unsigned long long)n);
     assert_true(n > 10);
