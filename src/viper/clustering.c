@@ -23,8 +23,10 @@ int px_clustering__init(struct px_clustering *clustering, struct px_kmeans *kmea
 {
     size_t count = kmeans->centroids.row_count;
     struct px_clustering_list *lists = calloc(count, sizeof *lists);
-    if (lists == NULL)
+    if (lists == NULL) {
+        px_kmeans_release(kmeans);
         return px_fail_no_memory(reterr);
+    }
     *clustering = (struct px_clustering){
         .kmeans = *kmeans, .lists = lists, .list_count = count, .next_list = 1, .next_cluster = 1};
     *kmeans = (struct px_kmeans){0};
@@ -56,10 +58,8 @@ int px_clustering_build(struct px_clustering *clustering,
     if (rc != PROXIMADB_OK)
         return rc;
     rc = px_clustering__init(&made, &kmeans, reterr);
-    if (rc != PROXIMADB_OK) {
-        px_kmeans_release(&kmeans);
+    if (rc != PROXIMADB_OK)
         return rc;
-    }
     made.list_rows = list_rows;
     made.next_list = options->next_list > 0 ? options->next_list : 1;
     made.next_cluster = options->next_cluster > 0 ? options->next_cluster : 1;

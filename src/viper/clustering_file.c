@@ -293,10 +293,8 @@ static int read_file(const struct px_parquet_reader *reader, enum proximadb_metr
     if (rc != PROXIMADB_OK)
         return rc;
     rc = px_clustering__init(&made, &kmeans, reterr);
-    if (rc != PROXIMADB_OK) {
-        px_kmeans_release(&kmeans);
+    if (rc != PROXIMADB_OK)
         return rc;
-    }
     rc = read_content(reader, version, &made, reterr);
     if (rc == PROXIMADB_OK)
         *ret_clustering = made;

@@ -14,8 +14,8 @@ enum { PX_CLUSTERING_BLOCK_ROWS = 64 }; /* compared with centroids at once */
 void px_clustering__score(const struct px_kmeans *kmeans, const struct px_rows *rows,
                           float *ret_scores);
 
-/* Takes kmeans over, with lists that have neither rows nor ids yet. PROXIMADB_NO_MEMORY: kmeans is
- * the caller's still. */
+/* Takes kmeans over, also on failure, with lists that have neither rows nor ids yet.
+ * PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_clustering__init(struct px_clustering *clustering, struct px_kmeans *kmeans,
                                       struct proximadb_error *reterr);
 
