@@ -124,7 +124,8 @@ int px_shard__freeze(struct px_shard *shard, struct proximadb_error *reterr)
 void px_shard__start_flush(struct px_shard *shard)
 {
     if (shard->is_flushing || shard->is_stopped ||
-        (shard->frozen_count == 0 && shard->altering == NULL))
+        (shard->frozen_count == 0 && shard->altering == NULL &&
+         !px_wal_has_flushed(shard->wal, shard->stored_lsn)))
         return;
     shard->is_flushing = true;
     shard->flush_retry_ms = 0;
@@ -504,6 +505,14 @@ static void fail_flush(struct px_shard *shard, const struct proximadb_error *err
         altering->done(altering, error);
 }
 
+static void trim_log(struct px_shard *shard)
+{
+    pthread_mutex_lock(&shard->lock);
+    int64_t stored_lsn = shard->stored_lsn;
+    pthread_mutex_unlock(&shard->lock);
+    px_wal_trim(shard->wal, stored_lsn);
+}
+
 /* Whether the flusher is done: nobody has given it more meanwhile. */
 static bool stop_flush(struct px_shard *shard)
 {
@@ -522,6 +531,7 @@ void px_shard__flush(struct px_job *job)
     struct proximadb_error error;
     struct px_write_op *altering;
     bool failed = false;
+    trim_log(shard);
     do {
         struct flush flush;
         while (!failed && begin_flush(shard, &flush)) {

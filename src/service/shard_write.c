@@ -477,29 +477,9 @@ static bool make_space(void *context)
     return px_data_folder_release_reserve(shard->context->data_folder);
 }
 
-/* Removes log files that were closed because nobody wrote, behind the flush of what is in them. The
- * flush thread is who trims, so it is kept from doing so at the same time. */
-static void trim_idle_log(struct px_shard *shard)
-{
-    pthread_mutex_lock(&shard->lock);
-    bool may = !shard->is_flushing && !shard->is_stopped &&
-               px_wal_has_flushed(shard->wal, shard->stored_lsn);
-    if (may)
-        shard->is_flushing = true;
-    int64_t stored_lsn = shard->stored_lsn;
-    pthread_mutex_unlock(&shard->lock);
-    if (!may)
-        return;
-    px_wal_trim(shard->wal, stored_lsn);
-    pthread_mutex_lock(&shard->lock);
-    shard->is_flushing = false;
-    if (shard->flush_retry_ms == 0)
-        px_shard__start_flush(shard); /* what was frozen meanwhile */
-    pthread_mutex_unlock(&shard->lock);
-}
-
-/* Flushes what has been in memory for as long as a log file lives, so that logs can be removed, and
- * tries a flush that failed again. */
+/* Flushes what has been in memory for as long as a log file lives, so that logs can be removed,
+ * tries a flush that failed again, and has log files removed that were closed behind their flush,
+ * because nobody wrote. */
 static void tick(void *context)
 {
     struct px_shard *shard = context;
@@ -510,11 +490,10 @@ static void tick(void *context)
         now_ms - shard->active_since_ms >= (int64_t)shard->context->wal_rotate_ms &&
         px_shard__freeze(shard, NULL) == PROXIMADB_OK)
         shard->active_since_ms = 0;
-    if (shard->flush_retry_ms != 0 && now_ms >= shard->flush_retry_ms)
+    if (now_ms >= shard->flush_retry_ms)
         px_shard__start_flush(shard);
     pthread_mutex_unlock(&shard->lock);
     px_shard__retry_compaction(shard, now_ms);
-    trim_idle_log(shard);
 }
 
 const struct px_commit_handler px_shard__commit_handler = {

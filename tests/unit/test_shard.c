@@ -195,6 +195,22 @@ static void test_shard__decides_nothing_behind_an_alteration_that_is_under_way(v
     assert_false(engine_info(&box, "docs").info.read_only);
 }
 
+/* Behind the flush the file is open, and nothing is flushed any more when it is closed. */
+static void test_shard__a_flushed_log_that_nobody_writes_to_goes(void **state)
+{
+    (void)state;
+    engine_insert(&box, "docs", "kept", DIMS, 1);
+    engine_flush(&box, "docs");
+    assert_true(engine_info(&box, "docs").info.wal_bytes > 0);
+    box.clock.monotonic_ms += 60 * 1000;
+    for (int i = 0; i < 4000 && engine_info(&box, "docs").info.wal_bytes > 0; i++)
+        usleep(1000);
+    assert_int_equal(engine_info(&box, "docs").info.wal_bytes, 0);
+    engine_insert(&box, "docs", "more", DIMS, 1);
+    engine_reopen(&box);
+    assert_int_equal(engine_count(&box, "docs", NULL), 2);
+}
+
 /* The alteration failed in a way that leaves open which JSON a crash finds. A row that only the old
  * fields take may be acknowledged behind it, and must survive any crash. */
 static void test_shard__settles_the_json_before_rows_are_written(void **state)
@@ -421,37 +437,13 @@ static void test_shard__a_flush_behind_a_failed_one_is_answered(void **state)
 
 /* ---- every call fails once ----------------------------------------------------------------- */
 
-/* The files of the store in a folder. */
-static size_t count_files(const char *folder)
-{
-    char path[300];
-    struct px_names names;
-    size_t count = 0;
-    snprintf(path, sizeof path, "data/store/docs/%s", folder);
-    engine_must(px_folder_list(&faults.base, path, &names, &box.error), &box.error);
-    for (size_t i = 0; i < names.count; i++) {
-        char below[400];
-        snprintf(below, sizeof below, "%s/%s", folder, names.items[i].text);
-        count += names.items[i].kind == PX_FS_FOLDER ? count_files(below) : 1;
-    }
-    px_names_release(&names);
-    return count;
-}
-
-/* What the manifest lists is what there is. */
+/* What the manifest lists is what there is, when the last reader of replaced parts is gone. */
 static void check_files(void)
 {
-    struct px_shard *shard = engine_shard(&box, "docs");
-    engine_settle_shard(NULL, shard);
-    box.clock.monotonic_ms += PX_SCAN_GRACE_MS; /* the last reader of replaced parts */
+    engine_settle(&box);
+    box.clock.monotonic_ms += PX_SCAN_GRACE_MS;
     px_scan_table_sweep(box.engine->coordinator.scans, NULL);
-    pthread_mutex_lock(&shard->viper.commit_lock);
-    const struct px_manifest *manifest = &shard->viper.manifest;
-    assert_int_equal(count_files("vectors"),
-                     manifest->parts.count + (manifest->centroids.path[0] != '\0'));
-    assert_int_equal(count_files("deletes"), manifest->deletes.count);
-    pthread_mutex_unlock(&shard->viper.commit_lock);
-    px_shard_unref(shard);
+    engine_on_disk_check_files("docs");
 }
 
 static void check_rows(void)
@@ -849,6 +841,7 @@ int main(void)
         TEST(test_shard__sweeps_only_where_something_can_expire),
         TEST(test_shard__checks_rows_again_when_the_fields_have_changed),
         TEST(test_shard__decides_nothing_behind_an_alteration_that_is_under_way),
+        TEST(test_shard__a_flushed_log_that_nobody_writes_to_goes),
         TEST(test_shard__settles_the_json_before_rows_are_written),
         TEST(test_shard__an_alteration_that_cannot_be_flushed_changes_nothing),
         TEST(test_shard__deletes_of_chosen_rows_only_what_they_were),
