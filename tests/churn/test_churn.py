@@ -11,7 +11,6 @@ sizes are compared with. In a second test the rounds move the data elsewhere, so
 
 PX_TEST_SEED      repeats what is written and asked; it is printed. How threads interleave is not repeated.
 """
-import inspect
 import os
 import random
 import threading
@@ -51,8 +50,7 @@ UPDATED, DELETED = 0.3, 0.1
 
 # (profile, layout, metric)
 WITH_PROFILES = [("balanced", None, "cosine"), ("compact", None, "l2"), ("exact", None, "dot"), ("exact", "plain", "l2")]
-HAS_PROFILES = "layout" in inspect.signature(ProximaDBClient.create_collection).parameters
-FORMS = (WITH_PROFILES[:1] if IS_FULL else WITH_PROFILES) if HAS_PROFILES else [("exact", None, "cosine")]
+FORMS = WITH_PROFILES[:1] if IS_FULL else WITH_PROFILES
 
 
 class Reader(threading.Thread):
@@ -93,8 +91,8 @@ class Churn:
         self.broken = []            # bounds that did not hold, for people
 
     def create(self, name):
-        storage = {"storage": self.profile, "layout": self.layout} if HAS_PROFILES else {}
-        self.client.create_collection(name, DIMENSION, metric=self.metric, filterable={"bucket": "long"}, **storage)
+        self.client.create_collection(name, DIMENSION, metric=self.metric, filterable={"bucket": "long"},
+                                      storage=self.profile, layout=self.layout)
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 

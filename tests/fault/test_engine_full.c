@@ -8,26 +8,20 @@
  * fail with ENOSPC, once having written some of their bytes; for every n there is. The log has room, so
  * that what fails is the store. Compaction in the background is told by the log and tried again.
  */
-#include "os/file.h"
 #include "service/shard.h"
-
-#include "support/engine_rows.h"
 
 #include <errno.h>
 
-#include "support/engine_on_disk.h"
+#include "support/engine_versions.h"
 
-enum { DIMS = 8, IDS = 60, PARTIAL_BYTES = 100, RETRY_MS = 600001 };
+enum { DIMS = ENGINE_VERSIONS_DIMS, IDS = 60, PARTIAL_BYTES = 100, RETRY_MS = 600001 };
 
 #define NEEDS_SPACE (PX_FAULT_WRITE_AT | PX_FAULT_ALLOCATE | PX_FAULT_MAKE_FOLDER)
-
-/* The version of each row; 0: there is none. */
-static int64_t versions[IDS];
 
 static int start(void **state)
 {
     (void)state;
-    memset(versions, 0, sizeof versions);
+    engine_versions_clear();
     engine_on_disk_start();
     box.options.plan_limits = (struct px_plan_limits){
         .round_parts = 2, .least_round_bytes = 1, .cluster_bytes = 20000, .cluster_parts = 2};
@@ -39,58 +33,20 @@ static int start(void **state)
     return 0;
 }
 
-static const char *id_of(uint32_t number)
-{
-    static char text[16];
-    snprintf(text, sizeof text, "row-%u", number);
-    return text;
-}
-
-static void put(uint32_t number, float value)
-{
-    engine_must(engine_put(&box, PROXIMADB_UPSERT, "docs", id_of(number), DIMS, value), &box.error);
-    versions[number] = engine_get_version(&box, "docs", id_of(number));
-}
-
-static void erase(uint32_t number)
-{
-    struct proximadb_write_result result;
-    engine_must(engine_try_delete(&box, "docs", id_of(number), &result), &box.error);
-    versions[number] = 0;
-}
-
-static void check_rows(void)
-{
-    struct engine_rows rows = {0};
-    uint64_t live_count = 0;
-    engine_scan(&box, "docs", NULL, &rows);
-    for (uint32_t i = 0; i < IDS; i++) {
-        const struct engine_row *row = engine_rows_find(&rows, id_of(i));
-        assert_int_equal(row != NULL ? row->version : 0, versions[i]);
-        live_count += versions[i] != 0;
-    }
-    assert_int_equal(rows.count, live_count);
-    engine_rows_clear(&rows);
-    assert_int_equal(engine_count(&box, "docs", NULL), live_count);
-    assert_int_equal(engine_info(&box, "docs").info.vector_count, live_count);
-    for (uint32_t i = 0; i < IDS; i += 7)
-        assert_int_equal(engine_get_version(&box, "docs", id_of(i)), versions[i]);
-}
-
 /* Parts with dead rows, and a memtable with rows and kills. */
 static void make_history(void)
 {
     for (uint32_t i = 0; i < 40; i++) {
-        put(i, (float)(i % 11));
+        engine_versions_put(i, (float)(i % 11));
         if (i == 15 || i == 31)
             engine_flush(&box, "docs");
     }
     for (uint32_t i = 0; i < 40; i += 3)
-        erase(i);
+        engine_versions_erase(i);
     engine_flush(&box, "docs");
     for (uint32_t i = 30; i < IDS; i++)
-        put(i, (float)i);
-    erase(31);
+        engine_versions_put(i, (float)i);
+    engine_versions_erase(31);
 }
 
 /* From the nth call on that needs space there is none. 0: there is some again. */
@@ -117,50 +73,21 @@ static void check_told(int status)
         fail_msg("'%s' does not tell what is full", text);
 }
 
-static size_t count_files(const char *folder)
-{
-    char path[300];
-    struct px_names names;
-    size_t count = 0;
-    snprintf(path, sizeof path, "data/store/docs/%s", folder);
-    engine_must(px_folder_list(&faults.base, path, &names, &box.error), &box.error);
-    for (size_t i = 0; i < names.count; i++) {
-        char below[400];
-        snprintf(below, sizeof below, "%s/%s", folder, names.items[i].text);
-        count += names.items[i].kind == PX_FS_FOLDER ? count_files(below) : 1;
-    }
-    px_names_release(&names);
-    return count;
-}
-
-/* What the manifest lists is what there is; nothing is left of what failed. */
-static void check_files(void)
-{
-    struct px_shard *shard = engine_shard(&box, "docs");
-    engine_settle_shard(NULL, shard);
-    pthread_mutex_lock(&shard->viper.commit_lock);
-    const struct px_manifest *manifest = &shard->viper.manifest;
-    assert_int_equal(count_files("vectors"),
-                     manifest->parts.count + (manifest->centroids.path[0] != '\0'));
-    assert_int_equal(count_files("deletes"), manifest->deletes.count);
-    pthread_mutex_unlock(&shard->viper.commit_lock);
-    px_shard_unref(shard);
-}
-
 /* Everything goes as if nothing had been, and stays so. */
 static void check_recovered(uint64_t n)
 {
     fill_disk_at(0);
-    check_rows();
+    engine_versions_check();
     engine_flush(&box, "docs");
     engine_compact(&box, "docs", 0);
-    check_rows();
-    check_files();
+    engine_versions_check();
+    engine_settle(&box);
+    engine_on_disk_check_files("docs"); /* nothing is left of what failed */
     assert_false(engine_info(&box, "docs").info.read_only);
     engine_on_disk_lose_power(PX_POWERCUT_ANY, n);
-    check_rows();
-    put(0, 1);
-    check_rows();
+    engine_versions_check();
+    engine_versions_put(0, 1);
+    engine_versions_check();
 }
 
 /* ---- what is asked for --------------------------------------------------------------------- */
@@ -183,14 +110,14 @@ static bool run_full(int (*act)(void), uint64_t n)
     bool failed = px_fault_fs_calls(&faults) >= n;
     assert_int_equal(status != PROXIMADB_OK, failed);
     check_told(status);
-    check_rows();
-    put(5, (float)n); /* the log has room, so writes go on */
-    erase(7);
-    check_rows();
+    engine_versions_check();
+    engine_versions_put(5, (float)n); /* the log has room, so writes go on */
+    engine_versions_erase(7);
+    engine_versions_check();
     if (n % 2 == 0) {
         fill_disk_at(0);
         engine_on_disk_lose_power(PX_POWERCUT_ANY, n);
-        check_rows();
+        engine_versions_check();
     }
     check_recovered(n);
     return failed;
@@ -270,7 +197,7 @@ static bool run_full_behind(uint64_t n)
     px_shard_pause_compaction(shard, true);
     engine_flush(&box, "docs");
     for (uint32_t i = 40; i < IDS; i++)
-        put(i, (float)i / 2);
+        engine_versions_put(i, (float)i / 2);
     engine_flush(&box, "docs");
     fill_disk_at(n);
     px_shard_pause_compaction(shard, false);
@@ -278,13 +205,14 @@ static bool run_full_behind(uint64_t n)
     px_shard_unref(shard);
     bool failed = px_fault_fs_calls(&faults) >= n;
     assert_int_equal(engine_has_logged(&box, "cannot be compacted"), failed);
-    check_rows();
+    engine_versions_check();
     let_retry(); /* still full */
-    check_rows();
+    engine_versions_check();
     fill_disk_at(0);
     let_retry();
     assert_true(fresh_parts() < 2);
-    check_files();
+    engine_settle(&box);
+    engine_on_disk_check_files("docs"); /* nothing is left of what failed */
     check_recovered(n);
     return failed;
 }

@@ -19,6 +19,7 @@ import numpy
 import pyarrow.dataset
 import pytest
 from engine import Engine
+from exact import exact
 from history import ALL_FIELDS, DIMS, FIELDS, SEED, History
 from pyarrow import parquet
 from readers import READERS, manifest, run_java, run_node
@@ -38,15 +39,6 @@ def name_of(profile):
 
 
 # ---- rows ----
-
-def exact(value):
-    """Compares with types and bits: 1, 1.0 and True differ, and so do 0.0 and -0.0."""
-    if isinstance(value, float):
-        return ("float", numpy.float64(value).tobytes())
-    if isinstance(value, dict):
-        return {key: exact(item) for key, item in value.items()}
-    return [exact(item) for item in value] if isinstance(value, list) else (type(value).__name__, value)
-
 
 def comparable(row):
     """A row of a reader: the metadata out of its columns and the JSON."""

@@ -18,6 +18,7 @@ import time
 import numpy
 import pytest
 from engine import Engine, inspect_sql
+from exact import exact
 from history import ALL_FIELDS, DIMS, FIELDS, SEED, History
 
 duckdb = pytest.importorskip("duckdb")
@@ -39,15 +40,6 @@ def to_ms(moment):
 
 def bits(values):
     return numpy.asarray(values, numpy.float32).tobytes()
-
-
-def exact(value):
-    """Compares with types and bits: 1, 1.0 and True differ, and so do 0.0 and -0.0."""
-    if isinstance(value, float):
-        return ("float", numpy.float64(value).tobytes())
-    if isinstance(value, dict):
-        return {key: exact(item) for key, item in value.items()}
-    return [exact(item) for item in value] if isinstance(value, list) else (type(value).__name__, value)
 
 
 def merged_metadata(row):

@@ -21,6 +21,7 @@ import avro_tools
 import numpy
 import pytest
 from engine import ROOT, Engine
+from exact import exact
 from proximadb import CLEAR, ProximaDBError, avro
 
 fastavro = pytest.importorskip("fastavro")
@@ -40,15 +41,6 @@ SCHEMAS = {"INSERT": "VectorBatch", "UPSERT": "VectorBatch", "UPDATE": "UpdateBa
 def log_files(folder, collection="docs"):
     """In the order of the log; their names are times, and -NNN behind them."""
     return sorted((folder / "wal" / collection).glob("*.wal"), key=lambda path: path.stem)
-
-
-def exact(value):
-    """Compares with types and bits: 1, 1.0 and True differ, and so do 0.0 and -0.0."""
-    if isinstance(value, float):
-        return ("float", numpy.float64(value).tobytes())
-    if isinstance(value, dict):
-        return {key: exact(item) for key, item in value.items()}
-    return [exact(item) for item in value] if isinstance(value, list) else (type(value).__name__, value)
 
 
 def canonical(entry):

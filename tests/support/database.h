@@ -128,4 +128,19 @@ static inline bool database_sink(void *context, const char *text, size_t size_by
     return ++lines->call_count != lines->calls_left;
 }
 
+/* Collections with rows in clusters, in parts, dead, and in the log only ("docs"), and with none
+ * ("empty"). */
+static inline void database_fill(struct database *database)
+{
+    database_create(database, "docs");
+    database_create(database, "empty");
+    database_put(database, "docs", 0, 300);
+    database_call(database, PROXIMADB_COMPACT, "docs", NULL);
+    database_put(database, "docs", 290, 30);
+    database_delete(database, "docs", "row-3");
+    database_call(database, PROXIMADB_FLUSH, "docs", NULL);
+    for (size_t i = 0; i < 5; i++)
+        database_put(database, "docs", 500 + i, 1);
+}
+
 #endif /* PX_TEST_DATABASE_H */

@@ -30,15 +30,7 @@ static int make_database(void **state)
     (void)state;
     (void)px_test_folder("backup");
     database_open(&database, DATA);
-    database_create(&database, "docs");
-    database_create(&database, "empty");
-    database_put(&database, "docs", 0, 300);
-    database_call(&database, PROXIMADB_COMPACT, "docs", NULL);
-    database_put(&database, "docs", 290, 30);
-    database_delete(&database, "docs", "row-3");
-    database_call(&database, PROXIMADB_FLUSH, "docs", NULL);
-    for (size_t i = 0; i < 5; i++)
-        database_put(&database, "docs", 500 + i, 1);
+    database_fill(&database);
     assert_int_equal(proximadb_backup(DATA, BACKUP, NULL, &error), PROXIMADB_OK);
     database_close(&database);
     return 0;

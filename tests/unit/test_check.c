@@ -21,15 +21,7 @@ static int make_database(void **state)
     (void)state;
     folder = px_test_folder("check");
     database_open(&database, folder);
-    database_create(&database, "docs");
-    database_create(&database, "empty");
-    database_put(&database, "docs", 0, 300);
-    database_call(&database, PROXIMADB_COMPACT, "docs", NULL);
-    database_put(&database, "docs", 290, 30);
-    database_delete(&database, "docs", "row-3");
-    database_call(&database, PROXIMADB_FLUSH, "docs", NULL);
-    for (size_t i = 0; i < 5; i++)
-        database_put(&database, "docs", 500 + i, 1);
+    database_fill(&database);
     database_close(&database);
     return 0;
 }

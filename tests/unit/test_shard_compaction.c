@@ -8,20 +8,16 @@
  */
 #include "service/shard.h"
 
-#include "support/engine_rows.h"
 #include "viper/part_lists.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* Its variables must not shadow what the others name. */
-#include "support/engine_on_disk.h"
+#include "support/engine_versions.h"
 
-enum { DIMS = 8, IDS = 240, MOST_LISTS = 1000 };
+enum { DIMS = ENGINE_VERSIONS_DIMS, IDS = ENGINE_VERSIONS_MOST, MOST_LISTS = 1000 };
 
-/* The collection as it should be: the version of each row; 0: there is none. */
-static int64_t versions[IDS];
 static float places[IDS]; /* what its vector is made of: 0 to 100 */
 static uint64_t random_state;
 
@@ -50,7 +46,7 @@ static void set_limits(void)
 static int start(void **state)
 {
     (void)state;
-    memset(versions, 0, sizeof versions);
+    engine_versions_clear();
     random_state = 1;
     engine_on_disk_start();
     set_limits();
@@ -59,17 +55,9 @@ static int start(void **state)
     return 0;
 }
 
-static const char *id_of(uint32_t number)
-{
-    static char text[16];
-    snprintf(text, sizeof text, "row-%u", number);
-    return text;
-}
-
 static void put_at(uint32_t number, float value)
 {
-    engine_must(engine_put(&box, PROXIMADB_UPSERT, "docs", id_of(number), DIMS, value), &box.error);
-    versions[number] = engine_get_version(&box, "docs", id_of(number));
+    engine_versions_put(number, value);
     places[number] = value;
 }
 
@@ -78,44 +66,11 @@ static void put(uint32_t number)
     put_at(number, (float)next_random(1000) / 10);
 }
 
-static void erase(uint32_t number)
-{
-    struct proximadb_write_result result;
-    engine_must(engine_try_delete(&box, "docs", id_of(number), &result), &box.error);
-    assert_int_equal(result.affected, versions[number] != 0);
-    versions[number] = 0;
-}
-
-static uint64_t live_count(void)
-{
-    uint64_t count = 0;
-    for (uint32_t i = 0; i < IDS; i++)
-        count += versions[i] != 0;
-    return count;
-}
-
-/* Everything that can be asked about rows. */
-static void check_rows(void)
-{
-    struct engine_rows rows = {0};
-    engine_scan(&box, "docs", NULL, &rows);
-    assert_int_equal(rows.count, live_count());
-    for (uint32_t i = 0; i < IDS; i++) {
-        const struct engine_row *row = engine_rows_find(&rows, id_of(i));
-        assert_int_equal(row != NULL ? row->version : 0, versions[i]);
-        if (i % 17 == 0)
-            assert_int_equal(engine_get_version(&box, "docs", id_of(i)), versions[i]);
-    }
-    engine_rows_clear(&rows);
-    assert_int_equal(engine_count(&box, "docs", NULL), live_count());
-    assert_int_equal(engine_info(&box, "docs").info.vector_count, live_count());
-}
-
 static void change_some(uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (next_random(4) == 0)
-            erase(next_random(IDS));
+            engine_versions_erase(next_random(IDS));
         else
             put(next_random(IDS));
     }
@@ -165,9 +120,9 @@ static void test_shard_compaction__clusters_what_was_flushed(void **state)
     assert_true(stored.fresh_count < 2);
     assert_true(stored.cluster_count > 1);
     assert_true(stored.most_parts <= 2);
-    check_rows();
+    engine_versions_check();
     engine_reopen(&box);
-    check_rows();
+    engine_versions_check();
 }
 
 static void test_shard_compaction__removes_what_is_dead(void **state)
@@ -181,12 +136,12 @@ static void test_shard_compaction__removes_what_is_dead(void **state)
     engine_settle(&box);
     assert_true(look().cluster_count > 0);
     for (uint32_t i = 0; i < IDS; i += 2)
-        erase(i);
-    check_rows();
+        engine_versions_erase(i);
+    engine_versions_check();
     engine_flush(&box, "docs");
     engine_settle(&box);
     assert_true(look().row_count <= IDS / 2 * 125 / 100);
-    check_rows();
+    engine_versions_check();
 }
 
 /* The store at rest needs nothing: another look does not write. */
@@ -205,8 +160,8 @@ static void test_shard_compaction__comes_to_rest(void **state)
         px_shard_unref(shard);
         struct stored stored = look();
         assert_true(stored.most_parts <= 2);
-        assert_true(stored.row_count * 80 <= 100 * live_count() + 200);
-        check_rows();
+        assert_true(stored.row_count * 80 <= 100 * engine_versions_count() + 200);
+        engine_versions_check();
     }
 }
 
@@ -220,14 +175,14 @@ static void test_shard_compaction__answers_rightly_while_it_runs(void **state)
             engine_flush(&box, "docs");
         if (round % 7 == 3)
             engine_compact(&box, "docs", round % 3);
-        check_rows();
+        engine_versions_check();
         if (round % 20 == 11)
             engine_reopen(&box);
         if (round % 20 == 17)
             engine_on_disk_lose_power(PX_POWERCUT_ANY, round);
     }
     engine_settle(&box);
-    check_rows();
+    engine_versions_check();
 }
 
 static void test_shard_compaction__counts_what_it_writes(void **state)
@@ -269,7 +224,7 @@ static void test_shard_compaction__keeps_delete_files_few(void **state)
     size_t most = 0;
     for (uint32_t round = 0; round < 60; round++) {
         put(round * 3 % IDS);
-        erase(round * 7 % IDS);
+        engine_versions_erase(round * 7 % IDS);
         engine_flush(&box, "docs");
         engine_settle(&box);
         struct px_shard *shard = engine_shard(&box, "docs");
@@ -280,7 +235,7 @@ static void test_shard_compaction__keeps_delete_files_few(void **state)
             engine_on_disk_lose_power(PX_POWERCUT_ANY, round);
     }
     assert_in_range(most, 12, 20);
-    check_rows();
+    engine_versions_check();
 }
 
 /* ---- when something fails ------------------------------------------------------------------ */
@@ -290,7 +245,7 @@ static void test_shard_compaction__keeps_delete_files_few(void **state)
 static void make_history(void)
 {
     random_state = 7;
-    memset(versions, 0, sizeof versions);
+    engine_versions_clear();
     for (uint32_t i = 0; i < 120; i++)
         put(i);
     engine_flush(&box, "docs");
@@ -299,7 +254,7 @@ static void make_history(void)
     engine_settle(&box);
     for (uint32_t i = 0; i < 120; i++)
         if (versions[i] != 0 && (i % 4 == 0 || places[i] < 15))
-            erase(i);
+            engine_versions_erase(i);
     for (uint32_t i = 120; i < 190; i++)
         put_at(i, 60 + (float)next_random(100) / 10);
 }
@@ -368,10 +323,10 @@ static bool fail_nth_call(uint64_t n)
     engine_settle(&box);
     bool enough = px_fault_fs_calls(&faults) >= n;
     px_fault_fs_set(&faults, &(struct px_fault_rule){0});
-    check_rows();
+    engine_versions_check();
     if (n % 2 == 0)
         engine_on_disk_lose_power(PX_POWERCUT_ANY, n);
-    check_rows();
+    engine_versions_check();
     engine_flush(&box, "docs");
     struct px_shard *shard = engine_shard(&box, "docs");
     px_shard_pause_compaction(shard, true);
@@ -380,9 +335,9 @@ static bool fail_nth_call(uint64_t n)
     px_shard_unref(shard);
     struct stored stored = look();
     assert_true(stored.fresh_count < 2 && stored.most_parts <= 2);
-    check_rows();
+    engine_versions_check();
     engine_on_disk_lose_power(PX_POWERCUT_ANY, n);
-    check_rows();
+    engine_versions_check();
     assert_false(engine_info(&box, "docs").info.read_only);
     return enough;
 }
@@ -410,10 +365,10 @@ static bool lose_power_at_nth_change(uint64_t n)
     bool stopped = px_powercut_stopped(disk);
     px_powercut_stop_at_change(disk, 0, PX_POWERCUT_BEFORE);
     engine_on_disk_lose_power(PX_POWERCUT_ANY, n);
-    check_rows();
+    engine_versions_check();
     engine_flush(&box, "docs");
     engine_settle(&box);
-    check_rows();
+    engine_versions_check();
     return stopped;
 }
 
@@ -475,7 +430,7 @@ static void test_shard_compaction__is_paused_and_resumed(void **state)
     expect_state("paused");
     assert_int_equal(engine_call(&box, PROXIMADB_PAUSE_COMPACTION, "none", NULL, NULL, &box.error),
                      PROXIMADB_COLLECTION_NOT_FOUND);
-    check_rows();
+    engine_versions_check();
 }
 
 static atomic_bool is_over;
@@ -507,7 +462,7 @@ static void test_shard_compaction__is_paused_while_collections_are_dropped(void 
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     expect_state("paused");
-    check_rows();
+    engine_versions_check();
 }
 
 /* ---- pressure ------------------------------------------------------------------------------ */
@@ -655,7 +610,7 @@ static void test_shard_compaction__tries_less_and_less_often(void **state)
     assert_int_equal(look().fresh_count, 0);
     assert_int_equal(shard->compacting.failure_count, 0);
     px_shard_unref(shard);
-    check_rows();
+    engine_versions_check();
 }
 
 static void test_shard_compaction__waits_for_space(void **state)
@@ -682,7 +637,7 @@ static void test_shard_compaction__waits_for_space(void **state)
     engine_settle(&box);
     assert_int_equal(look().fresh_count, 0);
     px_shard_unref(shard);
-    check_rows();
+    engine_versions_check();
 }
 
 /* ---- expiry -------------------------------------------------------------------------------- */
