@@ -121,11 +121,16 @@ int px_shard__freeze(struct px_shard *shard, struct proximadb_error *reterr)
     return PROXIMADB_OK;
 }
 
+/* A collection that could not be opened has no log. */
+static bool has_flush_work(const struct px_shard *shard)
+{
+    return shard->frozen_count > 0 || shard->altering != NULL ||
+           (shard->wal != NULL && px_wal_has_flushed(shard->wal, shard->stored_lsn));
+}
+
 void px_shard__start_flush(struct px_shard *shard)
 {
-    if (shard->is_flushing || shard->is_stopped ||
-        (shard->frozen_count == 0 && shard->altering == NULL &&
-         !px_wal_has_flushed(shard->wal, shard->stored_lsn)))
+    if (shard->is_flushing || shard->is_stopped || !has_flush_work(shard))
         return;
     shard->is_flushing = true;
     shard->flush_retry_ms = 0;
