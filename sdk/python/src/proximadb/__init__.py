@@ -11,6 +11,7 @@
 `proximadb.types` what calls return, `proximadb.avro` the schemas of what travels.
 """
 
+from proximadb import _grpc_setup  # noqa: F401  before the first import of grpc
 from proximadb._version import __version__
 from proximadb.async_client import AsyncProximaDBClient
 from proximadb.client import ProximaDBClient
