@@ -1,0 +1,261 @@
+#include "axis/graph_internal.h"
+
+#include "simd/distance.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+/* How much larger than the sample's a norm may be under dot. */
+static const double norm_margin = 1.1;
+
+/* ---- learning ------------------------------------------------------------------------------- */
+
+/* What a vector is multiplied by before the mean is taken off. */
+static float factor_of(const struct px_graph *graph, const void *vector)
+{
+    if (graph->config.metric != PROXIMADB_COSINE)
+        return graph->unit;
+    float norm_squared = px_kernels_get()->norm_squared(vector, graph->config.dim_count);
+    return norm_squared > 0 ? 1 / sqrtf(norm_squared) : 0;
+}
+
+/* Rows count about 1 in units, so that no sum of squares overflows or underflows. */
+static void learn_unit(struct px_graph *graph, const struct px_rows *sample)
+{
+    double sum = 0;
+    for (size_t i = 0; i < sample->row_count; i++)
+        sum += px_norm_squared_exact((const uint8_t *)sample->data + i * sample->stride_bytes,
+                                     sample->dim_count) /
+               (double)sample->row_count;
+    if (graph->config.metric == PROXIMADB_COSINE || !(sum > 0) || !isfinite(sum))
+        return;
+    int exponent;
+    (void)frexp(sqrt(sum), &exponent);
+    graph->unit = (float)ldexp(1, exponent < -120 ? 120 : exponent > 120 ? -120 : -exponent);
+}
+
+static void learn_norm(struct px_graph *graph, const struct px_rows *sample)
+{
+    double most = 0;
+    for (size_t i = 0; i < sample->row_count; i++) {
+        double norm = px_norm_squared_exact(
+            (const uint8_t *)sample->data + i * sample->stride_bytes, sample->dim_count);
+        most = norm > most ? norm : most;
+    }
+    most *= (double)graph->unit * graph->unit * norm_margin * norm_margin;
+    graph->most_norm = (float)(most > 0 ? most : 1);
+}
+
+int px_graph__learn(struct px_graph *graph, const struct px_rows *sample,
+                    struct proximadb_error *reterr)
+{
+    size_t dim_count = graph->config.dim_count;
+    if (sample == NULL || sample->row_count == 0) {
+        graph->most_norm = 1;
+        return PROXIMADB_OK;
+    }
+    assert(sample->dim_count == dim_count);
+    learn_unit(graph, sample);
+    learn_norm(graph, sample);
+    double *sums = calloc(dim_count, sizeof *sums);
+    if (sums == NULL)
+        return px_fail_no_memory(reterr);
+    for (size_t i = 0; i < sample->row_count; i++) {
+        const uint8_t *row = (const uint8_t *)sample->data + i * sample->stride_bytes;
+        double factor = (double)factor_of(graph, row) / (double)sample->row_count;
+        for (size_t j = 0; j < dim_count; j++)
+            sums[j] += factor * (double)px_load_f32(row + j * sizeof(float));
+    }
+    for (size_t j = 0; j < dim_count; j++)
+        graph->mean[j] = (float)sums[j];
+    free(sums);
+    return PROXIMADB_OK;
+}
+
+/* ---- queries -------------------------------------------------------------------------------- */
+
+size_t px_graph__query_bytes(const struct px_graph *graph)
+{
+    return (size_t)graph->padded * (sizeof(float) + 3);
+}
+
+void px_graph__place_query(const struct px_graph *graph, struct px_graph__query *query,
+                           uint8_t *memory)
+{
+    query->vector = (float *)(void *)memory;
+    query->bytes = (int8_t *)memory + graph->padded * sizeof(float);
+    query->high = query->bytes + graph->padded;
+    query->low = query->high + graph->padded;
+}
+
+/* y = R(vector * factor - mean), and its norm. */
+static void rotate(const struct px_graph *graph, const void *vector, float factor,
+                   struct px_graph__query *query)
+{
+    float *y = query->vector;
+    size_t dim_count = graph->config.dim_count;
+    memcpy(y, vector, dim_count * sizeof *y);
+    for (size_t i = 0; i < dim_count; i++)
+        y[i] = y[i] * factor - graph->mean[i];
+    memset(y + dim_count, 0, (graph->padded - dim_count) * sizeof *y);
+    px_rotation_apply(&graph->rotation, y);
+    query->norm = px_kernels_get()->norm_squared(y, graph->padded);
+}
+
+static float largest_of(const float *vector, size_t count)
+{
+    float most = 0;
+    for (size_t i = 0; i < count; i++) {
+        float x = fabsf(vector[i]);
+        most = x > most ? x : most;
+    }
+    return most;
+}
+
+static inline int32_t round_to_int(float x)
+{
+    return (int32_t)(x + copysignf(0.5f, x));
+}
+
+/* To 8 bits, and to 15 bits in two planes. */
+static void quantise(const struct px_graph *graph, struct px_graph__query *query)
+{
+    enum { MOST_BYTE = 127, MOST_FIFTEEN = 127 * 128 + 63 };
+    float most = largest_of(query->vector, graph->padded);
+    if (!(most > 0))
+        most = 1;
+    query->byte_scale = most / MOST_BYTE;
+    query->scale = most / MOST_FIFTEEN;
+    float to_byte = MOST_BYTE / most, to_fifteen = MOST_FIFTEEN / most;
+    int32_t sum = 0;
+    for (size_t i = 0; i < graph->padded; i++) {
+        int32_t byte = round_to_int(query->vector[i] * to_byte);
+        int32_t fifteen = round_to_int(query->vector[i] * to_fifteen);
+        query->bytes[i] = (int8_t)byte;
+        sum += byte;
+        query->high[i] = (int8_t)((fifteen + 64) >> 7);
+        query->low[i] = (int8_t)(fifteen - query->high[i] * 128);
+    }
+    query->half_sum = 0.5f * (float)sum;
+}
+
+void px_graph__set_query(const struct px_graph *graph, const void *vector,
+                         struct px_graph__query *query)
+{
+    float factor;
+    query->added = 0;
+    query->length = 1;
+    if (graph->config.metric == PROXIMADB_DOT) {
+        /* As long as stored vectors are with their added component: distances then are as under
+         * cosine. */
+        double norm = sqrt((double)px_kernels_get()->norm_squared(vector, graph->config.dim_count));
+        query->length = (float)(norm / sqrt(graph->most_norm));
+        factor = query->length > 0 ? 1 / query->length : 0;
+    } else {
+        factor = factor_of(graph, vector);
+    }
+    rotate(graph, vector, factor, query);
+    quantise(graph, query);
+}
+
+int px_graph__set_stored(const struct px_graph *graph, const void *vector,
+                         struct px_graph__query *query, struct proximadb_error *reterr)
+{
+    query->added = 0;
+    query->length = 1;
+    if (graph->config.metric == PROXIMADB_DOT) {
+        double norm = (double)px_kernels_get()->norm_squared(vector, graph->config.dim_count) *
+                      graph->unit * graph->unit;
+        if (norm > graph->most_norm)
+            return px_fail(reterr, PROXIMADB_INVALID,
+                           "the vector's norm is %g, the graph was made for norms up to %g",
+                           sqrt(norm) / graph->unit, sqrt(graph->most_norm) / graph->unit);
+        query->added = (float)sqrt(graph->most_norm - norm);
+    }
+    rotate(graph, vector, factor_of(graph, vector), query);
+    quantise(graph, query);
+    query->norm += query->added * query->added;
+    return PROXIMADB_OK;
+}
+
+/* ---- stored vectors ------------------------------------------------------------------------- */
+
+void px_graph__encode(const struct px_graph *graph, const struct px_graph__view *view,
+                      const struct px_graph__query *query, uint32_t slot)
+{
+    uint8_t *signs = (uint8_t *)(uintptr_t)view->codes.signs + slot * view->codes.sign_stride;
+    uint8_t *magnitudes =
+        (uint8_t *)(uintptr_t)view->codes.magnitudes + slot * view->codes.magnitude_stride;
+    struct px_graph__factors *factors = px_graph__factors(view, slot);
+    const float *y = query->vector;
+    float scale = largest_of(y, graph->padded) / 255;
+    if (!(scale > 0))
+        scale = 1;
+    double code_norm = 0, error = 0, sum = 0, norm = 0;
+    memset(signs, 0, graph->padded / 8);
+    for (size_t i = 0; i < graph->padded; i++) {
+        float x = fabsf(y[i]);
+        uint32_t magnitude = (uint32_t)(x / scale + 0.5f);
+        magnitudes[i] = (uint8_t)(magnitude > 255 ? 255 : magnitude);
+        signs[i / 8] |= (uint8_t)((y[i] < 0) << i % 8);
+        double kept = (double)magnitudes[i] * (double)scale, lost = (double)x - kept;
+        code_norm += kept * kept;
+        error += lost * lost;
+        norm += (double)x * (double)x;
+        sum += (double)x;
+    }
+    uint32_t bits;
+    memcpy(&bits, &scale, sizeof bits);
+    factors->sign_factor = sum > 0 ? (float)(2 * norm / sum) : 0;
+    factors->norm = (float)(code_norm - error + (double)query->added * (double)query->added);
+    factors->added = query->added;
+    atomic_store_explicit(&factors->scale, bits, memory_order_relaxed);
+}
+
+/* ---- distances ------------------------------------------------------------------------------ */
+
+void px_graph__estimate(const struct px_graph *graph, const struct px_graph__view *view,
+                        const struct px_graph__query *query, const uint32_t *slots, size_t count,
+                        float *ret_distances)
+{
+    int32_t sums[PX_GRAPH__MOST_ENTRIES];
+    graph->kernels->sign_sums(&view->codes, slots, count, query->bytes, sums);
+    float factor = 2 * query->byte_scale;
+    for (size_t i = 0; i < count; i++) {
+        const struct px_graph__factors *factors = px_graph__factors(view, slots[i]);
+        float dot = factors->sign_factor * (query->half_sum - (float)sums[i]) * factor;
+        ret_distances[i] = query->norm + factors->norm - dot - 2 * query->added * factors->added;
+    }
+}
+
+void px_graph__measure(const struct px_graph *graph, const struct px_graph__view *view,
+                       const struct px_graph__query *query, const uint32_t *slots, size_t count,
+                       float *ret_distances)
+{
+    int64_t dots[PX_GRAPH__MOST_DEGREE];
+    assert(count <= PX_GRAPH__MOST_DEGREE);
+    graph->kernels->signed_dots(&view->codes, slots, count, query->high, query->low, dots);
+    for (size_t i = 0; i < count; i++) {
+        struct px_graph__factors *factors = px_graph__factors(view, slots[i]);
+        uint32_t bits = atomic_load_explicit(&factors->scale, memory_order_relaxed);
+        float scale;
+        bits &= ~PX_GRAPH__DEAD_BIT;
+        memcpy(&scale, &bits, sizeof scale);
+        float dot = (float)dots[i] * scale * query->scale;
+        ret_distances[i] = query->norm + factors->norm - 2 * (dot + query->added * factors->added);
+    }
+}
+
+float px_graph__distance(const struct px_graph *graph, const struct px_graph__query *query,
+                         float squared)
+{
+    switch (graph->config.metric) {
+    case PROXIMADB_COSINE:
+        return squared / 2;
+    case PROXIMADB_DOT:
+        return (squared / 2 - (float)graph->most_norm) * query->length / graph->unit;
+    default:
+        return sqrtf(squared) / graph->unit;
+    }
+}

@@ -1,0 +1,314 @@
+/*
+ * graph_internal: what the graph's files share.
+ *
+ * Per slot there is, in arrays of their own:
+ *
+ *      line        signs of y (1 bit a dimension) and four factors; 64 bytes at 384 dimensions
+ *      list        neighbours' slots, PX_GRAPH_NO_SLOT behind the last
+ *      magnitudes  |y| in 8 bits a dimension
+ *      label       int64
+ *
+ * where y = R(x' - mu): x' the vector, normalised for cosine, otherwise times `unit`; mu the mean of
+ * the sample; R a random rotation. With s the scale of a line, component i is about
+ * +-magnitude[i] * s. For dot, a is the added component, which no rotation touches; else it is 0.
+ *
+ *      OFFSET IN LINE   SIZE            MEANING
+ *      0                padded / 8      bit i: y[i] < 0
+ *      padded / 8       4               f32 sign_factor: |y|^2 / (sum of |y[i]| / 2)
+ *      + 4              4               f32 norm: |y^|^2 - |y - y^|^2 + a^2, with y^ the nine-bit code
+ *      + 8              4               f32 scale s; its sign bit says that the slot is dead
+ *      + 12             4               f32 added component a
+ *
+ * For a query z the nine-bit distance is norm + |z|^2 - 2 <y^, z> (see graph_code.c), and the one-bit
+ * estimate replaces <y^, z> by sign_factor * <+-1/2, z> (RaBitQ). A smaller line takes 32 bytes,
+ * longer ones a multiple of 64.
+ *
+ * Writing: a slot's line, magnitudes and label are written before its number is stored, with
+ * release, in any list or the entry table; whoever loads it there, with acquire, may read them.
+ * Afterwards only the dead bit changes. A list is written under its lock (one of LOCK_COUNT, by
+ * slot), entry by entry; readers take what they find.
+ *
+ * Growing and giving slots away: a worker that is inside of the graph shows the epoch that it
+ * entered in. Arrays are resized while no worker is inside (px_graph__enter() waits); slots taken out
+ * of all lists are given away when all workers have entered in a later epoch.
+ */
+#ifndef PX_AXIS_GRAPH_INTERNAL_H
+#define PX_AXIS_GRAPH_INTERNAL_H
+
+#include "axis/graph.h"
+#include "axis/rotation.h"
+#include "base/bits.h"
+#include "os/pages.h"
+#include "simd/code_kernels.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define PX_GRAPH__NONE     UINT32_MAX  /* PX_GRAPH_NO_SLOT */
+#define PX_GRAPH__DEAD_BIT 0x80000000u /* of a line's scale */
+
+enum {
+    PX_GRAPH__LOCK_COUNT = 1024,
+    PX_GRAPH__MOST_ENTRIES = 1024,
+    PX_GRAPH__MOST_DEGREE = 64,
+    PX_GRAPH__MOST_TARGETS = 16,
+    PX_GRAPH__ROTATION_SEED = 1,
+};
+
+/* The factors behind the signs of a line. */
+struct px_graph__factors {
+    float sign_factor;
+    float norm;
+    _Atomic uint32_t scale; /* bits of a float */
+    float added;
+};
+
+/* What a target recall takes. */
+struct px_graph__effort {
+    double recall;
+    float reach;   /* candidates up to reach * (squared distance of the k-th) are looked at */
+    uint32_t beam; /* and so many at most */
+};
+
+struct px_graph {
+    struct px_graph_config config;
+    struct px_rotation rotation;
+    const struct px_code_kernels *kernels;
+    float *mean;         /* owned; dim_count */
+    float unit;          /* a power of two */
+    double most_norm;    /* under dot: M^2, in units; otherwise 0 */
+    uint32_t padded;     /* dimensions of a code */
+    uint32_t line_bytes; /* of a slot's line */
+    uint32_t degree;     /* of a slot's list */
+    uint32_t capacity;   /* slots that the arrays have room for */
+    struct px_pages lines, lists, magnitudes, labels;
+
+    _Atomic uint32_t slot_count; /* slots ever used */
+    _Atomic uint32_t dead_count;
+    _Atomic uint32_t entry_count;
+    _Atomic uint32_t entries[PX_GRAPH__MOST_ENTRIES];
+
+    pthread_mutex_t alloc_lock; /* guards: arrays, capacity, free slots, is_growing, workers */
+    uint32_t *free_slots;       /* owned */
+    uint32_t free_count, free_capacity;
+    _Atomic bool is_growing;
+    _Atomic uint64_t epoch; /* from 1 on */
+    struct px_graph_worker *workers;
+    _Atomic uint64_t worker_bytes;
+
+    pthread_mutex_t entry_lock; /* guards: writing of entries, efforts */
+    struct px_graph__effort efforts[PX_GRAPH__MOST_TARGETS]; /* rising */
+    uint32_t effort_count;
+    uint64_t calibrated_count;
+
+    pthread_mutex_t list_locks[PX_GRAPH__LOCK_COUNT]; /* guards: lists of slots by number */
+};
+
+/* A vector that others are compared with. */
+struct px_graph__query {
+    float *vector; /* padded floats: y */
+    int8_t *bytes; /* 8 bits: y[i] is about bytes[i] * byte_scale */
+    int8_t *high;  /* 15 bits: about (128 * high[i] + low[i]) * scale */
+    int8_t *low;
+    float byte_scale, scale;
+    float norm;     /* |y|^2 + a^2 */
+    float added;    /* a */
+    float half_sum; /* half the sum of bytes */
+    float length;   /* under dot: what the query was shortened by */
+};
+
+/*
+ * A candidate as one number, ordered by distance: the upper 30 bits are those of the squared
+ * distance as a float, without sign and last bit; then the slot, then two flags.
+ */
+typedef uint64_t px_graph__candidate;
+
+enum { PX_GRAPH__EXPANDED = 1, PX_GRAPH__DEAD = 2 };
+
+static inline px_graph__candidate px_graph__candidate_of(float distance, uint32_t slot,
+                                                         uint32_t flags)
+{
+    uint32_t bits;
+    if (!(distance > 0))
+        distance = 0;
+    memcpy(&bits, &distance, sizeof bits);
+    return (uint64_t)(bits >> 1) << 34 | (uint64_t)slot << 2 | flags;
+}
+
+static inline float px_graph__distance_of(px_graph__candidate candidate)
+{
+    uint32_t bits = (uint32_t)(candidate >> 34) << 1;
+    float distance;
+    memcpy(&distance, &bits, sizeof distance);
+    return distance;
+}
+
+static inline uint32_t px_graph__slot_of(px_graph__candidate candidate)
+{
+    return (uint32_t)(candidate >> 2);
+}
+
+/* The arrays while inside. */
+struct px_graph__view {
+    struct px_sign_codes codes;
+    const uint8_t *factors; /* of slot 0; others line_bytes apart */
+    _Atomic uint32_t *lists;
+    size_t degree;
+};
+
+struct px_graph_worker {
+    struct px_graph *graph;
+    struct px_graph_worker *next;
+    _Atomic uint64_t entered; /* the epoch, or 0: not inside */
+
+    struct px_graph__view view; /* valid while inside */
+    struct px_graph__query query;
+    uint8_t *memory; /* owned; of the query and the rows */
+
+    struct px_pages visited; /* a tag per slot */
+    uint8_t tag;
+
+    px_graph__candidate *beam; /* owned; sorted */
+    uint32_t beam_count, beam_capacity;
+    uint32_t cursor;           /* those before it were expanded */
+    px_graph__candidate *path; /* owned; what was expanded, while inserting */
+    uint32_t path_count, path_capacity;
+    bool keeps_path;
+
+    /* For pruning: rows of bytes (128: zero) of chosen neighbours, and one as signed bytes. */
+    uint8_t *rows;
+    int8_t *row;
+};
+
+/* What a walk is to do. */
+struct px_graph__walk {
+    uint32_t k;
+    uint32_t beam_limit;
+    float reach; /* infinite: the beam alone decides */
+};
+
+static inline struct px_graph__factors *px_graph__factors(const struct px_graph__view *view,
+                                                          uint32_t slot)
+{
+    return (struct px_graph__factors *)(uintptr_t)(view->factors + slot * view->codes.sign_stride);
+}
+
+static inline uint32_t px_graph__scale_bits(const struct px_graph__view *view, uint32_t slot)
+{
+    return atomic_load_explicit(&px_graph__factors(view, slot)->scale, memory_order_relaxed);
+}
+
+static inline _Atomic uint32_t *px_graph__list(const struct px_graph__view *view, uint32_t slot)
+{
+    return view->lists + slot * view->degree;
+}
+
+/* ---- graph.c -------------------------------------------------------------------------------- */
+
+/* Between these two, nothing that the worker finds is moved or given away. Enter prepares the
+ * visited set. PROXIMADB_NO_MEMORY: it is not inside. */
+PX_MUST_CHECK int px_graph__enter(struct px_graph *graph, struct px_graph_worker *worker,
+                                  struct proximadb_error *reterr);
+void px_graph__leave(struct px_graph_worker *worker);
+
+/* The arrays, for who knows that they are not resized. */
+struct px_graph__view px_graph__view_of(const struct px_graph *graph);
+
+/* Waits until every worker that is inside now has left. */
+void px_graph__wait_for_all(struct px_graph *graph);
+
+/* Makes room for a number of slots. The caller is not inside. */
+PX_MUST_CHECK int px_graph__reserve(struct px_graph *graph, uint64_t slot_count,
+                                    struct proximadb_error *reterr);
+
+/* A slot that nobody knows, and back. Neither caller is inside. PROXIMADB_NO_MEMORY,
+ * PROXIMADB_TOO_LARGE */
+PX_MUST_CHECK int px_graph__take_slot(struct px_graph *graph, uint32_t *ret_slot,
+                                      struct proximadb_error *reterr);
+PX_MUST_CHECK int px_graph__give_slots(struct px_graph *graph, const uint32_t *slots,
+                                       uint32_t count, struct proximadb_error *reterr);
+
+/* An empty graph without mean. */
+PX_MUST_CHECK int px_graph__new(const struct px_graph_config *config, struct px_graph **ret_graph,
+                                struct proximadb_error *reterr);
+
+/* Makes room in the beam. */
+PX_MUST_CHECK int px_graph__size_beam(struct px_graph_worker *worker, uint32_t beam_limit,
+                                      struct proximadb_error *reterr);
+
+/* ---- graph_code.c --------------------------------------------------------------------------- */
+
+/* Learns mean, unit and largest norm. */
+PX_MUST_CHECK int px_graph__learn(struct px_graph *graph, const struct px_rows *sample,
+                                  struct proximadb_error *reterr);
+
+/* Bytes of a query's arrays, a multiple of 64, and where they stand in so many. */
+size_t px_graph__query_bytes(const struct px_graph *graph);
+void px_graph__place_query(const struct px_graph *graph, struct px_graph__query *query,
+                           uint8_t *memory);
+
+/* Fills in the query from a vector that is asked about, or (under dot: with the added component)
+ * from one that is to be stored. The latter fails with PROXIMADB_INVALID where the norm is too
+ * large. */
+void px_graph__set_query(const struct px_graph *graph, const void *vector,
+                         struct px_graph__query *query);
+PX_MUST_CHECK int px_graph__set_stored(const struct px_graph *graph, const void *vector,
+                                       struct px_graph__query *query,
+                                       struct proximadb_error *reterr);
+
+/* Writes the codes of a stored vector to a slot that nobody knows yet. */
+void px_graph__encode(const struct px_graph *graph, const struct px_graph__view *view,
+                      const struct px_graph__query *query, uint32_t slot);
+
+/* The one-bit estimates, and the squared distances by nine bits. */
+void px_graph__estimate(const struct px_graph *graph, const struct px_graph__view *view,
+                        const struct px_graph__query *query, const uint32_t *slots, size_t count,
+                        float *ret_distances);
+void px_graph__measure(const struct px_graph *graph, const struct px_graph__view *view,
+                       const struct px_graph__query *query, const uint32_t *slots, size_t count,
+                       float *ret_distances);
+
+/* What the metric calls a squared distance of the query. */
+float px_graph__distance(const struct px_graph *graph, const struct px_graph__query *query,
+                         float squared);
+
+/* ---- graph_search.c ------------------------------------------------------------------------- */
+
+/* Walks from the entry points, and leaves the beam, and the path if that is kept. */
+void px_graph__walk(struct px_graph *graph, struct px_graph_worker *worker,
+                    const struct px_graph__walk *walk);
+
+/* Offers a candidate to the beam; false: it was too far off. */
+bool px_graph__offer(struct px_graph_worker *worker, uint32_t beam_limit,
+                     px_graph__candidate candidate);
+
+/* ---- graph_prune.c -------------------------------------------------------------------------- */
+
+/* Chooses at most `degree` of the candidates (rising) as neighbours of `slot`: those that no chosen
+ * one is clearly nearer to. Returns how many; they are moved to the front. */
+uint32_t px_graph__prune(const struct px_graph *graph, struct px_graph_worker *worker,
+                         uint32_t slot, px_graph__candidate *candidates, uint32_t count);
+
+/* The squared distances of a slot from others, by eight bits. */
+void px_graph__measure_slots(const struct px_graph *graph, struct px_graph_worker *worker,
+                             uint32_t slot, const uint32_t *others, size_t count,
+                             float *ret_distances);
+
+/* ---- graph_insert.c ------------------------------------------------------------------------- */
+
+/* Replaces a list, under its lock. */
+void px_graph__store_list(const struct px_graph__view *view, uint32_t slot,
+                          const px_graph__candidate *neighbours, uint32_t count);
+
+static inline pthread_mutex_t *px_graph__list_lock(struct px_graph *graph, uint32_t slot)
+{
+    return &graph->list_locks[slot % PX_GRAPH__LOCK_COUNT];
+}
+
+/* ---- graph_calibrate.c ---------------------------------------------------------------------- */
+
+/* The settings for a request. */
+struct px_graph__walk px_graph__plan(const struct px_graph *graph,
+                                     const struct px_graph_request *request);
+
+#endif /* PX_AXIS_GRAPH_INTERNAL_H */

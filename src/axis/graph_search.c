@@ -1,0 +1,265 @@
+#include "axis/graph_internal.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum { SEED_COUNT = 8 };
+
+/* ---- the beam ------------------------------------------------------------------------------- */
+
+bool px_graph__offer(struct px_graph_worker *worker, uint32_t beam_limit,
+                     px_graph__candidate candidate)
+{
+    px_graph__candidate *beam = worker->beam;
+    uint32_t low = 0, high = worker->beam_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (beam[middle] < candidate)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low >= beam_limit)
+        return false;
+    uint32_t moved = worker->beam_count < beam_limit ? worker->beam_count : beam_limit - 1;
+    memmove(beam + low + 1, beam + low, (moved - low) * sizeof *beam);
+    beam[low] = candidate;
+    worker->beam_count = moved + 1;
+    if (low < worker->cursor)
+        worker->cursor = low;
+    return true;
+}
+
+/* The squared distance of the k-th live candidate; infinite if there are fewer. */
+static float kth_distance(const struct px_graph_worker *worker, uint32_t k, bool has_dead)
+{
+    if (worker->beam_count < k)
+        return INFINITY;
+    if (!has_dead)
+        return px_graph__distance_of(worker->beam[k - 1]);
+    for (uint32_t i = 0; i < worker->beam_count; i++)
+        if ((worker->beam[i] & PX_GRAPH__DEAD) == 0 && --k == 0)
+            return px_graph__distance_of(worker->beam[i]);
+    return INFINITY;
+}
+
+/* ---- one step ------------------------------------------------------------------------------- */
+
+/* What a walk goes by. */
+struct state {
+    struct px_graph *graph;
+    struct px_graph_worker *worker;
+    const struct px_graph__walk *walk;
+    uint8_t *visited;
+    uint8_t tag;
+    bool has_dead;
+    float limit; /* squared distance from which on candidates are of no use */
+};
+
+static void update_limit(struct state *state)
+{
+    const struct px_graph_worker *worker = state->worker;
+    float limit = INFINITY;
+    if (worker->beam_count == state->walk->beam_limit)
+        limit = px_graph__distance_of(worker->beam[worker->beam_count - 1]);
+    if (state->walk->reach < INFINITY) {
+        float reach = state->walk->reach * kth_distance(worker, state->walk->k, state->has_dead);
+        limit = reach < limit ? reach : limit;
+    }
+    state->limit = limit;
+}
+
+static inline void prefetch_line(const struct px_graph__view *view, uint32_t slot)
+{
+    const uint8_t *line = view->codes.signs + slot * view->codes.sign_stride;
+    for (size_t i = 0; i < view->codes.sign_stride; i += 64)
+        __builtin_prefetch(line + i);
+}
+
+static inline void prefetch_magnitudes(const struct px_graph__view *view, uint32_t slot)
+{
+    const uint8_t *magnitudes = view->codes.magnitudes + slot * view->codes.magnitude_stride;
+    size_t bytes = view->codes.magnitude_stride < 1024 ? view->codes.magnitude_stride : 1024;
+    for (size_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch(magnitudes + i);
+}
+
+static inline void prefetch_list(const struct px_graph__view *view, uint32_t slot)
+{
+    const _Atomic uint32_t *list = px_graph__list(view, slot);
+    for (size_t i = 0; i < view->degree; i += 16)
+        __builtin_prefetch(list + i);
+}
+
+/* Marks the neighbours that were not seen before; returns how many. */
+static uint32_t collect(struct state *state, uint32_t slot, uint32_t *ret_slots)
+{
+    const struct px_graph__view *view = &state->worker->view;
+    const _Atomic uint32_t *list = px_graph__list(view, slot);
+    uint32_t count = 0;
+    for (size_t i = 0; i < view->degree; i++) {
+        uint32_t next = atomic_load_explicit(&list[i], memory_order_acquire);
+        if (next == PX_GRAPH__NONE)
+            break;
+        if (state->visited[next] == state->tag)
+            continue;
+        state->visited[next] = state->tag;
+        prefetch_line(view, next);
+        ret_slots[count++] = next;
+    }
+    return count;
+}
+
+/* Leaves those whose estimate is within the limit. */
+static uint32_t filter(struct state *state, uint32_t *slots, uint32_t count)
+{
+    float estimates[PX_GRAPH__MOST_DEGREE];
+    const struct px_graph__view *view = &state->worker->view;
+    uint32_t kept = 0;
+    px_graph__estimate(state->graph, view, &state->worker->query, slots, count, estimates);
+    for (uint32_t i = 0; i < count; i++)
+        if (estimates[i] < state->limit) {
+            prefetch_magnitudes(view, slots[i]);
+            slots[kept++] = slots[i];
+        }
+    return kept;
+}
+
+static void add_measured(struct state *state, const uint32_t *slots, uint32_t count)
+{
+    float distances[PX_GRAPH__MOST_DEGREE];
+    struct px_graph_worker *worker = state->worker;
+    px_graph__measure(state->graph, &worker->view, &worker->query, slots, count, distances);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!(distances[i] < state->limit))
+            continue;
+        bool is_dead = (px_graph__scale_bits(&worker->view, slots[i]) & PX_GRAPH__DEAD_BIT) != 0;
+        if (px_graph__offer(
+                worker, state->walk->beam_limit,
+                px_graph__candidate_of(distances[i], slots[i], is_dead ? PX_GRAPH__DEAD : 0)))
+            prefetch_list(&worker->view, slots[i]);
+    }
+    update_limit(state);
+}
+
+static void expand(struct state *state, uint32_t slot)
+{
+    uint32_t slots[PX_GRAPH__MOST_DEGREE];
+    uint32_t count = collect(state, slot, slots);
+    count = filter(state, slots, count);
+    if (count > 0)
+        add_measured(state, slots, count);
+}
+
+/* ---- beginning ------------------------------------------------------------------------------ */
+
+/* The entry points of the least estimates, measured. */
+static void seed(struct state *state)
+{
+    struct px_graph *graph = state->graph;
+    struct px_graph_worker *worker = state->worker;
+    uint32_t slots[PX_GRAPH__MOST_ENTRIES] = {0}, best[SEED_COUNT];
+    float estimates[PX_GRAPH__MOST_ENTRIES];
+    uint32_t count = atomic_load_explicit(&graph->entry_count, memory_order_acquire), taken = 0;
+    for (uint32_t i = 0; i < count; i++)
+        slots[i] = atomic_load_explicit(&graph->entries[i], memory_order_acquire);
+    px_graph__estimate(graph, &worker->view, &worker->query, slots, count, estimates);
+    for (; taken < SEED_COUNT && taken < count; taken++) {
+        uint32_t least = 0;
+        for (uint32_t i = 1; i < count; i++)
+            if (estimates[i] < estimates[least])
+                least = i;
+        estimates[least] = INFINITY;
+        if (state->visited[slots[least]] == state->tag)
+            continue;
+        state->visited[slots[least]] = state->tag;
+        best[taken] = slots[least];
+        add_measured(state, &best[taken], 1);
+    }
+}
+
+static uint8_t next_tag(struct px_graph_worker *worker)
+{
+    if (++worker->tag == 0) {
+        memset(worker->visited.data, 0, worker->visited.size_bytes);
+        worker->tag = 1;
+    }
+    return worker->tag;
+}
+
+static void keep_path(struct px_graph_worker *worker, px_graph__candidate candidate)
+{
+    if (worker->keeps_path && worker->path_count < worker->path_capacity)
+        worker->path[worker->path_count++] = candidate;
+}
+
+void px_graph__walk(struct px_graph *graph, struct px_graph_worker *worker,
+                    const struct px_graph__walk *walk)
+{
+    assert(walk->beam_limit <= worker->beam_capacity && walk->k <= walk->beam_limit);
+    struct state state = {.graph = graph,
+                          .worker = worker,
+                          .walk = walk,
+                          .visited = worker->visited.data,
+                          .tag = next_tag(worker),
+                          .has_dead = atomic_load(&graph->dead_count) > 0,
+                          .limit = INFINITY};
+    worker->beam_count = worker->cursor = worker->path_count = 0;
+    seed(&state);
+    while (worker->cursor < worker->beam_count) {
+        px_graph__candidate *next = &worker->beam[worker->cursor];
+        if ((*next & PX_GRAPH__EXPANDED) != 0) {
+            worker->cursor++;
+            continue;
+        }
+        if (px_graph__distance_of(*next) > state.limit)
+            break;
+        *next |= PX_GRAPH__EXPANDED;
+        keep_path(worker, *next);
+        uint32_t slot = px_graph__slot_of(*next);
+        worker->cursor++;
+        expand(&state, slot);
+    }
+}
+
+/* ---- searching ------------------------------------------------------------------------------ */
+
+static uint32_t take_hits(struct px_graph *graph, struct px_graph_worker *worker,
+                          const struct px_graph_request *request, struct px_graph_hit *ret_hits)
+{
+    uint32_t count = 0, live = 0, dead = 0;
+    for (uint32_t i = 0; i < worker->beam_count && live < request->k; i++) {
+        px_graph__candidate candidate = worker->beam[i];
+        bool is_dead = (candidate & PX_GRAPH__DEAD) != 0;
+        if (is_dead && dead == request->dead_capacity)
+            continue;
+        float squared = px_graph__distance_of(candidate);
+        ret_hits[count++] =
+            (struct px_graph_hit){.slot = px_graph__slot_of(candidate),
+                                  .distance = px_graph__distance(graph, &worker->query, squared),
+                                  .is_dead = is_dead};
+        dead += is_dead;
+        live += !is_dead;
+    }
+    return count;
+}
+
+int px_graph_search(struct px_graph *graph, struct px_graph_worker *worker,
+                    const struct px_graph_request *request, struct px_graph_hit *ret_hits,
+                    uint32_t *ret_count, struct proximadb_error *reterr)
+{
+    assert(request->k >= 1 && request->k <= PX_GRAPH_MOST_K);
+    struct px_graph__walk walk = px_graph__plan(graph, request);
+    int rc = px_graph__size_beam(worker, walk.beam_limit, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_graph__enter(graph, worker, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    px_graph__set_query(graph, request->query, &worker->query);
+    worker->keeps_path = false;
+    px_graph__walk(graph, worker, &walk);
+    *ret_count = take_hits(graph, worker, request, ret_hits);
+    px_graph__leave(worker);
+    return PROXIMADB_OK;
+}

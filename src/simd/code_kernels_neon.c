@@ -1,0 +1,132 @@
+/* 64-bit ARM. */
+#include "simd/code_kernels_internal.h"
+
+#if defined(__aarch64__)
+
+#include "simd/code_rotate_internal.h"
+
+#include <arm_neon.h>
+
+enum { BLOCK = 16 }; /* dimensions of a register of bytes */
+
+/* Each of 16 bits as a byte of ones or zeros. */
+static inline uint8x16_t expand_bits(const uint8_t *signs, size_t block)
+{
+    static const uint8_t each[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    uint8x16_t bits = vcombine_u8(vdup_n_u8(signs[block * 2]), vdup_n_u8(signs[block * 2 + 1]));
+    return vtstq_u8(bits, vld1q_u8(each));
+}
+
+/* ---- one bit -------------------------------------------------------------------------------- */
+
+static inline int32_t sign_sum(const uint8_t *signs, const int8_t *query, size_t block_count)
+{
+    int32x4_t sum = vdupq_n_s32(0);
+    for (size_t b = 0; b < block_count; b++) {
+        int8x16_t mask = vreinterpretq_s8_u8(expand_bits(signs, b));
+        int8x16_t q = vandq_s8(mask, vld1q_s8(query + b * BLOCK));
+        sum = vpadalq_s16(sum, vpaddlq_s8(q));
+    }
+    return vaddvq_s32(sum);
+}
+
+static void sign_sums(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
+                      const int8_t *query, int32_t *ret_sums)
+{
+    for (size_t i = 0; i < count; i++)
+        ret_sums[i] = sign_sum(codes->signs + indexes[i] * codes->sign_stride, query,
+                               codes->dim_count / BLOCK);
+}
+
+/* ---- nine bits ------------------------------------------------------------------------------ */
+
+static inline int32x4_t add_bytes(int32x4_t sum, uint8x16_t x, int8x16_t y)
+{
+    int16x8_t a = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(x))), b = vmovl_s8(vget_low_s8(y));
+    sum = vmlal_s16(sum, vget_low_s16(a), vget_low_s16(b));
+    sum = vmlal_high_s16(sum, a, b);
+    a = vreinterpretq_s16_u16(vmovl_high_u8(x));
+    b = vmovl_high_s8(y);
+    sum = vmlal_s16(sum, vget_low_s16(a), vget_low_s16(b));
+    return vmlal_high_s16(sum, a, b);
+}
+
+static inline int8x16_t negate_where(int8x16_t x, int8x16_t mask)
+{
+    return vsubq_s8(veorq_s8(x, mask), mask);
+}
+
+static inline int64_t signed_dot(const uint8_t *signs, const uint8_t *magnitudes,
+                                 const int8_t *high, const int8_t *low, size_t block_count)
+{
+    int32x4_t high_sum = vdupq_n_s32(0), low_sum = high_sum;
+    for (size_t b = 0; b < block_count; b++) {
+        int8x16_t negative = vreinterpretq_s8_u8(expand_bits(signs, b));
+        uint8x16_t x = vld1q_u8(magnitudes + b * BLOCK);
+        high_sum = add_bytes(high_sum, x, negate_where(vld1q_s8(high + b * BLOCK), negative));
+        low_sum = add_bytes(low_sum, x, negate_where(vld1q_s8(low + b * BLOCK), negative));
+    }
+    return (int64_t)vaddvq_s32(high_sum) * 128 + vaddvq_s32(low_sum);
+}
+
+static void signed_dots(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
+                        const int8_t *high, const int8_t *low, int64_t *ret_dots)
+{
+    for (size_t i = 0; i < count; i++)
+        ret_dots[i] = signed_dot(codes->signs + indexes[i] * codes->sign_stride,
+                                 codes->magnitudes + indexes[i] * codes->magnitude_stride, high,
+                                 low, codes->dim_count / BLOCK);
+}
+
+/* ---- bytes ---------------------------------------------------------------------------------- */
+
+static void bytes_of(const struct px_sign_codes *codes, uint32_t index, int8_t *ret_bytes)
+{
+    const uint8_t *signs = codes->signs + index * codes->sign_stride;
+    const uint8_t *magnitudes = codes->magnitudes + index * codes->magnitude_stride;
+    for (size_t b = 0; b < codes->dim_count / BLOCK; b++) {
+        uint8x16_t half = vrhaddq_u8(vld1q_u8(magnitudes + b * BLOCK), vdupq_n_u8(0));
+        int8x16_t bytes = vreinterpretq_s8_u8(vminq_u8(half, vdupq_n_u8(127)));
+        int8x16_t negative = vreinterpretq_s8_u8(expand_bits(signs, b));
+        vst1q_s8(ret_bytes + b * BLOCK, negate_where(bytes, negative));
+    }
+}
+
+static inline int32_t byte_dot(const uint8_t *row, const int8_t *x, size_t block_count)
+{
+    int32x4_t sum = vdupq_n_s32(0);
+    for (size_t b = 0; b < block_count; b++) {
+        int8x16_t a = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(row + b * BLOCK), vdupq_n_u8(128)));
+        int8x16_t c = vld1q_s8(x + b * BLOCK);
+        sum = vpadalq_s16(sum, vmull_s8(vget_low_s8(a), vget_low_s8(c)));
+        sum = vpadalq_s16(sum, vmull_high_s8(a, c));
+    }
+    return vaddvq_s32(sum);
+}
+
+static void byte_dots(const uint8_t *rows, size_t stride, size_t count, size_t dim_count,
+                      const int8_t *x, int32_t *ret_dots)
+{
+    for (size_t i = 0; i < count; i++, rows += stride)
+        ret_dots[i] = byte_dot(rows, x, dim_count / BLOCK);
+}
+
+const struct px_code_kernels *px_code_kernels__neon(void)
+{
+    static const struct px_code_kernels kernels = {.name = "neon",
+                                                   .sign_sums = sign_sums,
+                                                   .signed_dots = signed_dots,
+                                                   .bytes_of = bytes_of,
+                                                   .byte_dots = byte_dots,
+                                                   .rotate = rotate};
+    return &kernels;
+}
+
+#else
+
+const struct px_code_kernels *px_code_kernels__neon(void)
+{
+    return NULL;
+}
+
+#endif

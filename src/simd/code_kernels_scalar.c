@@ -1,0 +1,69 @@
+/* The portable level: what the sums are by definition. */
+#include "simd/code_kernels_internal.h"
+
+#include "simd/code_rotate_internal.h"
+
+static inline bool is_set(const uint8_t *bits, size_t index)
+{
+    return (bits[index / 8] >> index % 8 & 1) != 0;
+}
+
+static void sign_sums(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
+                      const int8_t *query, int32_t *ret_sums)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *signs = codes->signs + indexes[i] * codes->sign_stride;
+        int32_t sum = 0;
+        for (size_t j = 0; j < codes->dim_count; j++)
+            sum += is_set(signs, j) ? query[j] : 0;
+        ret_sums[i] = sum;
+    }
+}
+
+static void signed_dots(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
+                        const int8_t *high, const int8_t *low, int64_t *ret_dots)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *signs = codes->signs + indexes[i] * codes->sign_stride;
+        const uint8_t *magnitudes = codes->magnitudes + indexes[i] * codes->magnitude_stride;
+        int64_t dot = 0;
+        for (size_t j = 0; j < codes->dim_count; j++) {
+            int32_t product = (128 * high[j] + low[j]) * magnitudes[j];
+            dot += is_set(signs, j) ? -product : product;
+        }
+        ret_dots[i] = dot;
+    }
+}
+
+static void bytes_of(const struct px_sign_codes *codes, uint32_t index, int8_t *ret_bytes)
+{
+    const uint8_t *signs = codes->signs + index * codes->sign_stride;
+    const uint8_t *magnitudes = codes->magnitudes + index * codes->magnitude_stride;
+    for (size_t j = 0; j < codes->dim_count; j++) {
+        int32_t half = (magnitudes[j] + 1) / 2;
+        half = half > 127 ? 127 : half;
+        ret_bytes[j] = (int8_t)(is_set(signs, j) ? -half : half);
+    }
+}
+
+static void byte_dots(const uint8_t *rows, size_t stride, size_t count, size_t dim_count,
+                      const int8_t *x, int32_t *ret_dots)
+{
+    for (size_t i = 0; i < count; i++, rows += stride) {
+        int32_t dot = 0;
+        for (size_t j = 0; j < dim_count; j++)
+            dot += (rows[j] - 128) * x[j];
+        ret_dots[i] = dot;
+    }
+}
+
+const struct px_code_kernels *px_code_kernels__scalar(void)
+{
+    static const struct px_code_kernels kernels = {.name = "scalar",
+                                                   .sign_sums = sign_sums,
+                                                   .signed_dots = signed_dots,
+                                                   .bytes_of = bytes_of,
+                                                   .byte_dots = byte_dots,
+                                                   .rotate = rotate};
+    return &kernels;
+}
