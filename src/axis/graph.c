@@ -94,18 +94,17 @@ void px_graph_free(struct px_graph *graph)
 
 /* ---- workers -------------------------------------------------------------------------------- */
 
-/* One block for the query, a row and the rows. */
+/* One block for the query and the rows. */
 static int alloc_scratch(const struct px_graph *graph, struct px_graph_worker *worker,
                          struct proximadb_error *reterr)
 {
     size_t query_bytes = px_graph__query_bytes(graph), padded = graph->padded;
-    uint8_t *memory = aligned_alloc(64, query_bytes + padded * (PX_GRAPH__MOST_DEGREE + 2));
+    uint8_t *memory = aligned_alloc(64, query_bytes + padded * (PX_GRAPH__MOST_JOINED + 1));
     if (memory == NULL)
         return px_fail_no_memory(reterr);
     worker->memory = memory;
     px_graph__place_query(graph, &worker->query, memory);
-    worker->row = (int8_t *)memory + query_bytes;
-    worker->rows = (uint8_t *)worker->row + padded;
+    worker->rows = memory + query_bytes;
     return px_graph__size_beam(worker, FIRST_BEAM, reterr);
 }
 

@@ -2,57 +2,20 @@
 
 #include "os/crew.h"
 
-#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
-enum { TRUE_COUNT = 10, TRIAL_COUNT = 24, DEFAULT_BEAM = 256, BLOCK_SLOTS = 64 };
-
-/* What recalls took on real sets of 100,000 and 1,000,000 text embeddings, at the most. */
-static const struct px_graph__effort usual_efforts[] = {
-    {0.90, 1.06f, DEFAULT_BEAM}, {0.95, 1.12f, DEFAULT_BEAM},  {0.98, 1.18f, DEFAULT_BEAM},
-    {0.99, 1.24f, DEFAULT_BEAM}, {0.995, 1.32f, DEFAULT_BEAM}, {0.999, 1.5f, 2 * DEFAULT_BEAM},
+enum {
+    TRUE_COUNT = 100,
+    BLOCK_SLOTS = 64,
+    BLOCK_QUERIES = 32,
+    WIDEST_BEAM = 512,
+    TRIAL_COUNT = 26,
 };
 
-/* ---- planning ------------------------------------------------------------------------------- */
+static const double wanted_recalls[] = {0.80, 0.90, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998};
 
-/* Between the two learnt recalls around the target; the last one beyond them. */
-static struct px_graph__effort effort_for(const struct px_graph__effort *efforts, size_t count,
-                                          double recall)
-{
-    size_t i = 0;
-    while (i + 1 < count && efforts[i].recall < recall)
-        i++;
-    if (i == 0 || efforts[i].recall <= recall)
-        return efforts[i];
-    const struct px_graph__effort *low = &efforts[i - 1], *high = &efforts[i];
-    double share = (recall - low->recall) / (high->recall - low->recall);
-    return (struct px_graph__effort){.recall = recall,
-                                     .reach =
-                                         low->reach + (float)share * (high->reach - low->reach),
-                                     .beam = high->beam};
-}
-
-struct px_graph__walk px_graph__plan(const struct px_graph *graph,
-                                     const struct px_graph_request *request)
-{
-    uint32_t k = request->k;
-    if (request->effort > 0)
-        return (struct px_graph__walk){
-            k, (request->effort > k ? request->effort : k) + request->dead_capacity, INFINITY};
-    double recall = request->target_recall > 0 ? request->target_recall : 0.95;
-    struct px_graph *locked = (struct px_graph *)(uintptr_t)graph;
-    pthread_mutex_lock(&locked->entry_lock);
-    struct px_graph__effort effort =
-        graph->effort_count > 0
-            ? effort_for(graph->efforts, graph->effort_count, recall)
-            : effort_for(usual_efforts, sizeof usual_efforts / sizeof usual_efforts[0], recall);
-    pthread_mutex_unlock(&locked->entry_lock);
-    uint32_t beam = effort.beam > 2 * k ? effort.beam : 2 * k;
-    return (struct px_graph__walk){k, beam + request->dead_capacity, effort.reach};
-}
-
-/* ---- true neighbours ------------------------------------------------------------------------ */
+enum { WANTED_COUNT = sizeof wanted_recalls / sizeof wanted_recalls[0] };
 
 /* A calibration under way. */
 struct calibration {
@@ -64,13 +27,11 @@ struct calibration {
     uint8_t *memory;                 /* owned; of the queries */
     px_graph__candidate *nearest;    /* owned; TRUE_COUNT per query, rising */
     uint32_t *counts;                /* owned */
+    _Atomic size_t next_query;
+    _Atomic bool is_stopped;
 };
 
-static bool should_stop(const struct px_graph_control *control)
-{
-    return control != NULL && control->should_stop != NULL &&
-           control->should_stop(control->context);
-}
+/* ---- true neighbours ------------------------------------------------------------------------ */
 
 static void keep_nearest(px_graph__candidate *nearest, uint32_t *count,
                          px_graph__candidate candidate)
@@ -88,8 +49,8 @@ static void keep_nearest(px_graph__candidate *nearest, uint32_t *count,
     nearest[at] = candidate;
 }
 
-static void compare_block(struct calibration *calibration, size_t query, const uint32_t *slots,
-                          uint32_t count, const struct px_graph__view *view)
+static void compare_block(struct calibration *calibration, size_t query,
+                          const struct px_graph__view *view, const uint32_t *slots, uint32_t count)
 {
     float distances[BLOCK_SLOTS];
     px_graph__measure(calibration->graph, view, &calibration->queries[query], slots, count,
@@ -99,99 +60,146 @@ static void compare_block(struct calibration *calibration, size_t query, const u
                      px_graph__candidate_of(distances[i], slots[i], 0));
 }
 
-/* Compares every query with every live slot, a block at a time for all queries. */
-static int find_true(struct calibration *calibration, struct proximadb_error *reterr)
+/* The live slots from *next_slot on, at most a block of them. */
+static uint32_t next_block(const struct px_graph *graph, const struct px_graph__view *view,
+                           uint32_t *next_slot, uint32_t *ret_slots)
 {
-    struct px_graph *graph = calibration->graph;
-    uint32_t slot_count = atomic_load(&graph->slot_count), slots[BLOCK_SLOTS], count = 0;
-    struct px_graph__view view = px_graph__view_of(graph);
-    for (uint32_t slot = 0; slot < slot_count; slot++) {
-        uint32_t bits = px_graph__scale_bits(&view, slot);
+    uint32_t slot_count = atomic_load(&graph->slot_count), count = 0;
+    for (; *next_slot < slot_count && count < BLOCK_SLOTS; ++*next_slot) {
+        uint32_t bits = px_graph__scale_bits(view, *next_slot);
         if (bits != 0 && (bits & PX_GRAPH__DEAD_BIT) == 0)
-            slots[count++] = slot;
-        if (count < BLOCK_SLOTS && slot + 1 < slot_count)
-            continue;
-        for (size_t i = 0; i < calibration->query_count; i++)
-            compare_block(calibration, i, slots, count, &view);
-        count = 0;
-        if (should_stop(calibration->control))
-            return px_fail(reterr, PROXIMADB_CANCELLED, "the calibration was stopped");
+            ret_slots[count++] = *next_slot;
     }
-    return PROXIMADB_OK;
+    return count;
+}
+
+static bool should_stop(struct calibration *calibration)
+{
+    const struct px_graph_control *control = calibration->control;
+    if (control != NULL && control->should_stop != NULL && control->should_stop(control->context))
+        atomic_store(&calibration->is_stopped, true);
+    return atomic_load(&calibration->is_stopped);
+}
+
+/* Compares some queries at a time with every live slot, until no queries are left. */
+static void find_true(void *context, unsigned member)
+{
+    (void)member;
+    struct calibration *calibration = context;
+    struct px_graph__view view = px_graph__view_of(calibration->graph);
+    uint32_t slots[BLOCK_SLOTS];
+    for (;;) {
+        size_t first = atomic_fetch_add(&calibration->next_query, BLOCK_QUERIES);
+        if (first >= calibration->query_count)
+            return;
+        size_t left = calibration->query_count - first;
+        size_t end = first + (left < BLOCK_QUERIES ? left : BLOCK_QUERIES);
+        uint32_t next_slot = 0, count;
+        while ((count = next_block(calibration->graph, &view, &next_slot, slots)) > 0) {
+            for (size_t i = first; i < end; i++)
+                compare_block(calibration, i, &view, slots, count);
+            if (should_stop(calibration))
+                return;
+        }
+    }
 }
 
 /* ---- trials --------------------------------------------------------------------------------- */
 
-static uint32_t found_of(const struct calibration *calibration, size_t query)
+static uint32_t found_of(const struct calibration *calibration, size_t query, uint32_t k)
 {
     const struct px_graph_worker *worker = calibration->worker;
     const px_graph__candidate *nearest = calibration->nearest + query * TRUE_COUNT;
     uint32_t found = 0;
-    for (uint32_t i = 0; i < calibration->counts[query]; i++)
-        for (uint32_t j = 0; j < worker->beam_count && j < TRUE_COUNT; j++)
+    for (uint32_t i = 0; i < calibration->counts[query] && i < k; i++)
+        for (uint32_t j = 0; j < worker->beam_count && j < k; j++)
             found += px_graph__slot_of(nearest[i]) == px_graph__slot_of(worker->beam[j]);
     return found;
 }
 
 /* The recall of one setting over all queries. */
-static double try_effort(struct calibration *calibration, float reach, uint32_t beam)
+static double try_walk(struct calibration *calibration, uint32_t k, float reach, uint32_t beam)
 {
     uint64_t found = 0, wanted = 0;
-    struct px_graph__walk walk = {TRUE_COUNT, beam, reach};
-    for (size_t i = 0; i < calibration->query_count; i++) {
+    struct px_graph__walk walk = {k, beam, reach};
+    for (size_t i = 0; i < calibration->query_count && !should_stop(calibration); i++) {
         calibration->worker->query = calibration->queries[i];
         px_graph__walk(calibration->graph, calibration->worker, &walk);
-        found += found_of(calibration, i);
-        wanted += calibration->counts[i];
+        found += found_of(calibration, i, k);
+        wanted += calibration->counts[i] < k ? calibration->counts[i] : k;
     }
     return wanted > 0 ? (double)found / (double)wanted : 1;
 }
 
-/* Goes through rising reaches until the recalls wanted are met, and notes what each took. */
-static void try_efforts(struct calibration *calibration, struct px_graph__effort *ret_efforts,
-                        uint32_t *ret_count)
+/* The narrowest beam that does as well. */
+static uint32_t beam_for(struct calibration *calibration, uint32_t k, float reach, double recall)
 {
-    static const double wanted[] = {0.80, 0.85, 0.90, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998};
-    enum { WANTED_COUNT = sizeof wanted / sizeof wanted[0] };
+    const double slack = 0.0005;
+    uint32_t beam = 48;
+    while (beam < k + k / 2)
+        beam *= 2;
+    for (; beam < WIDEST_BEAM; beam += beam / 2)
+        if (try_walk(calibration, k, reach, beam) >= recall - slack)
+            break;
+    return beam < WIDEST_BEAM ? beam : WIDEST_BEAM;
+}
+
+/* Goes through rising reaches until all recalls are met, and notes what each took. */
+static uint32_t try_reaches(struct calibration *calibration, uint32_t k,
+                            struct px_graph__effort *ret_efforts)
+{
+    const float first_reach = 0.85f, step = 1.035f;
+    float reach = first_reach, last_reach = reach;
     uint32_t count = 0;
-    float reach = 0.8f, last_reach = reach;
     double last_recall = 0;
-    for (int trial = 0; trial < TRIAL_COUNT && count < WANTED_COUNT; trial++, reach *= 1.04f) {
-        double recall = try_effort(calibration, reach, DEFAULT_BEAM);
-        for (; count < WANTED_COUNT && recall >= wanted[count]; count++) {
-            double share = recall > last_recall && last_recall > 0
-                               ? (wanted[count] - last_recall) / (recall - last_recall)
-                               : 1;
-            ret_efforts[count] = (struct px_graph__effort){
-                .recall = wanted[count],
-                .reach = last_reach + (float)(share > 0 ? share : 0) * (reach - last_reach),
-                .beam = DEFAULT_BEAM};
+    for (int trial = 0; trial < TRIAL_COUNT && count < WANTED_COUNT; trial++) {
+        double recall = try_walk(calibration, k, reach, WIDEST_BEAM);
+        for (; count < WANTED_COUNT && recall >= wanted_recalls[count]; count++) {
+            double wanted = wanted_recalls[count];
+            double share = (wanted - last_recall) / (recall - last_recall);
+            float between = trial == 0 ? reach : last_reach + (float)share * (reach - last_reach);
+            ret_efforts[count] =
+                (struct px_graph__effort){.k = k, .recall = wanted, .reach = between};
         }
         last_recall = recall;
         last_reach = reach;
+        reach *= step;
     }
-    *ret_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        ret_efforts[i].beam = beam_for(calibration, k, ret_efforts[i].reach, ret_efforts[i].recall);
+    return count;
+}
+
+static void store_efforts(struct px_graph *graph, const struct px_graph__effort *efforts,
+                          uint32_t count)
+{
+    uint32_t live_count = px_graph_live_count(graph);
+    pthread_mutex_lock(&graph->entry_lock);
+    memcpy(graph->efforts, efforts, count * sizeof *efforts);
+    graph->effort_count = count;
+    graph->calibrated_count = live_count;
+    pthread_mutex_unlock(&graph->entry_lock);
 }
 
 static int run_trials(struct calibration *calibration, struct proximadb_error *reterr)
 {
+    static const uint32_t ks[] = {1, 10, 100};
     struct px_graph *graph = calibration->graph;
-    struct px_graph__effort efforts[PX_GRAPH__MOST_TARGETS];
-    uint32_t count;
+    struct px_graph__effort efforts[PX_GRAPH__MOST_EFFORTS];
     struct px_graph__query own = calibration->worker->query;
-    int rc = px_graph__size_beam(calibration->worker, DEFAULT_BEAM, reterr);
+    uint32_t count = 0;
+    int rc = px_graph__size_beam(calibration->worker, WIDEST_BEAM, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_graph__enter(graph, calibration->worker, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    try_efforts(calibration, efforts, &count);
+    for (size_t i = 0; i < sizeof ks / sizeof ks[0]; i++)
+        count += try_reaches(calibration, ks[i], efforts + count);
     px_graph__leave(calibration->worker);
     calibration->worker->query = own;
-    pthread_mutex_lock(&graph->entry_lock);
-    memcpy(graph->efforts, efforts, count * sizeof *efforts);
-    graph->effort_count = count;
-    graph->calibrated_count = px_graph_live_count(graph);
-    pthread_mutex_unlock(&graph->entry_lock);
+    if (atomic_load(&calibration->is_stopped))
+        return px_fail(reterr, PROXIMADB_CANCELLED, "the calibration was stopped");
+    store_efforts(graph, efforts, count);
     return PROXIMADB_OK;
 }
 
@@ -230,15 +238,14 @@ static int prepare(struct calibration *calibration, const struct px_rows *rows,
 int px_graph_calibrate(struct px_graph *graph, const struct px_rows *queries, struct px_crew *crew,
                        const struct px_graph_control *control, struct proximadb_error *reterr)
 {
-    (void)crew;
     if (queries->row_count == 0 || px_graph_live_count(graph) == 0)
         return PROXIMADB_OK;
     struct calibration calibration = {.graph = graph, .control = control};
     int rc = prepare(&calibration, queries, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = find_true(&calibration, reterr);
-    if (rc == PROXIMADB_OK)
+    if (rc == PROXIMADB_OK) {
+        px_crew_run(crew, px_crew_size(crew) + 1, find_true, &calibration);
         rc = run_trials(&calibration, reterr);
+    }
     release(&calibration);
     return rc;
 }

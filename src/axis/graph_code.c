@@ -103,41 +103,16 @@ static void rotate(const struct px_graph *graph, const void *vector, float facto
     query->norm = px_kernels_get()->norm_squared(y, graph->padded);
 }
 
-static float largest_of(const float *vector, size_t count)
-{
-    float most = 0;
-    for (size_t i = 0; i < count; i++) {
-        float x = fabsf(vector[i]);
-        most = x > most ? x : most;
-    }
-    return most;
-}
-
-static inline int32_t round_to_int(float x)
-{
-    return (int32_t)(x + copysignf(0.5f, x));
-}
-
 /* To 8 bits, and to 15 bits in two planes. */
 static void quantise(const struct px_graph *graph, struct px_graph__query *query)
 {
-    enum { MOST_BYTE = 127, MOST_FIFTEEN = 127 * 128 + 63 };
-    float most = largest_of(query->vector, graph->padded);
+    float most = graph->kernels->largest(query->vector, graph->padded);
     if (!(most > 0))
         most = 1;
-    query->byte_scale = most / MOST_BYTE;
-    query->scale = most / MOST_FIFTEEN;
-    float to_byte = MOST_BYTE / most, to_fifteen = MOST_FIFTEEN / most;
-    int32_t sum = 0;
-    for (size_t i = 0; i < graph->padded; i++) {
-        int32_t byte = round_to_int(query->vector[i] * to_byte);
-        int32_t fifteen = round_to_int(query->vector[i] * to_fifteen);
-        query->bytes[i] = (int8_t)byte;
-        sum += byte;
-        query->high[i] = (int8_t)((fifteen + 64) >> 7);
-        query->low[i] = (int8_t)(fifteen - query->high[i] * 128);
-    }
-    query->half_sum = 0.5f * (float)sum;
+    query->byte_scale = most / 127;
+    query->scale = most / 16319;
+    query->half_sum = 0.5f * (float)graph->kernels->quantise(query->vector, graph->padded, most,
+                                                             query->bytes, query->high, query->low);
 }
 
 void px_graph__set_query(const struct px_graph *graph, const void *vector,
@@ -189,14 +164,15 @@ void px_graph__encode(const struct px_graph *graph, const struct px_graph__view 
         (uint8_t *)(uintptr_t)view->codes.magnitudes + slot * view->codes.magnitude_stride;
     struct px_graph__factors *factors = px_graph__factors(view, slot);
     const float *y = query->vector;
-    float scale = largest_of(y, graph->padded) / 255;
-    if (!(scale > 0))
-        scale = 1;
+    float scale = graph->kernels->largest(y, graph->padded) / 255;
+    if (!(scale > 1e-30f))
+        scale = 1e-30f;
     double code_norm = 0, error = 0, sum = 0, norm = 0;
     memset(signs, 0, graph->padded / 8);
+    float to_magnitude = 1 / scale;
     for (size_t i = 0; i < graph->padded; i++) {
         float x = fabsf(y[i]);
-        uint32_t magnitude = (uint32_t)(x / scale + 0.5f);
+        int32_t magnitude = (int32_t)(x * to_magnitude + 0.5f);
         magnitudes[i] = (uint8_t)(magnitude > 255 ? 255 : magnitude);
         signs[i / 8] |= (uint8_t)((y[i] < 0) << i % 8);
         double kept = (double)magnitudes[i] * (double)scale, lost = (double)x - kept;

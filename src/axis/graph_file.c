@@ -52,8 +52,10 @@ struct stored_effort {
     double recall;
     float reach;
     uint32_t beam;
+    uint32_t k;
+    uint32_t reserved;
 };
-static_assert(sizeof(struct stored_effort) == 16, "docs/format/graph.md");
+static_assert(sizeof(struct stored_effort) == 24, "docs/format/graph.md");
 
 static size_t section_bytes(const struct header *header, enum section section)
 {
@@ -90,7 +92,7 @@ static uint64_t section_offset(const struct header *header, enum section section
 struct sources {
     const void *data[SECTION_COUNT];
     uint32_t entries[PX_GRAPH__MOST_ENTRIES];
-    struct stored_effort efforts[PX_GRAPH__MOST_TARGETS];
+    struct stored_effort efforts[PX_GRAPH__MOST_EFFORTS];
 };
 
 static void fill_header(const struct px_graph *graph, struct header *header,
@@ -114,8 +116,9 @@ static void fill_header(const struct px_graph *graph, struct header *header,
     for (uint32_t i = 0; i < header->entry_count; i++)
         sources->entries[i] = atomic_load(&graph->entries[i]);
     for (uint32_t i = 0; i < header->effort_count; i++)
-        sources->efforts[i] = (struct stored_effort){
-            graph->efforts[i].recall, graph->efforts[i].reach, graph->efforts[i].beam};
+        sources->efforts[i] =
+            (struct stored_effort){graph->efforts[i].recall, graph->efforts[i].reach,
+                                   graph->efforts[i].beam, graph->efforts[i].k, 0};
     sources->data[MEAN] = graph->mean;
     sources->data[ENTRIES] = sources->entries;
     sources->data[EFFORTS] = sources->efforts;
@@ -262,7 +265,7 @@ static int check_header(const struct input *input, const struct px_graph *graph,
         header->line_bytes != graph->line_bytes || header->degree != graph->degree ||
         header->rotation_seed != PX_GRAPH__ROTATION_SEED ||
         header->slot_count > PX_GRAPH__NONE - 1 || header->entry_count > PX_GRAPH__MOST_ENTRIES ||
-        header->effort_count > PX_GRAPH__MOST_TARGETS || !isfinite(header->unit) ||
+        header->effort_count > PX_GRAPH__MOST_EFFORTS || !isfinite(header->unit) ||
         !(header->unit > 0) || !isfinite(header->most_norm) || header->most_norm < 0)
         return fail_corrupt(input, "its header makes no sense", reterr);
     return PROXIMADB_OK;
@@ -303,7 +306,7 @@ static int read_sections(const struct input *input, struct px_graph *graph,
                          struct proximadb_error *reterr)
 {
     uint32_t entries[PX_GRAPH__MOST_ENTRIES];
-    struct stored_effort efforts[PX_GRAPH__MOST_TARGETS];
+    struct stored_effort efforts[PX_GRAPH__MOST_EFFORTS];
     void *const data[SECTION_COUNT] = {graph->mean,       entries,           efforts,
                                        graph->lines.data, graph->lists.data, graph->magnitudes.data,
                                        graph->labels.data};
@@ -315,8 +318,8 @@ static int read_sections(const struct input *input, struct px_graph *graph,
     for (uint32_t i = 0; i < input->header.entry_count; i++)
         atomic_store(&graph->entries[i], entries[i]);
     for (uint32_t i = 0; i < input->header.effort_count; i++)
-        graph->efforts[i] =
-            (struct px_graph__effort){efforts[i].recall, efforts[i].reach, efforts[i].beam};
+        graph->efforts[i] = (struct px_graph__effort){efforts[i].k, efforts[i].recall,
+                                                      efforts[i].reach, efforts[i].beam};
     return PROXIMADB_OK;
 }
 
@@ -352,9 +355,12 @@ static const char *check_efforts(const struct px_graph *graph)
 {
     for (uint32_t i = 0; i < graph->effort_count; i++) {
         const struct px_graph__effort *effort = &graph->efforts[i];
+        const struct px_graph__effort *last = i > 0 ? effort - 1 : NULL;
         if (!(effort->recall > 0 && effort->recall < 1) || !isfinite(effort->reach) ||
             !(effort->reach > 0) || effort->beam == 0 || effort->beam > PX_GRAPH_MOST_K ||
-            (i > 0 && effort->recall <= graph->efforts[i - 1].recall))
+            effort->k == 0 || effort->k > effort->beam ||
+            (last != NULL &&
+             (last->k > effort->k || (last->k == effort->k && last->recall >= effort->recall))))
             return "an effort makes no sense";
     }
     return NULL;

@@ -6,8 +6,9 @@
 
 enum {
     INSERT_BEAM = 200,
+    SLACK_SHARE = 8,
     PATH_CAPACITY = 256,
-    MOST_CANDIDATES = INSERT_BEAM + PATH_CAPACITY,
+    MOST_CANDIDATES = 256 + PATH_CAPACITY,
     SLOTS_PER_ENTRY = 1000, /* one slot in so many is an entry point, while there is room */
     FIRST_ENTRIES = 32,
 };
@@ -63,25 +64,14 @@ static uint32_t load_list(const struct px_graph__view *view, uint32_t slot, uint
     return count;
 }
 
-static int compare_candidates(const void *a, const void *b)
-{
-    px_graph__candidate left = *(const px_graph__candidate *)a;
-    px_graph__candidate right = *(const px_graph__candidate *)b;
-    return left < right ? -1 : left > right;
-}
-
 /* The list is full: chooses anew among its slots and one more. Its lock is held. */
 static void prune_list(struct px_graph *graph, struct px_graph_worker *worker, uint32_t slot,
-                       uint32_t *slots, uint32_t count)
+                       const uint32_t *slots, uint32_t count)
 {
-    float distances[PX_GRAPH__MOST_DEGREE + 1];
-    px_graph__candidate candidates[PX_GRAPH__MOST_DEGREE + 1];
-    px_graph__measure_slots(graph, worker, slot, slots, count, distances);
-    for (uint32_t i = 0; i < count; i++)
-        candidates[i] = px_graph__candidate_of(distances[i], slots[i], 0);
-    qsort(candidates, count, sizeof *candidates, compare_candidates);
-    count = px_graph__prune(graph, worker, slot, candidates, count);
-    px_graph__store_list(&worker->view, slot, candidates, count);
+    px_graph__candidate chosen[PX_GRAPH__MOST_DEGREE];
+    count = px_graph__prune_slots(graph, worker, slot, slots, count,
+                                  graph->degree - graph->degree / SLACK_SHARE, chosen);
+    px_graph__store_list(&worker->view, slot, chosen, count);
 }
 
 /* Makes `added` a neighbour of `slot`. */
@@ -105,21 +95,25 @@ static void add_to_list(struct px_graph *graph, struct px_graph_worker *worker, 
     pthread_mutex_unlock(lock);
 }
 
-/* ---- linking -------------------------------------------------------------------------------- */
+/* ---- candidates ----------------------------------------------------------------------------- */
 
-/* Beam and path together, rising, without the dead. */
+/* Beam and path together, rising, without the dead. What of the path is no longer in the beam is
+ * farther off than all of it. */
 static uint32_t merge_candidates(struct px_graph_worker *worker, px_graph__candidate *ret)
 {
-    uint32_t count = 0, kept = 0;
-    for (uint32_t i = 0; i < worker->beam_count; i++)
-        ret[count++] = worker->beam[i] & ~(uint64_t)PX_GRAPH__EXPANDED;
+    uint32_t count = 0, first;
+    px_graph__candidate last = 0;
+    for (uint32_t i = 0; i < worker->beam_count; i++) {
+        last = worker->beam[i] | PX_GRAPH__EXPANDED | PX_GRAPH__DEAD;
+        if ((worker->beam[i] & PX_GRAPH__DEAD) == 0)
+            ret[count++] = worker->beam[i] & ~(uint64_t)PX_GRAPH__EXPANDED;
+    }
+    first = count;
     for (uint32_t i = 0; i < worker->path_count; i++)
-        ret[count++] = worker->path[i] & ~(uint64_t)PX_GRAPH__EXPANDED;
-    qsort(ret, count, sizeof *ret, compare_candidates);
-    for (uint32_t i = 0; i < count; i++)
-        if ((ret[i] & PX_GRAPH__DEAD) == 0 && (kept == 0 || ret[kept - 1] != ret[i]))
-            ret[kept++] = ret[i];
-    return kept;
+        if (worker->path[i] > last && (worker->path[i] & PX_GRAPH__DEAD) == 0)
+            ret[count++] = worker->path[i] & ~(uint64_t)PX_GRAPH__EXPANDED;
+    px_graph__sort(ret + first, count - first);
+    return count;
 }
 
 static int prepare_path(struct px_graph_worker *worker, struct proximadb_error *reterr)
@@ -133,17 +127,80 @@ static int prepare_path(struct px_graph_worker *worker, struct proximadb_error *
     return px_graph__size_beam(worker, INSERT_BEAM, reterr);
 }
 
+/* ---- twins ---------------------------------------------------------------------------------- */
+
+/* Whether two slots have equal codes. */
+static bool are_twins(const struct px_graph *graph, const struct px_graph__view *view, uint32_t a,
+                      uint32_t b)
+{
+    const struct px_sign_codes *codes = &view->codes;
+    const struct px_graph__factors *left = px_graph__factors(view, a);
+    const struct px_graph__factors *right = px_graph__factors(view, b);
+    return left->norm == right->norm && left->added == right->added &&
+           memcmp(codes->magnitudes + a * codes->magnitude_stride,
+                  codes->magnitudes + b * codes->magnitude_stride, graph->padded) == 0 &&
+           memcmp(codes->signs + a * codes->sign_stride, codes->signs + b * codes->sign_stride,
+                  graph->padded / 8) == 0;
+}
+
+/* A live one among the nearest that the walk found, or none. */
+static uint32_t find_twin(const struct px_graph *graph, const struct px_graph_worker *worker,
+                          uint32_t slot)
+{
+    enum { NEAREST = 4 };
+    for (uint32_t i = 0, seen = 0; i < worker->beam_count && seen < NEAREST; i++) {
+        uint32_t other = px_graph__slot_of(worker->beam[i]);
+        if ((worker->beam[i] & PX_GRAPH__DEAD) != 0 || other == slot)
+            continue;
+        if (are_twins(graph, &worker->view, slot, other))
+            return other;
+        seen++;
+    }
+    return PX_GRAPH__NONE;
+}
+
+/*
+ * Links a slot that has a twin. Among thousands of equal vectors there is nothing to choose by, and
+ * each would fill its list with others of them. So they form a chain: the slot takes over the twin's
+ * list, and the twin gets the slot in place of the next twin, or of its last neighbour where its list
+ * is full. What it gave up it still reaches through the slot.
+ */
+static void link_twin(struct px_graph *graph, struct px_graph_worker *worker, uint32_t slot,
+                      uint32_t twin)
+{
+    const struct px_graph__view *view = &worker->view;
+    uint32_t slots[PX_GRAPH__MOST_DEGREE + 1];
+    pthread_mutex_t *lock = px_graph__list_lock(graph, twin);
+    pthread_mutex_lock(lock);
+    uint32_t count = load_list(view, twin, slots), at = 0;
+    while (at < count && !are_twins(graph, view, slots[at], twin))
+        at++;
+    if (at == graph->degree)
+        at--;
+    for (uint32_t i = 0; i < count; i++)
+        atomic_store_explicit(&px_graph__list(view, slot)[i], slots[i], memory_order_release);
+    atomic_store_explicit(&px_graph__list(view, twin)[at], slot, memory_order_release);
+    pthread_mutex_unlock(lock);
+}
+
+/* ---- linking -------------------------------------------------------------------------------- */
+
 static void link_slot(struct px_graph *graph, struct px_graph_worker *worker, uint32_t slot)
 {
     px_graph__candidate candidates[MOST_CANDIDATES];
     struct px_graph__walk walk = {.k = 1, .beam_limit = INSERT_BEAM, .reach = INFINITY};
     worker->keeps_path = true;
     px_graph__walk(graph, worker, &walk);
-    uint32_t count = merge_candidates(worker, candidates);
-    count = px_graph__prune(graph, worker, slot, candidates, count);
-    px_graph__store_list(&worker->view, slot, candidates, count);
-    for (uint32_t i = 0; i < count; i++)
-        add_to_list(graph, worker, px_graph__slot_of(candidates[i]), slot);
+    uint32_t twin = find_twin(graph, worker, slot);
+    if (twin != PX_GRAPH__NONE) {
+        link_twin(graph, worker, slot, twin);
+    } else {
+        uint32_t count = merge_candidates(worker, candidates);
+        count = px_graph__prune(graph, worker, slot, candidates, count, graph->degree);
+        px_graph__store_list(&worker->view, slot, candidates, count);
+        for (uint32_t i = 0; i < count; i++)
+            add_to_list(graph, worker, px_graph__slot_of(candidates[i]), slot);
+    }
     consider_entry(graph, slot);
 }
 

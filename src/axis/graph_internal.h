@@ -51,7 +51,8 @@ enum {
     PX_GRAPH__LOCK_COUNT = 1024,
     PX_GRAPH__MOST_ENTRIES = 1024,
     PX_GRAPH__MOST_DEGREE = 64,
-    PX_GRAPH__MOST_TARGETS = 16,
+    PX_GRAPH__MOST_JOINED = 256,
+    PX_GRAPH__MOST_EFFORTS = 32,
     PX_GRAPH__ROTATION_SEED = 1,
 };
 
@@ -65,6 +66,7 @@ struct px_graph__factors {
 
 /* What a target recall takes. */
 struct px_graph__effort {
+    uint32_t k;
     double recall;
     float reach;   /* candidates up to reach * (squared distance of the k-th) are looked at */
     uint32_t beam; /* and so many at most */
@@ -97,7 +99,7 @@ struct px_graph {
     _Atomic uint64_t worker_bytes;
 
     pthread_mutex_t entry_lock; /* guards: writing of entries, efforts */
-    struct px_graph__effort efforts[PX_GRAPH__MOST_TARGETS]; /* rising */
+    struct px_graph__effort efforts[PX_GRAPH__MOST_EFFORTS]; /* rising */
     uint32_t effort_count;
     uint64_t calibrated_count;
 
@@ -170,14 +172,13 @@ struct px_graph_worker {
 
     px_graph__candidate *beam; /* owned; sorted */
     uint32_t beam_count, beam_capacity;
-    uint32_t cursor;           /* those before it were expanded */
+    uint32_t cursor; /* those before it were expanded */
+    uint32_t offered_at;
     px_graph__candidate *path; /* owned; what was expanded, while inserting */
     uint32_t path_count, path_capacity;
     bool keeps_path;
 
-    /* For pruning: rows of bytes (128: zero) of chosen neighbours, and one as signed bytes. */
-    uint8_t *rows;
-    int8_t *row;
+    uint8_t *rows; /* of bytes, for pruning: PX_GRAPH__MOST_DEGREE + 2 */
 };
 
 /* What a walk is to do. */
@@ -284,15 +285,21 @@ bool px_graph__offer(struct px_graph_worker *worker, uint32_t beam_limit,
 
 /* ---- graph_prune.c -------------------------------------------------------------------------- */
 
-/* Chooses at most `degree` of the candidates (rising) as neighbours of `slot`: those that no chosen
- * one is clearly nearer to. Returns how many; they are moved to the front. */
+/*
+ * Chooses at most `most` of the candidates (rising) as neighbours of `slot`: those that no chosen
+ * one is clearly nearer to. Returns how many; they are moved to the front.
+ */
 uint32_t px_graph__prune(const struct px_graph *graph, struct px_graph_worker *worker,
-                         uint32_t slot, px_graph__candidate *candidates, uint32_t count);
+                         uint32_t slot, px_graph__candidate *candidates, uint32_t count,
+                         uint32_t most);
 
-/* The squared distances of a slot from others, by eight bits. */
-void px_graph__measure_slots(const struct px_graph *graph, struct px_graph_worker *worker,
-                             uint32_t slot, const uint32_t *others, size_t count,
-                             float *ret_distances);
+/* The same among other slots, at most PX_GRAPH__MOST_JOINED, whose distances are found first. */
+uint32_t px_graph__prune_slots(const struct px_graph *graph, struct px_graph_worker *worker,
+                               uint32_t slot, const uint32_t *others, uint32_t count, uint32_t most,
+                               px_graph__candidate *ret_chosen);
+
+/* Sorts few. */
+void px_graph__sort(px_graph__candidate *candidates, uint32_t count);
 
 /* ---- graph_insert.c ------------------------------------------------------------------------- */
 
@@ -305,7 +312,7 @@ static inline pthread_mutex_t *px_graph__list_lock(struct px_graph *graph, uint3
     return &graph->list_locks[slot % PX_GRAPH__LOCK_COUNT];
 }
 
-/* ---- graph_calibrate.c ---------------------------------------------------------------------- */
+/* ---- graph_plan.c --------------------------------------------------------------------------- */
 
 /* The settings for a request. */
 struct px_graph__walk px_graph__plan(const struct px_graph *graph,

@@ -6,88 +6,133 @@
  * of squared distances (alpha of Vamana, Subramanya et al., NeurIPS 2019). */
 static const float stand_in_factor = 1.06f;
 
-/* What eight-bit distances need of a slot. */
+/* What distances between stored vectors are computed from: eight-bit codes, and for equal codes
+ * they are exactly 0. */
 struct place {
+    const uint8_t *row;
     float norm, scale, added;
 };
 
-static struct place place_of(const struct px_graph__view *view, uint32_t slot)
+/* Decodes a slot to `row`. */
+static struct place place_of(const struct px_graph *graph, const struct px_graph__view *view,
+                             uint32_t slot, uint8_t *row)
 {
-    const struct px_graph__factors *factors = px_graph__factors(view, slot);
     uint32_t bits = px_graph__scale_bits(view, slot) & ~PX_GRAPH__DEAD_BIT;
-    struct place place = {.norm = factors->norm, .added = factors->added};
+    struct place place = {.row = row, .added = px_graph__factors(view, slot)->added};
+    const uint8_t *rows[] = {row};
+    int32_t dot;
     memcpy(&place.scale, &bits, sizeof bits);
+    place.scale *= 2; /* eight-bit magnitudes are half the stored ones */
+    graph->kernels->bytes_of(&view->codes, slot, row);
+    graph->kernels->byte_dots(rows, 1, graph->padded, row, &dot);
+    place.norm = place.scale * place.scale * (float)dot + place.added * place.added;
     return place;
 }
 
 static float squared_of(const struct place *a, const struct place *b, int32_t dot)
 {
-    /* Eight-bit magnitudes are half the stored ones. */
-    return a->norm + b->norm - 2 * (4 * a->scale * b->scale * (float)dot + a->added * b->added);
+    float product = a->scale * b->scale * (float)dot + a->added * b->added;
+    return a->norm + b->norm - 2 * product;
 }
 
-/* Signed bytes to the same with 128 added. */
-static void to_row(const int8_t *bytes, size_t count, uint8_t *ret_row)
+void px_graph__sort(px_graph__candidate *candidates, uint32_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        ret_row[i] = (uint8_t)((uint8_t)bytes[i] ^ 0x80);
-}
-
-void px_graph__measure_slots(const struct px_graph *graph, struct px_graph_worker *worker,
-                             uint32_t slot, const uint32_t *others, size_t count,
-                             float *ret_distances)
-{
-    const struct px_graph__view *view = &worker->view;
-    int32_t dots[PX_GRAPH__MOST_DEGREE + 1];
-    struct place from = place_of(view, slot);
-    for (size_t i = 0; i < count; i++) {
-        graph->kernels->bytes_of(&view->codes, others[i], worker->row);
-        to_row(worker->row, graph->padded, worker->rows + i * graph->padded);
-    }
-    graph->kernels->bytes_of(&view->codes, slot, worker->row);
-    graph->kernels->byte_dots(worker->rows, graph->padded, count, graph->padded, worker->row, dots);
-    for (size_t i = 0; i < count; i++) {
-        struct place to = place_of(view, others[i]);
-        ret_distances[i] = squared_of(&from, &to, dots[i]);
+    for (uint32_t i = 1; i < count; i++) {
+        px_graph__candidate moving = candidates[i];
+        uint32_t at = i;
+        for (; at > 0 && candidates[at - 1] > moving; at--)
+            candidates[at] = candidates[at - 1];
+        candidates[at] = moving;
     }
 }
 
-/* Whether one of the chosen stands for the candidate, whose bytes are worker->row. */
-static bool is_covered(const struct px_graph *graph, struct px_graph_worker *worker,
-                       const struct place *chosen, uint32_t chosen_count, const struct place *place,
-                       float distance)
+/* ---- choosing ------------------------------------------------------------------------------- */
+
+/* Those that were chosen so far. */
+struct chosen {
+    struct place places[PX_GRAPH__MOST_DEGREE];
+    const uint8_t *rows[PX_GRAPH__MOST_DEGREE];
+    uint32_t count;
+};
+
+/* Whether one of the chosen stands for a candidate at `distance` from the vertex. */
+static bool is_covered(const struct px_graph *graph, const struct chosen *chosen,
+                       const struct place *place, float distance)
 {
     enum { AT_ONCE = 8 };
     int32_t dots[AT_ONCE];
-    for (uint32_t first = 0; first < chosen_count; first += AT_ONCE) {
-        uint32_t count = chosen_count - first < AT_ONCE ? chosen_count - first : AT_ONCE;
-        graph->kernels->byte_dots(worker->rows + (size_t)first * graph->padded, graph->padded,
-                                  count, graph->padded, worker->row, dots);
+    for (uint32_t first = 0; first < chosen->count; first += AT_ONCE) {
+        uint32_t count = chosen->count - first < AT_ONCE ? chosen->count - first : AT_ONCE;
+        graph->kernels->byte_dots(chosen->rows + first, count, graph->padded, place->row, dots);
         for (uint32_t i = 0; i < count; i++)
-            if (squared_of(&chosen[first + i], place, dots[i]) * stand_in_factor < distance)
+            if (squared_of(&chosen->places[first + i], place, dots[i]) * stand_in_factor <=
+                distance)
                 return true;
     }
     return false;
 }
 
-uint32_t px_graph__prune(const struct px_graph *graph, struct px_graph_worker *worker,
-                         uint32_t slot, px_graph__candidate *candidates, uint32_t count)
+static void choose(struct chosen *chosen, const struct place *place)
 {
-    const struct px_graph__view *view = &worker->view;
-    struct place chosen[PX_GRAPH__MOST_DEGREE];
-    uint32_t chosen_count = 0;
-    for (uint32_t i = 0; i < count && chosen_count < graph->degree; i++) {
+    chosen->rows[chosen->count] = place->row;
+    chosen->places[chosen->count++] = *place;
+}
+
+uint32_t px_graph__prune(const struct px_graph *graph, struct px_graph_worker *worker,
+                         uint32_t slot, px_graph__candidate *candidates, uint32_t count,
+                         uint32_t most)
+{
+    struct chosen chosen = {.count = 0};
+    for (uint32_t i = 0; i < count && chosen.count < most; i++) {
         uint32_t other = px_graph__slot_of(candidates[i]);
         if (other == slot)
             continue;
-        struct place place = place_of(view, other);
-        graph->kernels->bytes_of(&view->codes, other, worker->row);
-        if (is_covered(graph, worker, chosen, chosen_count, &place,
-                       px_graph__distance_of(candidates[i])))
+        struct place place = place_of(graph, &worker->view, other,
+                                      worker->rows + (size_t)chosen.count * graph->padded);
+        if (is_covered(graph, &chosen, &place, px_graph__distance_of(candidates[i])))
             continue;
-        to_row(worker->row, graph->padded, worker->rows + (size_t)chosen_count * graph->padded);
-        chosen[chosen_count] = place;
-        candidates[chosen_count++] = candidates[i];
+        candidates[chosen.count] = candidates[i];
+        choose(&chosen, &place);
     }
-    return chosen_count;
+    return chosen.count;
+}
+
+/* ---- among slots ---------------------------------------------------------------------------- */
+
+/* Decodes the others, and sorts them by distance: a candidate's slot is the number in `others`. */
+static void measure_slots(const struct px_graph *graph, struct px_graph_worker *worker,
+                          uint32_t slot, const uint32_t *others, uint32_t count,
+                          struct place *ret_places, px_graph__candidate *ret)
+{
+    const uint8_t *rows[PX_GRAPH__MOST_JOINED];
+    int32_t dots[PX_GRAPH__MOST_JOINED];
+    struct place from = place_of(graph, &worker->view, slot, worker->rows);
+    for (uint32_t i = 0; i < count; i++) {
+        ret_places[i] = place_of(graph, &worker->view, others[i],
+                                 worker->rows + (size_t)(i + 1) * graph->padded);
+        rows[i] = ret_places[i].row;
+    }
+    graph->kernels->byte_dots(rows, count, graph->padded, from.row, dots);
+    for (uint32_t i = 0; i < count; i++)
+        ret[i] = px_graph__candidate_of(squared_of(&from, &ret_places[i], dots[i]), i, 0);
+    px_graph__sort(ret, count);
+}
+
+uint32_t px_graph__prune_slots(const struct px_graph *graph, struct px_graph_worker *worker,
+                               uint32_t slot, const uint32_t *others, uint32_t count, uint32_t most,
+                               px_graph__candidate *ret_chosen)
+{
+    px_graph__candidate candidates[PX_GRAPH__MOST_JOINED];
+    struct place places[PX_GRAPH__MOST_JOINED];
+    struct chosen chosen = {.count = 0};
+    measure_slots(graph, worker, slot, others, count, places, candidates);
+    for (uint32_t i = 0; i < count && chosen.count < most; i++) {
+        uint32_t number = px_graph__slot_of(candidates[i]);
+        float distance = px_graph__distance_of(candidates[i]);
+        if (is_covered(graph, &chosen, &places[number], distance))
+            continue;
+        ret_chosen[chosen.count] = px_graph__candidate_of(distance, others[number], 0);
+        choose(&chosen, &places[number]);
+    }
+    return chosen.count;
 }

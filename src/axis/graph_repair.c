@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { SLOTS_PER_SHARE = 1024, MOST_JOINED = 256 };
+enum { SLOTS_PER_SHARE = 1024 };
 
 /* A repair under way. */
 struct repair {
@@ -39,7 +39,7 @@ static void add_slot(uint32_t *slots, uint32_t *count, uint32_t slot)
     for (uint32_t i = 0; i < *count; i++)
         if (slots[i] == slot)
             return;
-    if (*count < MOST_JOINED)
+    if (*count < PX_GRAPH__MOST_JOINED)
         slots[(*count)++] = slot;
 }
 
@@ -69,28 +69,14 @@ static uint32_t join_lists(const struct repair *repair, const struct px_graph__v
     return count;
 }
 
-static int compare_candidates(const void *a, const void *b)
-{
-    px_graph__candidate left = *(const px_graph__candidate *)a;
-    px_graph__candidate right = *(const px_graph__candidate *)b;
-    return left < right ? -1 : left > right;
-}
-
 static void repair_list(struct repair *repair, struct px_graph_worker *worker, uint32_t slot)
 {
-    uint32_t slots[MOST_JOINED];
-    float distances[MOST_JOINED];
-    px_graph__candidate candidates[MOST_JOINED];
+    uint32_t slots[PX_GRAPH__MOST_JOINED];
+    px_graph__candidate chosen[PX_GRAPH__MOST_DEGREE];
     uint32_t count = join_lists(repair, &worker->view, slot, slots);
-    for (uint32_t i = 0; i < count; i += PX_GRAPH__MOST_DEGREE) {
-        uint32_t some = count - i < PX_GRAPH__MOST_DEGREE ? count - i : PX_GRAPH__MOST_DEGREE;
-        px_graph__measure_slots(repair->graph, worker, slot, slots + i, some, distances + i);
-    }
-    for (uint32_t i = 0; i < count; i++)
-        candidates[i] = px_graph__candidate_of(distances[i], slots[i], 0);
-    qsort(candidates, count, sizeof *candidates, compare_candidates);
-    count = px_graph__prune(repair->graph, worker, slot, candidates, count);
-    px_graph__store_list(&worker->view, slot, candidates, count);
+    count = px_graph__prune_slots(repair->graph, worker, slot, slots, count, repair->graph->degree,
+                                  chosen);
+    px_graph__store_list(&worker->view, slot, chosen, count);
 }
 
 static bool leads_to_leaving(const struct repair *repair, const struct px_graph__view *view,

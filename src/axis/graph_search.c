@@ -5,6 +5,10 @@
 #include <stdlib.h>
 
 enum { SEED_COUNT = 8 };
+#define FILTER_STEP 8
+
+/* An estimate is off by about 1.5 |q| |x| / sqrt(dimensions). */
+static const float doubt_factor = 2;
 
 /* ---- the beam ------------------------------------------------------------------------------- */
 
@@ -25,6 +29,7 @@ bool px_graph__offer(struct px_graph_worker *worker, uint32_t beam_limit,
     uint32_t moved = worker->beam_count < beam_limit ? worker->beam_count : beam_limit - 1;
     memmove(beam + low + 1, beam + low, (moved - low) * sizeof *beam);
     beam[low] = candidate;
+    worker->offered_at = low;
     worker->beam_count = moved + 1;
     if (low < worker->cursor)
         worker->cursor = low;
@@ -55,6 +60,7 @@ struct state {
     uint8_t tag;
     bool has_dead;
     float limit; /* squared distance from which on candidates are of no use */
+    float doubt; /* squared distance below which estimates tell nothing */
 };
 
 static void update_limit(struct state *state)
@@ -70,19 +76,16 @@ static void update_limit(struct state *state)
     state->limit = limit;
 }
 
-static inline void prefetch_line(const struct px_graph__view *view, uint32_t slot)
+static inline void prefetch(const void *at, size_t bytes)
 {
-    const uint8_t *line = view->codes.signs + slot * view->codes.sign_stride;
-    for (size_t i = 0; i < view->codes.sign_stride; i += 64)
-        __builtin_prefetch(line + i);
+    for (size_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch((const uint8_t *)at + i);
 }
 
 static inline void prefetch_magnitudes(const struct px_graph__view *view, uint32_t slot)
 {
-    const uint8_t *magnitudes = view->codes.magnitudes + slot * view->codes.magnitude_stride;
-    size_t bytes = view->codes.magnitude_stride < 1024 ? view->codes.magnitude_stride : 1024;
-    for (size_t i = 0; i < bytes; i += 64)
-        __builtin_prefetch(magnitudes + i);
+    size_t stride = view->codes.magnitude_stride;
+    prefetch(view->codes.magnitudes + slot * stride, stride < 1024 ? stride : 1024);
 }
 
 static inline void prefetch_list(const struct px_graph__view *view, uint32_t slot)
@@ -93,36 +96,48 @@ static inline void prefetch_list(const struct px_graph__view *view, uint32_t slo
 }
 
 /* Marks the neighbours that were not seen before; returns how many. */
-static uint32_t collect(struct state *state, uint32_t slot, uint32_t *ret_slots)
+static uint32_t collect(const struct state *state, uint32_t slot, uint32_t *ret_slots)
 {
     const struct px_graph__view *view = &state->worker->view;
     const _Atomic uint32_t *list = px_graph__list(view, slot);
+    const size_t degree = view->degree, stride = view->codes.sign_stride;
+    const uint8_t *lines = view->codes.signs;
+    uint8_t *visited = state->visited;
+    const uint8_t tag = state->tag;
     uint32_t count = 0;
-    for (size_t i = 0; i < view->degree; i++) {
+    for (size_t i = 0; i < degree; i++) {
         uint32_t next = atomic_load_explicit(&list[i], memory_order_acquire);
         if (next == PX_GRAPH__NONE)
             break;
-        if (state->visited[next] == state->tag)
-            continue;
-        state->visited[next] = state->tag;
-        prefetch_line(view, next);
-        ret_slots[count++] = next;
+        bool is_new = visited[next] != tag;
+        visited[next] = tag;
+        ret_slots[count] = next;
+        count += is_new;
     }
+    for (uint32_t i = 0; i < count; i++)
+        prefetch(lines + ret_slots[i] * stride, stride);
     return count;
 }
 
-/* Leaves those whose estimate is within the limit. */
-static uint32_t filter(struct state *state, uint32_t *slots, uint32_t count)
+/* Leaves those whose estimate is within the limit, or within what estimates may be wrong by: where
+ * the nearest are nearly equal, that is more. */
+static uint32_t filter(const struct state *state, uint32_t *slots, uint32_t count)
 {
     float estimates[PX_GRAPH__MOST_DEGREE];
     const struct px_graph__view *view = &state->worker->view;
+    float limit = state->limit > state->doubt ? state->limit : state->doubt;
     uint32_t kept = 0;
-    px_graph__estimate(state->graph, view, &state->worker->query, slots, count, estimates);
-    for (uint32_t i = 0; i < count; i++)
-        if (estimates[i] < state->limit) {
-            prefetch_magnitudes(view, slots[i]);
-            slots[kept++] = slots[i];
+    for (uint32_t first = 0; first < count; first += FILTER_STEP) {
+        uint32_t some = count - first < FILTER_STEP ? count - first : FILTER_STEP, before = kept;
+        px_graph__estimate(state->graph, view, &state->worker->query, slots + first, some,
+                           estimates);
+        for (uint32_t i = 0; i < some; i++) {
+            slots[kept] = slots[first + i];
+            kept += estimates[i] < limit;
         }
+        for (uint32_t i = before; i < kept; i++)
+            prefetch_magnitudes(view, slots[i]);
+    }
     return kept;
 }
 
@@ -143,10 +158,33 @@ static void add_measured(struct state *state, const uint32_t *slots, uint32_t co
     update_limit(state);
 }
 
-static void expand(struct state *state, uint32_t slot)
+static void keep_path(struct px_graph_worker *worker, px_graph__candidate candidate)
 {
-    uint32_t slots[PX_GRAPH__MOST_DEGREE];
-    uint32_t count = collect(state, slot, slots);
+    if (worker->keeps_path && worker->path_count < worker->path_capacity)
+        worker->path[worker->path_count++] = candidate;
+}
+
+/* The next candidate to expand, marked; false: none is within the limit. */
+static bool pop(struct state *state, uint32_t *ret_slot)
+{
+    struct px_graph_worker *worker = state->worker;
+    for (; worker->cursor < worker->beam_count; worker->cursor++) {
+        px_graph__candidate *next = &worker->beam[worker->cursor];
+        if ((*next & PX_GRAPH__EXPANDED) != 0)
+            continue;
+        if (px_graph__distance_of(*next) > state->limit)
+            return false;
+        *next |= PX_GRAPH__EXPANDED;
+        keep_path(worker, *next);
+        *ret_slot = px_graph__slot_of(*next);
+        worker->cursor++;
+        return true;
+    }
+    return false;
+}
+
+static void look_at(struct state *state, uint32_t *slots, uint32_t count)
+{
     count = filter(state, slots, count);
     if (count > 0)
         add_measured(state, slots, count);
@@ -159,7 +197,7 @@ static void seed(struct state *state)
 {
     struct px_graph *graph = state->graph;
     struct px_graph_worker *worker = state->worker;
-    uint32_t slots[PX_GRAPH__MOST_ENTRIES] = {0}, best[SEED_COUNT];
+    uint32_t slots[PX_GRAPH__MOST_ENTRIES] = {0}, best[64];
     float estimates[PX_GRAPH__MOST_ENTRIES];
     uint32_t count = atomic_load_explicit(&graph->entry_count, memory_order_acquire), taken = 0;
     for (uint32_t i = 0; i < count; i++)
@@ -188,12 +226,6 @@ static uint8_t next_tag(struct px_graph_worker *worker)
     return worker->tag;
 }
 
-static void keep_path(struct px_graph_worker *worker, px_graph__candidate candidate)
-{
-    if (worker->keeps_path && worker->path_count < worker->path_capacity)
-        worker->path[worker->path_count++] = candidate;
-}
-
 void px_graph__walk(struct px_graph *graph, struct px_graph_worker *worker,
                     const struct px_graph__walk *walk)
 {
@@ -204,22 +236,14 @@ void px_graph__walk(struct px_graph *graph, struct px_graph_worker *worker,
                           .visited = worker->visited.data,
                           .tag = next_tag(worker),
                           .has_dead = atomic_load(&graph->dead_count) > 0,
-                          .limit = INFINITY};
+                          .limit = INFINITY,
+                          .doubt = doubt_factor * worker->query.norm / sqrtf((float)graph->padded)};
     worker->beam_count = worker->cursor = worker->path_count = 0;
     seed(&state);
-    while (worker->cursor < worker->beam_count) {
-        px_graph__candidate *next = &worker->beam[worker->cursor];
-        if ((*next & PX_GRAPH__EXPANDED) != 0) {
-            worker->cursor++;
-            continue;
-        }
-        if (px_graph__distance_of(*next) > state.limit)
-            break;
-        *next |= PX_GRAPH__EXPANDED;
-        keep_path(worker, *next);
-        uint32_t slot = px_graph__slot_of(*next);
-        worker->cursor++;
-        expand(&state, slot);
+    uint32_t slots[2][PX_GRAPH__MOST_DEGREE], slot, count;
+    while (pop(&state, &slot)) {
+        count = collect(&state, slot, slots[0]);
+        look_at(&state, slots[0], count);
     }
 }
 

@@ -41,12 +41,22 @@ struct px_code_kernels {
     void (*signed_dots)(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
                         const int8_t *high, const int8_t *low, int64_t *ret_dots);
 
-    /* Nine bits to eight: component j is -127 to 127, half of what it was, to ret_bytes. */
-    void (*bytes_of)(const struct px_sign_codes *codes, uint32_t index, int8_t *ret_bytes);
+    /* Nine bits to eight: component j is -127 to 127, half of what it was; ret_bytes[j] is that plus
+     * 128. */
+    void (*bytes_of)(const struct px_sign_codes *codes, uint32_t index, uint8_t *ret_bytes);
 
-    /* For each of `count` rows of bytes: the sum of (row[j] - 128) * x[j]. */
-    void (*byte_dots)(const uint8_t *rows, size_t stride, size_t count, size_t dim_count,
-                      const int8_t *x, int32_t *ret_dots);
+    /* For each of `count` rows of such bytes: the sum of (row[j] - 128) * (x[j] - 128). */
+    void (*byte_dots)(const uint8_t *const *rows, size_t count, size_t dim_count, const uint8_t *x,
+                      int32_t *ret_dots);
+
+    /* A query in 8 and in 15 bits: component i is about bytes[i] * most / 127, and about
+     * (128 * high[i] + low[i]) * most / 16319, where most, above 0, is the largest magnitude. Returns
+     * the sum of bytes. */
+    int32_t (*quantise)(const float *vector, size_t dim_count, float most, int8_t *ret_bytes,
+                        int8_t *ret_high, int8_t *ret_low);
+
+    /* The largest magnitude. */
+    float (*largest)(const float *vector, size_t dim_count);
 
     /* Four times: turns the signs of flips (padded_count a round), the transform of mixed_count (a
      * power of two from 64 on) components at the beginning or the end, a step of Kac's walk if

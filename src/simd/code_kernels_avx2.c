@@ -101,7 +101,7 @@ static void signed_dots(const struct px_sign_codes *codes, const uint32_t *index
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
 
-static void bytes_of(const struct px_sign_codes *codes, uint32_t index, int8_t *ret_bytes)
+static void bytes_of(const struct px_sign_codes *codes, uint32_t index, uint8_t *ret_bytes)
 {
     const uint8_t *signs = codes->signs + index * codes->sign_stride;
     const uint8_t *magnitudes = codes->magnitudes + index * codes->magnitude_stride;
@@ -109,16 +109,18 @@ static void bytes_of(const struct px_sign_codes *codes, uint32_t index, int8_t *
     for (size_t b = 0; b < codes->dim_count / BLOCK; b++) {
         __m256i half = _mm256_avg_epu8(load(magnitudes + b * BLOCK), zero);
         half = negate_where(_mm256_min_epu8(half, most), expand_bits(signs, b));
-        _mm256_storeu_si256((__m256i *)(ret_bytes + b * BLOCK), half);
+        _mm256_storeu_si256((__m256i *)(ret_bytes + b * BLOCK),
+                            _mm256_xor_si256(half, _mm256_set1_epi8((char)128)));
     }
 }
 
-static inline int32_t byte_dot(const uint8_t *row, const int8_t *x, size_t block_count)
+static inline int32_t byte_dot(const uint8_t *row, const uint8_t *x, size_t block_count)
 {
     const __m256i offset = _mm256_set1_epi8((char)128);
     __m256i sum = _mm256_setzero_si256();
     for (size_t b = 0; b < block_count; b++) {
-        __m256i a = _mm256_xor_si256(load(row + b * BLOCK), offset), c = load(x + b * BLOCK);
+        __m256i a = _mm256_xor_si256(load(row + b * BLOCK), offset);
+        __m256i c = _mm256_xor_si256(load(x + b * BLOCK), offset);
         sum = add_products(sum, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(a)),
                            _mm256_cvtepi8_epi16(_mm256_castsi256_si128(c)));
         sum = add_products(sum, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(a, 1)),
@@ -127,11 +129,11 @@ static inline int32_t byte_dot(const uint8_t *row, const int8_t *x, size_t block
     return sum_lanes(sum);
 }
 
-static void byte_dots(const uint8_t *rows, size_t stride, size_t count, size_t dim_count,
-                      const int8_t *x, int32_t *ret_dots)
+static void byte_dots(const uint8_t *const *rows, size_t count, size_t dim_count, const uint8_t *x,
+                      int32_t *ret_dots)
 {
-    for (size_t i = 0; i < count; i++, rows += stride)
-        ret_dots[i] = byte_dot(rows, x, dim_count / BLOCK);
+    for (size_t i = 0; i < count; i++)
+        ret_dots[i] = byte_dot(rows[i], x, dim_count / BLOCK);
 }
 
 const struct px_code_kernels *px_code_kernels__avx2(void)
@@ -141,6 +143,8 @@ const struct px_code_kernels *px_code_kernels__avx2(void)
                                                    .signed_dots = signed_dots,
                                                    .bytes_of = bytes_of,
                                                    .byte_dots = byte_dots,
+                                                   .quantise = quantise,
+                                                   .largest = largest,
                                                    .rotate = rotate};
     return &kernels;
 }

@@ -7,6 +7,7 @@
 
 #include <immintrin.h>
 
+#define UNROLL _Pragma("GCC unroll 12")
 enum { BLOCK = 64 }; /* dimensions of a register of bytes */
 
 static inline __mmask64 load_mask(const uint8_t *signs, size_t block)
@@ -14,25 +15,45 @@ static inline __mmask64 load_mask(const uint8_t *signs, size_t block)
     return px_load_u64(signs + block * 8);
 }
 
+/* Sums of the lanes of four registers. */
+static inline __m128i sum_four(__m512i a, __m512i b, __m512i c, __m512i d)
+{
+    __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
 /* ---- one bit -------------------------------------------------------------------------------- */
 
-static inline int32_t sign_sum(const uint8_t *signs, const int8_t *query, size_t block_count)
+static inline __m512i sign_sum(const uint8_t *signs, const int8_t *query, size_t block_count)
 {
     const __m512i ones = _mm512_set1_epi8(1);
     __m512i sum = _mm512_setzero_si512();
-    for (size_t b = 0; b < block_count; b++) {
+    UNROLL for (size_t b = 0; b < block_count; b++)
+    {
         __m512i q = _mm512_maskz_loadu_epi8(load_mask(signs, b), query + b * BLOCK);
         sum = _mm512_dpbusd_epi32(sum, ones, q);
     }
-    return _mm512_reduce_add_epi32(sum);
+    return sum;
 }
 
 static inline __attribute__((always_inline)) void
 sign_sums_of(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
              const int8_t *query, int32_t *ret_sums, size_t block_count)
 {
-    for (size_t i = 0; i < count; i++)
-        ret_sums[i] = sign_sum(codes->signs + indexes[i] * codes->sign_stride, query, block_count);
+    const uint8_t *signs = codes->signs;
+    size_t stride = codes->sign_stride, i = 0;
+    for (; i + 4 <= count; i += 4)
+        _mm_storeu_si128((__m128i *)(ret_sums + i),
+                         sum_four(sign_sum(signs + indexes[i] * stride, query, block_count),
+                                  sign_sum(signs + indexes[i + 1] * stride, query, block_count),
+                                  sign_sum(signs + indexes[i + 2] * stride, query, block_count),
+                                  sign_sum(signs + indexes[i + 3] * stride, query, block_count)));
+    for (; i < count; i++)
+        ret_sums[i] =
+            _mm512_reduce_add_epi32(sign_sum(signs + indexes[i] * stride, query, block_count));
 }
 
 /* With the number of blocks known, the query stays in registers. */
@@ -62,7 +83,8 @@ static inline int64_t signed_dot(const uint8_t *signs, const uint8_t *magnitudes
 {
     const __m512i zero = _mm512_setzero_si512();
     __m512i high_sum = zero, low_sum = zero;
-    for (size_t b = 0; b < block_count; b++) {
+    UNROLL for (size_t b = 0; b < block_count; b++)
+    {
         __mmask64 negative = load_mask(signs, b);
         __m512i x = _mm512_loadu_si512(magnitudes + b * BLOCK);
         __m512i h = _mm512_loadu_si512(high + b * BLOCK), l = _mm512_loadu_si512(low + b * BLOCK);
@@ -96,45 +118,63 @@ static void signed_dots(const struct px_sign_codes *codes, const uint32_t *index
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
 
-static void bytes_of(const struct px_sign_codes *codes, uint32_t index, int8_t *ret_bytes)
+static void bytes_of(const struct px_sign_codes *codes, uint32_t index, uint8_t *ret_bytes)
 {
     const uint8_t *signs = codes->signs + index * codes->sign_stride;
     const uint8_t *magnitudes = codes->magnitudes + index * codes->magnitude_stride;
-    const __m512i most = _mm512_set1_epi8(127), zero = _mm512_setzero_si512();
+    const __m512i most = _mm512_set1_epi8(127), offset = _mm512_set1_epi8((char)128);
+    const __m512i zero = _mm512_setzero_si512();
     for (size_t b = 0; b < codes->dim_count / BLOCK; b++) {
         __m512i half = _mm512_avg_epu8(_mm512_loadu_si512(magnitudes + b * BLOCK), zero);
         half = _mm512_min_epu8(half, most);
-        _mm512_storeu_si512(ret_bytes + b * BLOCK,
-                            _mm512_mask_sub_epi8(half, load_mask(signs, b), zero, half));
+        half = _mm512_mask_sub_epi8(half, load_mask(signs, b), zero, half);
+        _mm512_storeu_si512(ret_bytes + b * BLOCK, _mm512_xor_si512(half, offset));
     }
 }
 
-static inline int32_t byte_dot(const uint8_t *row, const int8_t *x, size_t block_count,
-                               int32_t offset)
+/* x is made signed, rows stay unsigned: 128 times the sum of x is too much. */
+static inline __attribute__((always_inline)) void byte_dots_of(const uint8_t *const *rows,
+                                                               size_t count, const uint8_t *x,
+                                                               int32_t *ret_dots,
+                                                               size_t block_count)
 {
-    __m512i sum = _mm512_setzero_si512();
-    for (size_t b = 0; b < block_count; b++)
-        sum = _mm512_dpbusd_epi32(sum, _mm512_loadu_si512(row + b * BLOCK),
-                                  _mm512_loadu_si512(x + b * BLOCK));
-    return _mm512_reduce_add_epi32(sum) - offset;
+    const __m512i offset = _mm512_set1_epi8((char)128), zero = _mm512_setzero_si512();
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        __m512i a = zero, b = zero, c = zero, d = zero, sum = zero;
+        UNROLL for (size_t j = 0; j < block_count; j++)
+        {
+            size_t at = j * BLOCK;
+            __m512i y = _mm512_xor_si512(_mm512_loadu_si512(x + at), offset);
+            sum = _mm512_dpbusd_epi32(sum, offset, y);
+            a = _mm512_dpbusd_epi32(a, _mm512_loadu_si512(rows[i] + at), y);
+            b = _mm512_dpbusd_epi32(b, _mm512_loadu_si512(rows[i + 1] + at), y);
+            c = _mm512_dpbusd_epi32(c, _mm512_loadu_si512(rows[i + 2] + at), y);
+            d = _mm512_dpbusd_epi32(d, _mm512_loadu_si512(rows[i + 3] + at), y);
+        }
+        _mm_storeu_si128((__m128i *)(ret_dots + i),
+                         sum_four(_mm512_sub_epi32(a, sum), _mm512_sub_epi32(b, sum),
+                                  _mm512_sub_epi32(c, sum), _mm512_sub_epi32(d, sum)));
+    }
+    for (; i < count; i++) {
+        __m512i a = zero, sum = zero;
+        UNROLL for (size_t j = 0; j < block_count; j++)
+        {
+            __m512i y = _mm512_xor_si512(_mm512_loadu_si512(x + j * BLOCK), offset);
+            sum = _mm512_dpbusd_epi32(sum, offset, y);
+            a = _mm512_dpbusd_epi32(a, _mm512_loadu_si512(rows[i] + j * BLOCK), y);
+        }
+        ret_dots[i] = _mm512_reduce_add_epi32(_mm512_sub_epi32(a, sum));
+    }
 }
 
-static inline int32_t sum_of(const int8_t *x, size_t block_count)
+static void byte_dots(const uint8_t *const *rows, size_t count, size_t dim_count, const uint8_t *x,
+                      int32_t *ret_dots)
 {
-    const __m512i ones = _mm512_set1_epi8(1);
-    __m512i sum = _mm512_setzero_si512();
-    for (size_t b = 0; b < block_count; b++)
-        sum = _mm512_dpbusd_epi32(sum, ones, _mm512_loadu_si512(x + b * BLOCK));
-    return _mm512_reduce_add_epi32(sum);
-}
-
-static void byte_dots(const uint8_t *rows, size_t stride, size_t count, size_t dim_count,
-                      const int8_t *x, int32_t *ret_dots)
-{
-    size_t block_count = dim_count / BLOCK;
-    int32_t offset = 128 * sum_of(x, block_count);
-    for (size_t i = 0; i < count; i++, rows += stride)
-        ret_dots[i] = byte_dot(rows, x, block_count, offset);
+    if (dim_count == 6 * BLOCK)
+        byte_dots_of(rows, count, x, ret_dots, 6);
+    else
+        byte_dots_of(rows, count, x, ret_dots, dim_count / BLOCK);
 }
 
 const struct px_code_kernels *px_code_kernels__avx512(void)
@@ -144,6 +184,8 @@ const struct px_code_kernels *px_code_kernels__avx512(void)
                                                    .signed_dots = signed_dots,
                                                    .bytes_of = bytes_of,
                                                    .byte_dots = byte_dots,
+                                                   .quantise = quantise,
+                                                   .largest = largest,
                                                    .rotate = rotate};
     return &kernels;
 }

@@ -80,7 +80,7 @@ static void signed_dots(const struct px_sign_codes *codes, const uint32_t *index
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
 
-static void bytes_of(const struct px_sign_codes *codes, uint32_t index, int8_t *ret_bytes)
+static void bytes_of(const struct px_sign_codes *codes, uint32_t index, uint8_t *ret_bytes)
 {
     const uint8_t *signs = codes->signs + index * codes->sign_stride;
     const uint8_t *magnitudes = codes->magnitudes + index * codes->magnitude_stride;
@@ -88,27 +88,32 @@ static void bytes_of(const struct px_sign_codes *codes, uint32_t index, int8_t *
         uint8x16_t half = vrhaddq_u8(vld1q_u8(magnitudes + b * BLOCK), vdupq_n_u8(0));
         int8x16_t bytes = vreinterpretq_s8_u8(vminq_u8(half, vdupq_n_u8(127)));
         int8x16_t negative = vreinterpretq_s8_u8(expand_bits(signs, b));
-        vst1q_s8(ret_bytes + b * BLOCK, negate_where(bytes, negative));
+        bytes = negate_where(bytes, negative);
+        vst1q_u8(ret_bytes + b * BLOCK, veorq_u8(vreinterpretq_u8_s8(bytes), vdupq_n_u8(128)));
     }
 }
 
-static inline int32_t byte_dot(const uint8_t *row, const int8_t *x, size_t block_count)
+static inline int8x16_t load_bytes(const uint8_t *at)
+{
+    return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(at), vdupq_n_u8(128)));
+}
+
+static inline int32_t byte_dot(const uint8_t *row, const uint8_t *x, size_t block_count)
 {
     int32x4_t sum = vdupq_n_s32(0);
     for (size_t b = 0; b < block_count; b++) {
-        int8x16_t a = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(row + b * BLOCK), vdupq_n_u8(128)));
-        int8x16_t c = vld1q_s8(x + b * BLOCK);
+        int8x16_t a = load_bytes(row + b * BLOCK), c = load_bytes(x + b * BLOCK);
         sum = vpadalq_s16(sum, vmull_s8(vget_low_s8(a), vget_low_s8(c)));
         sum = vpadalq_s16(sum, vmull_high_s8(a, c));
     }
     return vaddvq_s32(sum);
 }
 
-static void byte_dots(const uint8_t *rows, size_t stride, size_t count, size_t dim_count,
-                      const int8_t *x, int32_t *ret_dots)
+static void byte_dots(const uint8_t *const *rows, size_t count, size_t dim_count, const uint8_t *x,
+                      int32_t *ret_dots)
 {
-    for (size_t i = 0; i < count; i++, rows += stride)
-        ret_dots[i] = byte_dot(rows, x, dim_count / BLOCK);
+    for (size_t i = 0; i < count; i++)
+        ret_dots[i] = byte_dot(rows[i], x, dim_count / BLOCK);
 }
 
 const struct px_code_kernels *px_code_kernels__neon(void)
@@ -118,6 +123,8 @@ const struct px_code_kernels *px_code_kernels__neon(void)
                                                    .signed_dots = signed_dots,
                                                    .bytes_of = bytes_of,
                                                    .byte_dots = byte_dots,
+                                                   .quantise = quantise,
+                                                   .largest = largest,
                                                    .rotate = rotate};
     return &kernels;
 }

@@ -35,24 +35,24 @@ static void signed_dots(const struct px_sign_codes *codes, const uint32_t *index
     }
 }
 
-static void bytes_of(const struct px_sign_codes *codes, uint32_t index, int8_t *ret_bytes)
+static void bytes_of(const struct px_sign_codes *codes, uint32_t index, uint8_t *ret_bytes)
 {
     const uint8_t *signs = codes->signs + index * codes->sign_stride;
     const uint8_t *magnitudes = codes->magnitudes + index * codes->magnitude_stride;
     for (size_t j = 0; j < codes->dim_count; j++) {
         int32_t half = (magnitudes[j] + 1) / 2;
         half = half > 127 ? 127 : half;
-        ret_bytes[j] = (int8_t)(is_set(signs, j) ? -half : half);
+        ret_bytes[j] = (uint8_t)(128 + (is_set(signs, j) ? -half : half));
     }
 }
 
-static void byte_dots(const uint8_t *rows, size_t stride, size_t count, size_t dim_count,
-                      const int8_t *x, int32_t *ret_dots)
+static void byte_dots(const uint8_t *const *rows, size_t count, size_t dim_count, const uint8_t *x,
+                      int32_t *ret_dots)
 {
-    for (size_t i = 0; i < count; i++, rows += stride) {
+    for (size_t i = 0; i < count; i++) {
         int32_t dot = 0;
         for (size_t j = 0; j < dim_count; j++)
-            dot += (rows[j] - 128) * x[j];
+            dot += (rows[i][j] - 128) * (x[j] - 128);
         ret_dots[i] = dot;
     }
 }
@@ -64,6 +64,8 @@ const struct px_code_kernels *px_code_kernels__scalar(void)
                                                    .signed_dots = signed_dots,
                                                    .bytes_of = bytes_of,
                                                    .byte_dots = byte_dots,
+                                                   .quantise = quantise,
+                                                   .largest = largest,
                                                    .rotate = rotate};
     return &kernels;
 }

@@ -93,6 +93,60 @@ static void rotate(float *vector, size_t padded_count, size_t mixed_count, const
         LANES_AT(vector + i).value = LANES_AT(vector + i).value * 0.25f;
 }
 
+/* ---- to a few bits -------------------------------------------------------------------------- */
+
+typedef int32_t lane_ints __attribute__((vector_size(64)));
+typedef int8_t lane_bytes __attribute__((vector_size(16)));
+
+#define STORE_BYTES(at, ints)                                            \
+    do {                                                                 \
+        lane_bytes bytes_ = __builtin_convertvector((ints), lane_bytes); \
+        memcpy((at), &bytes_, sizeof bytes_);                            \
+    } while (0)
+
+/* Adding and taking off 1.5 * 2^23 rounds to the nearest integer, ties to even. */
+#define ROUND(x) (((x) + 12582912.0f) - 12582912.0f)
+
+static int32_t quantise(const float *vector, size_t dim_count, float most, int8_t *ret_bytes,
+                        int8_t *ret_high, int8_t *ret_low)
+{
+    float to_byte = 127 / most, to_fifteen = 16319 / most;
+    lane_ints sum = {0};
+    for (size_t i = 0; i < dim_count; i += LANE_COUNT) {
+        lanes x;
+        memcpy(&x, vector + i, sizeof x);
+        lane_ints bytes = __builtin_convertvector(ROUND(x * to_byte), lane_ints);
+        lane_ints fifteen = __builtin_convertvector(ROUND(x * to_fifteen), lane_ints);
+        lane_ints high = (fifteen + 64) >> 7, low = fifteen - high * 128;
+        sum += bytes;
+        STORE_BYTES(ret_bytes + i, bytes);
+        STORE_BYTES(ret_high + i, high);
+        STORE_BYTES(ret_low + i, low);
+    }
+    int32_t total = 0;
+    for (size_t i = 0; i < LANE_COUNT; i++)
+        total += sum[i];
+    return total;
+}
+
+static float largest(const float *vector, size_t dim_count)
+{
+    lanes most = {0};
+    for (size_t i = 0; i < dim_count; i += LANE_COUNT) {
+        lane_bits bits;
+        memcpy(&bits, vector + i, sizeof bits);
+        lanes x = (lanes)(bits & ~SIGN);
+        lane_bits is_more = (lane_bits)(x > most);
+        most = (lanes)(((lane_bits)x & is_more) | ((lane_bits)most & ~is_more));
+    }
+    float result = 0;
+    for (size_t i = 0; i < LANE_COUNT; i++)
+        result = most[i] > result ? most[i] : result;
+    return result;
+}
+
+#undef STORE_BYTES
+#undef ROUND
 #undef LANES_AT
 #undef NEGATE
 #undef SIGN
