@@ -1,6 +1,6 @@
 #include "axis/graph.h"
 
-#include "axis/graph_internal.h"
+#include "axis/graph_steps_internal.h"
 
 #include <assert.h>
 #include <sched.h>

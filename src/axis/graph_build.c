@@ -1,4 +1,4 @@
-#include "axis/graph_internal.h"
+#include "axis/graph_steps_internal.h"
 
 #include "os/crew.h"
 

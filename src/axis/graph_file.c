@@ -1,4 +1,4 @@
-#include "axis/graph_internal.h"
+#include "axis/graph_steps_internal.h"
 
 #include "base/crc32c.h"
 #include "os/file.h"
@@ -261,6 +261,8 @@ static int check_header(const struct input *input, const struct px_graph *graph,
         header->metric != (uint32_t)graph->config.metric ||
         header->memory != (uint32_t)graph->config.memory)
         return fail_corrupt(input, "it is of a collection with other settings", reterr);
+    if (header->padding != 0)
+        return fail_corrupt(input, "there is something behind the header", reterr);
     if (header->version == 0 || header->padded != graph->padded ||
         header->line_bytes != graph->line_bytes || header->degree != graph->degree ||
         header->rotation_seed != PX_GRAPH__ROTATION_SEED ||
@@ -302,6 +304,23 @@ static int read_section(const struct input *input, enum section section, void *d
     return PROXIMADB_OK;
 }
 
+/* What fills a section up to a multiple of ALIGNMENT is zero. */
+static int check_padding(const struct input *input, enum section section,
+                         struct proximadb_error *reterr)
+{
+    uint8_t padding[ALIGNMENT] = {0};
+    size_t bytes = section_bytes(&input->header, section);
+    size_t count = px_round_up(bytes, ALIGNMENT) - bytes;
+    int rc = PROXIMADB_OK;
+    if (count > 0)
+        rc =
+            read_at(input, padding, count, section_offset(&input->header, section) + bytes, reterr);
+    for (size_t i = 0; i < count && rc == PROXIMADB_OK; i++)
+        if (padding[i] != 0)
+            rc = fail_corrupt(input, "there is something between two sections", reterr);
+    return rc;
+}
+
 static int read_sections(const struct input *input, struct px_graph *graph,
                          struct proximadb_error *reterr)
 {
@@ -312,6 +331,8 @@ static int read_sections(const struct input *input, struct px_graph *graph,
                                        graph->labels.data};
     for (int i = 0; i < SECTION_COUNT; i++) {
         int rc = read_section(input, (enum section)i, data[i], reterr);
+        if (rc == PROXIMADB_OK)
+            rc = check_padding(input, (enum section)i, reterr);
         if (rc != PROXIMADB_OK)
             return rc;
     }

@@ -1,15 +1,15 @@
-#include "axis/graph_internal.h"
+#include "axis/graph_steps_internal.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
 enum {
-    INSERT_BEAM = 200,
-    SLACK_SHARE = 8,
+    INSERT_BEAM = 160,
+    SLACK_SHARE = 8, /* of a list that is pruned, one in so many stays free */
     PATH_CAPACITY = 256,
     MOST_CANDIDATES = 256 + PATH_CAPACITY,
-    SLOTS_PER_ENTRY = 1000, /* one slot in so many is an entry point, while there is room */
+    SLOTS_PER_ENTRY = 4000, /* one slot in so many is an entry point, while there is room */
     FIRST_ENTRIES = 32,
 };
 
@@ -69,7 +69,7 @@ static void prune_list(struct px_graph *graph, struct px_graph_worker *worker, u
                        const uint32_t *slots, uint32_t count)
 {
     px_graph__candidate chosen[PX_GRAPH__MOST_DEGREE];
-    count = px_graph__prune_slots(graph, worker, slot, slots, count,
+    count = px_graph__prune_slots(worker, slot, slots, count,
                                   graph->degree - graph->degree / SLACK_SHARE, chosen);
     px_graph__store_list(&worker->view, slot, chosen, count);
 }
@@ -161,9 +161,9 @@ static uint32_t find_twin(const struct px_graph *graph, const struct px_graph_wo
 
 /*
  * Links a slot that has a twin. Among thousands of equal vectors there is nothing to choose by, and
- * each would fill its list with others of them. So they form a chain: the slot takes over the twin's
- * list, and the twin gets the slot in place of the next twin, or of its last neighbour where its list
- * is full. What it gave up it still reaches through the slot.
+ * each would fill its list with others of them. So they form a chain: the slot takes over the
+ * twin's list, and the twin gets the slot in place of the next twin, or of its last neighbour where
+ * its list is full. What it gave up it still reaches through the slot.
  */
 static void link_twin(struct px_graph *graph, struct px_graph_worker *worker, uint32_t slot,
                       uint32_t twin)
@@ -196,7 +196,7 @@ static void link_slot(struct px_graph *graph, struct px_graph_worker *worker, ui
         link_twin(graph, worker, slot, twin);
     } else {
         uint32_t count = merge_candidates(worker, candidates);
-        count = px_graph__prune(graph, worker, slot, candidates, count, graph->degree);
+        count = px_graph__prune(worker, slot, candidates, count, graph->degree);
         px_graph__store_list(&worker->view, slot, candidates, count);
         for (uint32_t i = 0; i < count; i++)
             add_to_list(graph, worker, px_graph__slot_of(candidates[i]), slot);

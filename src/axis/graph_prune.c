@@ -1,4 +1,4 @@
-#include "axis/graph_internal.h"
+#include "axis/graph_steps_internal.h"
 
 #include <assert.h>
 
@@ -78,10 +78,10 @@ static void choose(struct chosen *chosen, const struct place *place)
     chosen->places[chosen->count++] = *place;
 }
 
-uint32_t px_graph__prune(const struct px_graph *graph, struct px_graph_worker *worker,
-                         uint32_t slot, px_graph__candidate *candidates, uint32_t count,
-                         uint32_t most)
+uint32_t px_graph__prune(struct px_graph_worker *worker, uint32_t slot,
+                         px_graph__candidate *candidates, uint32_t count, uint32_t most)
 {
+    const struct px_graph *graph = worker->graph;
     struct chosen chosen = {.count = 0};
     for (uint32_t i = 0; i < count && chosen.count < most; i++) {
         uint32_t other = px_graph__slot_of(candidates[i]);
@@ -100,10 +100,10 @@ uint32_t px_graph__prune(const struct px_graph *graph, struct px_graph_worker *w
 /* ---- among slots ---------------------------------------------------------------------------- */
 
 /* Decodes the others, and sorts them by distance: a candidate's slot is the number in `others`. */
-static void measure_slots(const struct px_graph *graph, struct px_graph_worker *worker,
-                          uint32_t slot, const uint32_t *others, uint32_t count,
-                          struct place *ret_places, px_graph__candidate *ret)
+static void measure_slots(struct px_graph_worker *worker, uint32_t slot, const uint32_t *others,
+                          uint32_t count, struct place *ret_places, px_graph__candidate *ret)
 {
+    const struct px_graph *graph = worker->graph;
     const uint8_t *rows[PX_GRAPH__MOST_JOINED];
     int32_t dots[PX_GRAPH__MOST_JOINED];
     struct place from = place_of(graph, &worker->view, slot, worker->rows);
@@ -118,18 +118,18 @@ static void measure_slots(const struct px_graph *graph, struct px_graph_worker *
     px_graph__sort(ret, count);
 }
 
-uint32_t px_graph__prune_slots(const struct px_graph *graph, struct px_graph_worker *worker,
-                               uint32_t slot, const uint32_t *others, uint32_t count, uint32_t most,
+uint32_t px_graph__prune_slots(struct px_graph_worker *worker, uint32_t slot,
+                               const uint32_t *others, uint32_t count, uint32_t most,
                                px_graph__candidate *ret_chosen)
 {
     px_graph__candidate candidates[PX_GRAPH__MOST_JOINED];
     struct place places[PX_GRAPH__MOST_JOINED];
     struct chosen chosen = {.count = 0};
-    measure_slots(graph, worker, slot, others, count, places, candidates);
+    measure_slots(worker, slot, others, count, places, candidates);
     for (uint32_t i = 0; i < count && chosen.count < most; i++) {
         uint32_t number = px_graph__slot_of(candidates[i]);
         float distance = px_graph__distance_of(candidates[i]);
-        if (is_covered(graph, &chosen, &places[number], distance))
+        if (is_covered(worker->graph, &chosen, &places[number], distance))
             continue;
         ret_chosen[chosen.count] = px_graph__candidate_of(distance, others[number], 0);
         choose(&chosen, &places[number]);

@@ -1,4 +1,4 @@
-#include "axis/graph_internal.h"
+#include "axis/graph_steps_internal.h"
 
 #include "os/crew.h"
 
@@ -74,8 +74,7 @@ static void repair_list(struct repair *repair, struct px_graph_worker *worker, u
     uint32_t slots[PX_GRAPH__MOST_JOINED];
     px_graph__candidate chosen[PX_GRAPH__MOST_DEGREE];
     uint32_t count = join_lists(repair, &worker->view, slot, slots);
-    count = px_graph__prune_slots(repair->graph, worker, slot, slots, count, repair->graph->degree,
-                                  chosen);
+    count = px_graph__prune_slots(worker, slot, slots, count, repair->graph->degree, chosen);
     px_graph__store_list(&worker->view, slot, chosen, count);
 }
 

@@ -1,14 +1,14 @@
-#include "axis/graph_internal.h"
+#include "axis/graph_steps_internal.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
 enum { SEED_COUNT = 8 };
-#define FILTER_STEP 8
+#define FILTER_STEP 16
 
 /* An estimate is off by about 1.5 |q| |x| / sqrt(dimensions). */
-static const float doubt_factor = 2;
+static const float doubt_factor = 4;
 
 /* ---- the beam ------------------------------------------------------------------------------- */
 
@@ -29,7 +29,6 @@ bool px_graph__offer(struct px_graph_worker *worker, uint32_t beam_limit,
     uint32_t moved = worker->beam_count < beam_limit ? worker->beam_count : beam_limit - 1;
     memmove(beam + low + 1, beam + low, (moved - low) * sizeof *beam);
     beam[low] = candidate;
-    worker->offered_at = low;
     worker->beam_count = moved + 1;
     if (low < worker->cursor)
         worker->cursor = low;
@@ -192,29 +191,43 @@ static void look_at(struct state *state, uint32_t *slots, uint32_t count)
 
 /* ---- beginning ------------------------------------------------------------------------------ */
 
-/* The entry points of the least estimates, measured. */
-static void seed(struct state *state)
+/* The entry points of the least estimates. */
+static uint32_t nearest_entries(struct px_graph *graph, struct px_graph_worker *worker,
+                                uint32_t *ret_slots)
 {
-    struct px_graph *graph = state->graph;
-    struct px_graph_worker *worker = state->worker;
-    uint32_t slots[PX_GRAPH__MOST_ENTRIES] = {0}, best[64];
-    float estimates[PX_GRAPH__MOST_ENTRIES];
-    uint32_t count = atomic_load_explicit(&graph->entry_count, memory_order_acquire), taken = 0;
+    uint32_t slots[PX_GRAPH__MOST_ENTRIES] = {0};
+    float estimates[PX_GRAPH__MOST_ENTRIES], best[SEED_COUNT];
+    uint32_t count = atomic_load_explicit(&graph->entry_count, memory_order_acquire), kept = 0;
     for (uint32_t i = 0; i < count; i++)
         slots[i] = atomic_load_explicit(&graph->entries[i], memory_order_acquire);
     px_graph__estimate(graph, &worker->view, &worker->query, slots, count, estimates);
-    for (; taken < SEED_COUNT && taken < count; taken++) {
-        uint32_t least = 0;
-        for (uint32_t i = 1; i < count; i++)
-            if (estimates[i] < estimates[least])
-                least = i;
-        estimates[least] = INFINITY;
-        if (state->visited[slots[least]] == state->tag)
+    for (uint32_t i = 0; i < count; i++) {
+        if (kept == SEED_COUNT && estimates[i] >= best[kept - 1])
             continue;
-        state->visited[slots[least]] = state->tag;
-        best[taken] = slots[least];
-        add_measured(state, &best[taken], 1);
+        uint32_t at = kept < SEED_COUNT ? kept++ : kept - 1;
+        for (; at > 0 && best[at - 1] > estimates[i]; at--) {
+            best[at] = best[at - 1];
+            ret_slots[at] = ret_slots[at - 1];
+        }
+        best[at] = estimates[i];
+        ret_slots[at] = slots[i];
     }
+    return kept;
+}
+
+static void seed(struct state *state)
+{
+    uint32_t slots[SEED_COUNT], fresh[SEED_COUNT], count = 0;
+    uint32_t found = nearest_entries(state->graph, state->worker, slots);
+    for (uint32_t i = 0; i < found; i++) {
+        if (state->visited[slots[i]] == state->tag)
+            continue;
+        state->visited[slots[i]] = state->tag;
+        prefetch_magnitudes(&state->worker->view, slots[i]);
+        fresh[count++] = slots[i];
+    }
+    if (count > 0)
+        add_measured(state, fresh, count);
 }
 
 static uint8_t next_tag(struct px_graph_worker *worker)

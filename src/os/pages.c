@@ -27,6 +27,16 @@ static void *map_aligned(size_t size_bytes, size_t unit)
     return data;
 }
 
+/* The old pages take the place of the first new ones. */
+static bool take_over(const struct px_pages *pages, void *data)
+{
+    size_t size_bytes = pages->size_bytes;
+    if (size_bytes == 0)
+        return true;
+    return mremap(pages->data, size_bytes, size_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, data) !=
+           MAP_FAILED;
+}
+
 int px_pages_grow(struct px_pages *pages, size_t size_bytes, struct proximadb_error *reterr)
 {
     if (size_bytes <= pages->size_bytes)
@@ -37,15 +47,13 @@ int px_pages_grow(struct px_pages *pages, size_t size_bytes, struct proximadb_er
     if (data == NULL)
         return px_fail_no_memory(reterr);
     if (unit == HUGE_BYTES)
-        (void)madvise(data, size_bytes, MADV_HUGEPAGE); /* as well without */
-    /* The old pages take the place of the first new ones. */
-    if (pages->size_bytes > 0 && mremap(pages->data, pages->size_bytes, pages->size_bytes,
-                                        MREMAP_MAYMOVE | MREMAP_FIXED, data) == MAP_FAILED) {
+        (void)madvise(data, size_bytes, MADV_HUGEPAGE); /* without them it works as well */
+    if (!take_over(pages, data)) {
         (void)munmap(data, size_bytes);
         return px_fail_no_memory(reterr);
     }
     if (unit == HUGE_BYTES)
-        (void)madvise(data, size_bytes, MADV_HUGEPAGE);
+        (void)madvise(data, size_bytes, MADV_HUGEPAGE); /* those that came from small ones, too */
     *pages = (struct px_pages){data, size_bytes};
     return PROXIMADB_OK;
 }

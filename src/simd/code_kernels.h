@@ -41,8 +41,8 @@ struct px_code_kernels {
     void (*signed_dots)(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
                         const int8_t *high, const int8_t *low, int64_t *ret_dots);
 
-    /* Nine bits to eight: component j is -127 to 127, half of what it was; ret_bytes[j] is that plus
-     * 128. */
+    /* Nine bits to eight: component j is -127 to 127, half of what it was; ret_bytes[j] is that
+     * plus 128. */
     void (*bytes_of)(const struct px_sign_codes *codes, uint32_t index, uint8_t *ret_bytes);
 
     /* For each of `count` rows of such bytes: the sum of (row[j] - 128) * (x[j] - 128). */
@@ -50,8 +50,8 @@ struct px_code_kernels {
                       int32_t *ret_dots);
 
     /* A query in 8 and in 15 bits: component i is about bytes[i] * most / 127, and about
-     * (128 * high[i] + low[i]) * most / 16319, where most, above 0, is the largest magnitude. Returns
-     * the sum of bytes. */
+     * (128 * high[i] + low[i]) * most / 16319, where most, above 0, is the largest magnitude.
+     * Returns the sum of bytes. */
     int32_t (*quantise)(const float *vector, size_t dim_count, float most, int8_t *ret_bytes,
                         int8_t *ret_high, int8_t *ret_low);
 

@@ -95,25 +95,25 @@ static inline int64_t signed_dot(const uint8_t *signs, const uint8_t *magnitudes
 }
 
 static inline __attribute__((always_inline)) void
-signed_dots_of(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
-               const int8_t *high, const int8_t *low, int64_t *ret_dots, size_t block_count)
+signed_dots_of(struct px_sign_codes codes, const uint32_t *indexes, size_t count,
+               const int8_t *high, const int8_t *low, int64_t *ret_dots)
 {
     for (size_t i = 0; i < count; i++)
-        ret_dots[i] = signed_dot(codes->signs + indexes[i] * codes->sign_stride,
-                                 codes->magnitudes + indexes[i] * codes->magnitude_stride, high,
-                                 low, block_count);
+        ret_dots[i] = signed_dot(codes.signs + indexes[i] * codes.sign_stride,
+                                 codes.magnitudes + indexes[i] * codes.magnitude_stride, high, low,
+                                 codes.dim_count / BLOCK);
 }
 
 static void signed_dots(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
                         const int8_t *high, const int8_t *low, int64_t *ret_dots)
 {
-    size_t block_count = codes->dim_count / BLOCK;
-    if (block_count == 2)
-        signed_dots_of(codes, indexes, count, high, low, ret_dots, 2);
-    else if (block_count == 6)
-        signed_dots_of(codes, indexes, count, high, low, ret_dots, 6);
+    struct px_sign_codes known = *codes; /* with dimensions that the compiler knows */
+    if ((known.dim_count = 2 * BLOCK) == codes->dim_count)
+        signed_dots_of(known, indexes, count, high, low, ret_dots);
+    else if ((known.dim_count = 6 * BLOCK) == codes->dim_count)
+        signed_dots_of(known, indexes, count, high, low, ret_dots);
     else
-        signed_dots_of(codes, indexes, count, high, low, ret_dots, block_count);
+        signed_dots_of(*codes, indexes, count, high, low, ret_dots);
 }
 
 /* ---- bytes ---------------------------------------------------------------------------------- */

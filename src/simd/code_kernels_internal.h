@@ -1,4 +1,4 @@
-/* code_kernels_internal: the levels, each of which stands in a file of its own with its own flags. */
+/* code_kernels_internal: the levels, each in a file of its own with its own flags. */
 #ifndef PX_SIMD_CODE_KERNELS_INTERNAL_H
 #define PX_SIMD_CODE_KERNELS_INTERNAL_H
 
