@@ -122,7 +122,8 @@ static int plan(struct px_shard_compaction *compaction, uint64_t list_count, uin
                                   .part_count = compaction->part_count,
                                   .list_count = list_count,
                                   .list_rows = list_rows,
-                                  .limits = &shard->context->plan_limits};
+                                  .limits = &shard->context->plan_limits,
+                                  .sizes = &shard->context->cluster_sizes};
     pthread_mutex_lock(&shard->lock);
     input.is_recall_low = shard->compacting.is_recall_low;
     pthread_mutex_unlock(&shard->lock);

@@ -101,13 +101,20 @@ bool px_clustering_find(const struct px_clustering *clustering, uint32_t id, siz
 
 /* ---- clusters ------------------------------------------------------------------------------- */
 
-/* Zero in a member means its default. */
+/* Zero in a member means its default. Clusters of a small collection are smaller, because what is
+ * written anew together is on the disk twice meanwhile: it is aimed at least_clusters of them, and
+ * twice least_bytes. */
 struct px_clustering_sizes {
-    double row_bytes;     /* of a row in a part, compressed, all its columns; no default */
-    uint64_t least_bytes; /* of a cluster; default 8 MiB */
-    uint64_t aimed_bytes; /* default 128 MiB */
-    uint64_t most_bytes;  /* default 256 MiB */
+    double row_bytes;        /* of a row in a part, compressed, all its columns; no default */
+    uint64_t least_bytes;    /* of a cluster; default 8 MiB */
+    uint64_t aimed_bytes;    /* at most; default 128 MiB */
+    uint64_t most_bytes;     /* at most, and twice what is aimed at; default 256 MiB */
+    uint32_t least_clusters; /* that aimed_bytes give way to; default 8 */
 };
+
+/* The sizes of clusters of a collection that has so many bytes: all members are set. */
+struct px_clustering_sizes px_clustering_sizes_of(const struct px_clustering_sizes *sizes,
+                                                  double collection_bytes);
 
 /* Puts all lists into new clusters, by their row counts: as many as aimed_bytes suggest, of equal
  * bytes but for half a list. PROXIMADB_NO_MEMORY: nothing has changed. */

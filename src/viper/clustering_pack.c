@@ -16,6 +16,26 @@
 #define AIMED_BYTES ((uint64_t)128 << 20)
 #define MOST_BYTES  ((uint64_t)256 << 20)
 
+enum { LEAST_CLUSTERS = 8 };
+
+struct px_clustering_sizes px_clustering_sizes_of(const struct px_clustering_sizes *sizes,
+                                                  double collection_bytes)
+{
+    struct px_clustering_sizes all = *sizes;
+    all.least_bytes = all.least_bytes > 0 ? all.least_bytes : LEAST_BYTES;
+    all.aimed_bytes = all.aimed_bytes > 0 ? all.aimed_bytes : AIMED_BYTES;
+    all.most_bytes = all.most_bytes > 0 ? all.most_bytes : MOST_BYTES;
+    all.least_clusters = all.least_clusters > 0 ? all.least_clusters : LEAST_CLUSTERS;
+    uint64_t share = (uint64_t)(collection_bytes / all.least_clusters) + 1;
+    if (share < 2 * all.least_bytes)
+        share = 2 * all.least_bytes;
+    if (share < all.aimed_bytes)
+        all.aimed_bytes = share;
+    if (all.most_bytes > 2 * all.aimed_bytes)
+        all.most_bytes = 2 * all.aimed_bytes;
+    return all;
+}
+
 /* A list on its way. */
 struct place {
     double along; /* how much nearer it is to the second half's mean */
@@ -35,17 +55,14 @@ static int packing_init(struct packing *packing, const struct px_clustering *clu
                         const struct px_clustering_sizes *sizes, struct proximadb_error *reterr)
 {
     assert(sizes->row_bytes > 0.0);
+    double rows = 0.0;
+    for (size_t i = 0; i < clustering->list_count; i++)
+        rows += (double)clustering->lists[i].row_count;
     *packing = (struct packing){.clustering = clustering,
-                                .sizes = *sizes,
+                                .sizes = px_clustering_sizes_of(sizes, rows * sizes->row_bytes),
                                 .places = calloc(clustering->list_count, sizeof(struct place)),
                                 .clusters = calloc(clustering->list_count, sizeof(uint32_t)),
                                 .next_cluster = clustering->next_cluster};
-    if (packing->sizes.least_bytes == 0)
-        packing->sizes.least_bytes = LEAST_BYTES;
-    if (packing->sizes.aimed_bytes == 0)
-        packing->sizes.aimed_bytes = AIMED_BYTES;
-    if (packing->sizes.most_bytes == 0)
-        packing->sizes.most_bytes = MOST_BYTES;
     for (size_t i = 0; packing->clusters != NULL && i < clustering->list_count; i++)
         packing->clusters[i] = clustering->lists[i].cluster;
     return packing->places != NULL && packing->clusters != NULL ? PROXIMADB_OK

@@ -410,6 +410,7 @@ static struct px_clustering_sizes sizes_of(const struct px_compaction *compactio
         sizes.aimed_bytes = (uint64_t)(bytes / compaction->input->cluster_count) + 1;
         sizes.least_bytes = 1;
         sizes.most_bytes = 2 * sizes.aimed_bytes;
+        sizes.least_clusters = 1;
     }
     return sizes;
 }

@@ -9,7 +9,6 @@ static const struct px_plan_limits defaults = {
     .least_round_bytes = UINT64_C(1) << 20,
     .taken_bytes = UINT64_C(1) << 30,
     .rewritten_bytes = UINT64_C(32) << 20,
-    .cluster_bytes = UINT64_C(256) << 20,
     .cluster_parts = 4,
     .fold_parts = 8,
     .fold_bytes = UINT64_C(8) << 20,
@@ -48,7 +47,6 @@ static struct px_plan_limits limits_of(const struct px_plan_input *input)
     fill_u64(&limits.least_round_bytes, defaults.least_round_bytes);
     fill_u64(&limits.taken_bytes, defaults.taken_bytes);
     fill_u64(&limits.rewritten_bytes, defaults.rewritten_bytes);
-    fill_u64(&limits.cluster_bytes, defaults.cluster_bytes);
     fill_u32(&limits.cluster_parts, defaults.cluster_parts);
     fill_u32(&limits.fold_parts, defaults.fold_parts);
     fill_u64(&limits.fold_bytes, defaults.fold_bytes);
@@ -74,6 +72,7 @@ struct group {
 struct planning {
     const struct px_plan_input *input;
     struct px_plan_limits limits;
+    struct px_clustering_sizes sizes;
     struct group fresh;     /* cluster_000 */
     struct group clustered; /* all others */
     struct group *clusters; /* owned; by number */
@@ -139,6 +138,12 @@ static uint64_t all_bytes(const struct planning *planning)
     return planning->fresh.size_bytes + planning->clustered.size_bytes;
 }
 
+static struct px_clustering_sizes sizes_of(const struct planning *planning)
+{
+    const struct px_clustering_sizes by_default = {0}, *sizes = planning->input->sizes;
+    return px_clustering_sizes_of(sizes != NULL ? sizes : &by_default, (double)all_bytes(planning));
+}
+
 static uint64_t live_rows(const struct planning *planning)
 {
     return planning->fresh.row_count - planning->fresh.dead_count + planning->clustered.row_count -
@@ -159,14 +164,33 @@ static bool has_gathered(const struct planning *planning)
             planning->fresh.size_bytes >= enough);
 }
 
-/* Whether a cluster is to be written anew, given that it gets so many parts more. */
+/* Whether that many parts of a cluster are too small on average. A part more brings the cluster its
+ * share of what was flushed. A small collection has small parts, or each flush would write it anew.
+ */
+static bool has_small_parts(const struct planning *planning, const struct group *cluster,
+                            uint32_t more_parts)
+{
+    uint64_t least_bytes = planning->sizes.least_bytes;
+    double bytes = (double)cluster->size_bytes;
+    if (planning->clustered.size_bytes < 2 * least_bytes)
+        return false;
+    if (more_parts > 0)
+        bytes +=
+            bytes * (double)planning->fresh.size_bytes / (double)planning->clustered.size_bytes;
+    return bytes < (double)((cluster->part_count + more_parts) * least_bytes);
+}
+
+/* Whether a cluster is to be written anew, given that it gets so many parts more. One part as it is
+ * never becomes better by that, unless rows of it are dead. */
 static bool needs_rewrite(const struct planning *planning, const struct group *cluster,
                           uint32_t more_parts)
 {
-    const struct px_plan_limits *limits = &planning->limits;
-    return cluster->part_count + more_parts > limits->cluster_parts ||
-           is_dead(planning, cluster->dead_count, cluster->row_count) ||
-           (cluster->part_count + more_parts > 1 && cluster->size_bytes > limits->cluster_bytes);
+    uint32_t part_count = cluster->part_count + more_parts;
+    if (is_dead(planning, cluster->dead_count, cluster->row_count))
+        return true;
+    return part_count > planning->limits.cluster_parts ||
+           (part_count > 1 && (cluster->size_bytes > planning->sizes.most_bytes ||
+                               has_small_parts(planning, cluster, more_parts)));
 }
 
 /* NULL: no round is due. */
@@ -345,6 +369,7 @@ int px_plan_make(const struct px_plan_input *input, struct px_plan *ret_plan,
         px_plan_release(&plan);
         return rc;
     }
+    planning.sizes = sizes_of(&planning);
     choose(&planning, &plan);
     free(planning.clusters);
     *ret_plan = plan;

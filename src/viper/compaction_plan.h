@@ -13,7 +13,8 @@
  *
  *      - it would have more parts than may be,
  *      - more than a fifth of its rows are dead, or
- *      - it is too large and has grown since it was written: its lists are packed anew then
+ *      - it is too large and has grown since it was written: its lists are packed anew then, or
+ *      - its parts would be too small, on average (unless the collection is)
  *
  * up to a bound of bytes, the ones with most dead bytes first; what is left over is still due
  * behind the round. Clusters that shrink lose rows, so they are written anew by the second rule,
@@ -37,11 +38,7 @@
 #ifndef PX_VIPER_COMPACTION_PLAN_H
 #define PX_VIPER_COMPACTION_PLAN_H
 
-#include "base/error.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "viper/clustering.h"
 
 struct px_plan_part {
     uint32_t cluster; /* 0: not clustered */
@@ -60,7 +57,6 @@ struct px_plan_limits {
     uint64_t rewritten_bytes;   /* of clusters written anew by one round, or a quarter of all
                                  * clusters, if that is more, so that the disk has to hold
                                  * little twice; default 32 MiB */
-    uint64_t cluster_bytes;     /* above it a cluster is too large; default 256 MiB */
     uint32_t cluster_parts;     /* that a cluster may have; default 4 */
     uint32_t fold_parts;        /* of cluster_000 and of one size, to fold them; default 8 */
     uint64_t fold_bytes;        /* above it a part is not folded; default 8 MiB */
@@ -73,10 +69,11 @@ struct px_plan_limits {
 struct px_plan_input {
     const struct px_plan_part *parts; /* of cluster_000 oldest first; borrowed */
     size_t part_count;
-    uint64_t list_count;                 /* of the present clustering; 0: there is none */
-    uint32_t list_rows;                  /* that it aims at; 0: not known */
-    bool is_recall_low;                  /* the clustering is stale */
-    const struct px_plan_limits *limits; /* NULL: the defaults */
+    uint64_t list_count;                     /* of the present clustering; 0: there is none */
+    uint32_t list_rows;                      /* that it aims at; 0: not known */
+    bool is_recall_low;                      /* the clustering is stale */
+    const struct px_plan_limits *limits;     /* NULL: the defaults */
+    const struct px_clustering_sizes *sizes; /* likewise; row_bytes are of no interest */
 };
 
 enum px_plan_kind {

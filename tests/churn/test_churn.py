@@ -41,9 +41,7 @@ THINK_S = 0.02                      # of a reader, between two questions
 IDLE_S = 600
 
 MOST_DISK = 1.6                     # of a fresh load, behind a round, when compaction rests
-# Of one, at any moment; and one log file. In the small form a third of the collection is one cluster, which is written
-# anew as a whole, so it gets somewhat more.
-MOST_PEAK = 2.5 if IS_FULL else 2.8
+MOST_PEAK = 2.5                     # of one, at any moment; and one log file
 MOST_LOG = 1.1                      # of a log file, which is closed behind the write that fills it
 MOST_WRITE_AMPLIFICATION = 8.0
 UPDATED, DELETED = 0.3, 0.1

@@ -23,8 +23,8 @@ static int start(void **state)
     (void)state;
     engine_versions_clear();
     engine_on_disk_start();
-    box.options.plan_limits = (struct px_plan_limits){
-        .round_parts = 2, .least_round_bytes = 1, .cluster_bytes = 20000, .cluster_parts = 2};
+    box.options.plan_limits =
+        (struct px_plan_limits){.round_parts = 2, .least_round_bytes = 1, .cluster_parts = 2};
     box.options.cluster_sizes =
         (struct px_clustering_sizes){.least_bytes = 2000, .aimed_bytes = 4000, .most_bytes = 8000};
     box.options.list_rows = 8;

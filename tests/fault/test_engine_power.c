@@ -65,11 +65,8 @@ struct life {
 static int life_begin(struct life *life, struct px_powercut *disk,
                       const struct px_fault_rule *fault)
 {
-    static const struct px_plan_limits limits = {.round_parts = 2,
-                                                 .least_round_bytes = 1,
-                                                 .cluster_bytes = 6000,
-                                                 .cluster_parts = 2,
-                                                 .fold_parts = 3};
+    static const struct px_plan_limits limits = {
+        .round_parts = 2, .least_round_bytes = 1, .cluster_parts = 2, .fold_parts = 3};
     static const struct px_clustering_sizes sizes = {
         .least_bytes = 2000, .aimed_bytes = 4000, .most_bytes = 6000};
     life->disk = disk;

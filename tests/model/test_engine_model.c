@@ -711,8 +711,8 @@ static void run_history(enum proximadb_metric metric, struct px_test_random *ran
                            .field_count = ENGINE_FIRST_FIELDS};
     engine_init(&model.box, px_powercut_boot(model.disk), "data");
     /* Few rows are a collection that compacts itself, all the time. */
-    model.box.options.plan_limits = (struct px_plan_limits){
-        .round_parts = 2, .least_round_bytes = 1, .cluster_bytes = 9000, .cluster_parts = 2};
+    model.box.options.plan_limits =
+        (struct px_plan_limits){.round_parts = 2, .least_round_bytes = 1, .cluster_parts = 2};
     model.box.options.cluster_sizes =
         (struct px_clustering_sizes){.least_bytes = 3000, .aimed_bytes = 6000, .most_bytes = 9000};
     model.box.options.list_rows = 8;

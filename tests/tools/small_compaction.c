@@ -28,8 +28,7 @@ int __wrap_px_engine_open(const char *data_dir, const struct px_engine_options *
     small.plan_limits.round_bytes = scaled(1024 * MIB);
     small.plan_limits.least_round_bytes = scaled(1 * MIB);
     small.plan_limits.taken_bytes = scaled(1024 * MIB);
-    small.plan_limits.rewritten_bytes = scaled(1024 * MIB);
-    small.plan_limits.cluster_bytes = scaled(256 * MIB);
+    small.plan_limits.rewritten_bytes = scaled(32 * MIB);
     small.plan_limits.fold_bytes = scaled(8 * MIB);
     small.cluster_sizes.least_bytes = scaled(8 * MIB);
     small.cluster_sizes.aimed_bytes = scaled(128 * MIB);

@@ -280,14 +280,15 @@ static void test_clustering__packs_lists_into_clusters_of_equal_bytes(void **sta
 {
     (void)state;
     struct px_test_random random = px_test_random_new("clustering");
-    static const double row_bytes[] = {10.0, 1000.0, 30000.0, 200000.0};
-    static const size_t expected[] = {1, 1, 7, 45}; /* of 128 MiB, of 30,000 rows in all */
+    /* 30,000 rows are 0.3, 29, 86, 858 and 5,722 MiB. */
+    static const double row_bytes[] = {10.0, 1000.0, 3000.0, 30000.0, 200000.0};
+    static const size_t expected[] = {1, 2, 5, 8, 45}; /* of 16 MiB, an eighth, or 128 MiB */
     make_blobs(&random, MOST_ROWS, 16);
     for (size_t m = 0; m < 3; m++) {
         struct px_clustering clustering;
         build(&clustering, metrics[m], 150);
         double most_list = (double)clustering.lists[largest_list(&clustering)].row_count;
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < 5; i++) {
             struct px_clustering_sizes sizes = {.row_bytes = row_bytes[i]};
             assert_int_equal(px_clustering_pack(&clustering, &sizes, NULL), PROXIMADB_OK);
             check(&clustering);
@@ -332,8 +333,11 @@ static void test_clustering__keeps_averages_above_the_least(void **state)
     struct px_clustering clustering;
     make_blobs(&random, 10000, 8);
     build(&clustering, PROXIMADB_L2, 100);
-    struct px_clustering_sizes sizes = {
-        .row_bytes = 1, .least_bytes = 3000, .aimed_bytes = 1000, .most_bytes = 9000};
+    struct px_clustering_sizes sizes = {.row_bytes = 1,
+                                        .least_bytes = 3000,
+                                        .aimed_bytes = 1000,
+                                        .most_bytes = 9000,
+                                        .least_clusters = 1};
     assert_int_equal(px_clustering_pack(&clustering, &sizes, NULL), PROXIMADB_OK);
     assert_int_equal(count_clusters(&clustering), 3);
     px_clustering_release(&clustering);
@@ -348,8 +352,11 @@ static void test_clustering__packs_anew_only_what_has_to_be(void **state)
     uint32_t before[400];
     make_blobs(&random, MOST_ROWS, 8);
     build(&clustering, PROXIMADB_COSINE, 100);
-    struct px_clustering_sizes sizes = {
-        .row_bytes = 1, .least_bytes = 1000, .aimed_bytes = 5000, .most_bytes = 9000};
+    struct px_clustering_sizes sizes = {.row_bytes = 1,
+                                        .least_bytes = 1000,
+                                        .aimed_bytes = 5000,
+                                        .most_bytes = 9000,
+                                        .least_clusters = 1};
     assert_int_equal(px_clustering_pack(&clustering, &sizes, NULL), PROXIMADB_OK);
     for (size_t i = 0; i < clustering.list_count; i++)
         before[i] = clustering.lists[i].cluster;
@@ -387,8 +394,11 @@ static void test_clustering__packs_lists_that_have_no_cluster(void **state)
     struct px_clustering clustering;
     make_blobs(&random, 5000, 8);
     build(&clustering, PROXIMADB_L2, 100);
-    struct px_clustering_sizes sizes = {
-        .row_bytes = 1, .least_bytes = 100, .aimed_bytes = 1000, .most_bytes = 3000};
+    struct px_clustering_sizes sizes = {.row_bytes = 1,
+                                        .least_bytes = 100,
+                                        .aimed_bytes = 1000,
+                                        .most_bytes = 3000,
+                                        .least_clusters = 1};
     assert_int_equal(px_clustering_repack(&clustering, &sizes, NULL), PROXIMADB_OK);
     assert_int_equal(count_clusters(&clustering), 5);
     uint32_t nearest;

@@ -10,11 +10,16 @@
 
 enum { MIB = 1 << 20, KIB = 1 << 10 };
 
+static struct px_clustering_sizes sizes;
+
 static struct px_plan plan_of(const struct px_plan_part *parts, size_t count, uint64_t list_count,
                               uint32_t list_rows)
 {
-    const struct px_plan_input input = {
-        .parts = parts, .part_count = count, .list_count = list_count, .list_rows = list_rows};
+    const struct px_plan_input input = {.parts = parts,
+                                        .part_count = count,
+                                        .list_count = list_count,
+                                        .list_rows = list_rows,
+                                        .sizes = &sizes};
     struct px_plan plan;
     assert_int_equal(px_plan_make(&input, &plan, NULL), PROXIMADB_OK);
     size_t taken = 0;
@@ -90,6 +95,7 @@ static void test_compaction_plan__rewrites_all_parts_of_a_full_or_dead_cluster(v
                                          {2, 9000, 1900, 6 * MIB}, {1, 9000, 0, 6 * MIB},
                                          {1, 9000, 0, 6 * MIB},    {3, 9000, 1700, 6 * MIB},
                                          {0, 9000, 0, 6 * MIB}};
+    sizes = (struct px_clustering_sizes){.least_bytes = MIB, .least_clusters = 1};
     struct px_plan plan = PLAN(parts, 30);
     assert_int_equal(plan.kind, PX_PLAN_ROUND);
     for (size_t i = 0; i < 7; i++)
@@ -102,6 +108,29 @@ static void test_compaction_plan__rewrites_all_parts_of_a_full_or_dead_cluster(v
     plan = plan_of(parts, 6, 30, 2048);
     for (size_t i = 0; i < 6; i++)
         assert_int_equal(plan.takes[i], i == 2);
+    px_plan_release(&plan);
+    sizes = (struct px_clustering_sizes){0};
+}
+
+/* Parts of 8 MiB on average, as soon as there are 16 MiB; a cluster's share of what was flushed
+ * counts. */
+static void test_compaction_plan__rewrites_clusters_of_small_parts(void **state)
+{
+    (void)state;
+    struct px_plan_part parts[] = {{1, 9000, 0, 12 * MIB}, {1, 9000, 0, 3 * MIB},
+                                   {2, 9000, 0, 12 * MIB}, {2, 9000, 0, 5 * MIB},
+                                   {3, 9000, 0, 12 * MIB}, {0, 9000, 0, 20 * MIB}};
+    struct px_plan plan = PLAN(parts, 30);
+    assert_int_equal(plan.kind, PX_PLAN_ROUND);
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(plan.takes[i], i < 2 || i == 5); /* 15 + 20 * 15 / 44 MiB are for two */
+    px_plan_release(&plan);
+    plan = plan_of(parts, 5, 30, 2048);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(plan.takes[i], i < 2);
+    px_plan_release(&plan);
+    plan = plan_of(parts, 2, 9, 2048); /* a small collection */
+    assert_int_equal(plan.kind, PX_PLAN_NOTHING);
     px_plan_release(&plan);
 }
 
@@ -226,7 +255,7 @@ static void test_compaction_plan__presses_more_with_each_part(void **state)
 
 /* ---- a collection that is simulated -------------------------------------------------------- */
 
-enum { ROW_BYTES = 1600, LIST_ROWS = 2048, CLUSTER_BYTES = 128 * MIB, MOST_PARTS = 4000 };
+enum { ROW_BYTES = 1600, LIST_ROWS = 2048, MOST_PARTS = 4000 };
 
 struct simulation {
     struct px_plan_part parts[MOST_PARTS];
@@ -276,6 +305,8 @@ static void carry_out(const struct px_plan *plan)
     static struct px_plan_part kept[MOST_PARTS];
     static uint64_t rows[1000];
     static bool is_rewritten[1000];
+    const struct px_clustering_sizes wanted =
+        px_clustering_sizes_of(&sizes, (double)live_rows() * ROW_BYTES);
     uint64_t fresh_rows = 0, all_rows = 0;
     uint32_t clusters = cluster_count();
     size_t kept_count = 0;
@@ -299,13 +330,13 @@ static void carry_out(const struct px_plan *plan)
         add_part(0, all_rows);
     } else if (plan->kind == PX_PLAN_RECLUSTER) {
         simulation.list_count = all_rows / LIST_ROWS + 1;
-        clusters = (uint32_t)(all_rows * ROW_BYTES / CLUSTER_BYTES) + 1;
+        clusters = (uint32_t)(all_rows * ROW_BYTES / wanted.aimed_bytes) + 1;
         for (uint32_t i = 0; i < clusters; i++)
             add_part(i + 1, all_rows / clusters);
     } else {
         for (uint32_t i = 1, next = clusters + 1; i <= clusters; i++) {
             uint64_t got = rows[i] + fresh_rows / clusters;
-            bool splits = is_rewritten[i] && got * ROW_BYTES > 2 * (uint64_t)CLUSTER_BYTES;
+            bool splits = is_rewritten[i] && got * ROW_BYTES > wanted.most_bytes;
             if (splits)
                 add_part(next++, got / 2);
             if (got > 0)
@@ -430,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_compaction_plan__appends_to_clusters_that_are_well),
         cmocka_unit_test(test_compaction_plan__waits_for_an_eighth_of_what_is_clustered),
         cmocka_unit_test(test_compaction_plan__rewrites_all_parts_of_a_full_or_dead_cluster),
+        cmocka_unit_test(test_compaction_plan__rewrites_clusters_of_small_parts),
         cmocka_unit_test(test_compaction_plan__rewrites_a_large_cluster_once),
         cmocka_unit_test(test_compaction_plan__bounds_what_a_round_writes),
         cmocka_unit_test(test_compaction_plan__folds_parts_of_one_size),

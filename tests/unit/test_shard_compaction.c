@@ -32,7 +32,6 @@ static void set_limits(void)
 {
     box.options.plan_limits = (struct px_plan_limits){.round_parts = 2,
                                                       .least_round_bytes = 1,
-                                                      .cluster_bytes = 10000,
                                                       .cluster_parts = 2,
                                                       .fold_parts = 3,
                                                       .fold_bytes = 3000,
@@ -216,7 +215,8 @@ static void test_shard_compaction__keeps_delete_files_few(void **state)
     (void)state;
     box.options.plan_limits.dead_percent = 90;
     box.options.plan_limits.cluster_parts = 1000;
-    box.options.plan_limits.cluster_bytes = 10000000;
+    box.options.cluster_sizes = (struct px_clustering_sizes){
+        .least_bytes = 1, .aimed_bytes = 10000000, .most_bytes = 10000000, .least_clusters = 1};
     engine_reopen(&box);
     for (uint32_t i = 0; i < IDS; i++)
         put(i);
