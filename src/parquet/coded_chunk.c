@@ -67,6 +67,7 @@ void px_coded_chunk__release(struct px_coded_chunk *chunk)
     px_buffer_release(&chunk->codes);
     px_buffer_release(&chunk->records);
     px_buffer_release(&chunk->cuts);
+    px_buffer_release(&chunk->row_widths);
     px_buffer_release(&chunk->widths);
     px_buffer_release(&chunk->body);
     px_buffer_release(&chunk->compressed);
@@ -261,7 +262,9 @@ static int add_codes(struct px_coded_chunk *chunk, const uint8_t *row,
     uint16_t *codes = px_buffer_reserve(&chunk->codes, row_codes_bytes(chunk));
     if (codes == NULL)
         return px_buffer_status(&chunk->codes, reterr);
-    if (!px_distinct__add(&chunk->distinct, row, chunk->column->dim_count, codes))
+    size_t given_count = chunk->codes.size_bytes / sizeof *codes;
+    if (!px_distinct__add(&chunk->distinct, row, chunk->column->dim_count, codes - given_count,
+                          given_count))
         return begin_split(chunk, reterr);
     chunk->codes.size_bytes += row_codes_bytes(chunk);
     return PROXIMADB_OK;
@@ -286,51 +289,47 @@ int px_coded_chunk__append(struct px_coded_chunk *chunk, const void *vectors, si
 
 /* ---- DICTIONARY ---------------------------------------------------------------------------- */
 
-/* Changes codes for ranks. */
+/* Changes the codes of a row for ranks; returns the greatest. */
+static uint16_t rank_row(uint16_t *codes, uint32_t count, const uint16_t *ranks)
+{
+    uint16_t greatest = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        codes[i] = ranks[codes[i]];
+        greatest = codes[i] > greatest ? codes[i] : greatest;
+    }
+    return greatest;
+}
+
+/* Changes codes for ranks, and notes the bits of each row's. */
 static int rank_codes(struct px_coded_chunk *chunk, struct proximadb_error *reterr)
 {
-    uint16_t *codes = codes_of_row(chunk, 0);
-    size_t count = chunk->codes.size_bytes / sizeof *codes;
+    size_t row_count = count_waiting(chunk);
+    px_buffer_clear(&chunk->row_widths);
+    uint8_t *widths = px_buffer_reserve(&chunk->row_widths, row_count);
     uint16_t *ranks = malloc(PX_PARQUET_MOST_DISTINCT * sizeof *ranks);
-    if (ranks == NULL)
+    if (widths == NULL || ranks == NULL) {
+        free(ranks);
         return px_fail_no_memory(reterr);
+    }
     px_distinct__rank(&chunk->distinct, ranks);
-    for (size_t i = 0; i < count; i++)
-        codes[i] = ranks[codes[i]];
+    for (size_t row = 0; row < row_count; row++)
+        widths[row] = (uint8_t)px_code_page__width(
+            rank_row(codes_of_row(chunk, row), chunk->column->dim_count, ranks));
+    chunk->row_widths.size_bytes = row_count;
     free(ranks);
     return PROXIMADB_OK;
 }
 
-static uint16_t greatest_of(const uint16_t *codes, uint32_t count)
-{
-    uint16_t greatest = 0;
-    for (uint32_t i = 0; i < count; i++)
-        greatest = codes[i] > greatest ? codes[i] : greatest;
-    return greatest;
-}
-
-/* Notes the bits of each row's codes, least_width at least. */
-static int measure_rows(struct px_coded_chunk *chunk, unsigned least_width,
-                        struct proximadb_error *reterr)
-{
-    size_t row_count = count_waiting(chunk);
-    px_buffer_clear(&chunk->widths);
-    uint8_t *widths = px_buffer_reserve(&chunk->widths, row_count);
-    if (widths == NULL)
-        return px_buffer_status(&chunk->widths, reterr);
-    for (size_t row = 0; row < row_count; row++) {
-        unsigned width =
-            px_code_page__width(greatest_of(codes_of_row(chunk, row), chunk->column->dim_count));
-        widths[row] = (uint8_t)(width > least_width ? width : least_width);
-    }
-    chunk->widths.size_bytes = row_count;
-    return PROXIMADB_OK;
-}
-
+/* Of codes that have least_width bits at least. */
 static int cut_pages(struct px_coded_chunk *chunk, unsigned least_width,
                      struct proximadb_error *reterr)
 {
-    int rc = measure_rows(chunk, least_width, reterr);
+    px_buffer_clear(&chunk->widths);
+    px_buffer_append_slice(&chunk->widths, px_buffer_slice(&chunk->row_widths));
+    for (size_t row = 0; row < chunk->widths.size_bytes; row++)
+        if (chunk->widths.data[row] < least_width)
+            chunk->widths.data[row] = (uint8_t)least_width;
+    int rc = px_buffer_status(&chunk->widths, reterr);
     px_buffer_clear(&chunk->cuts);
     return rc != PROXIMADB_OK ? rc
                               : px_page_cuts__choose(chunk->widths.data, chunk->widths.size_bytes,

@@ -48,6 +48,7 @@ struct px_coded_chunk {
     enum px_parquet_codec codec;
     struct px_buffer records; /* struct px_page_record */
 
+    struct px_buffer row_widths; /* bits of each row's ranks; behind ranking */
     struct px_buffer cuts, widths, body, compressed, pending; /* scratch */
     unsigned body_width;                                      /* of the codes in body */
 };

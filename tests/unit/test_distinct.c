@@ -36,11 +36,12 @@ static void check_floats(struct px_distinct *distinct, const uint32_t *bits, siz
     px_distinct__clear(distinct);
     for (size_t at = 0; at < count; at += 1000) /* in portions, as rows come */
         assert_true(px_distinct__add(distinct, bits + at, count - at < 1000 ? count - at : 1000,
-                                     codes + at));
-    assert_int_equal(distinct->count, expected_distinct);
+                                     codes, at));
     for (size_t i = 0; i < count; i++)
-        assert_int_equal(distinct->values[codes[i]], bits[i]);
+        assert_int_equal(
+            distinct->is_halved ? (uint32_t)codes[i] << 16 : distinct->values[codes[i]], bits[i]);
     px_distinct__rank(distinct, ranks);
+    assert_int_equal(distinct->count, expected_distinct);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(distinct->values[ranks[codes[i]]], bits[i]);
         counts[ranks[codes[i]]]++;
@@ -84,20 +85,52 @@ static void test_distinct__knows_awkward_floats_by_their_bits(void **state)
     px_distinct__release(&distinct);
 }
 
+/* As vectors that were rounded come; then one float of 24 bits among them. */
+static void test_distinct__changes_codes_of_halves(void **state)
+{
+    (void)state;
+    enum { COUNT = 70000 };
+    struct px_test_random random = px_test_random_new("distinct");
+    struct px_distinct distinct;
+    uint32_t *bits = malloc(COUNT * sizeof *bits);
+    bool is_there[65536] = {false};
+    uint32_t kinds = 0;
+    assert_int_equal(px_distinct__init(&distinct, NULL), PROXIMADB_OK);
+    for (size_t i = 0; i < COUNT; i++) {
+        uint32_t half = (uint32_t)px_test_below(&random, i < COUNT / 2 ? 300 : 65536);
+        bits[i] = i + 1 < COUNT ? half << 16 : bits[0];
+        kinds += !is_there[bits[i] >> 16];
+        is_there[bits[i] >> 16] = true;
+    }
+    check_floats(&distinct, bits, COUNT, kinds);
+    assert_true(distinct.is_halved);
+    assert_true(kinds < 65500);
+    for (size_t at = 0; at < COUNT; at += COUNT - 1) { /* the first one, the last one */
+        uint32_t kept = bits[at];
+        bits[at] = UINT32_C(0x40490fdb);
+        check_floats(&distinct, bits, COUNT, kinds + 1);
+        assert_false(distinct.is_halved);
+        bits[at] = kept;
+    }
+    px_distinct__release(&distinct);
+    free(bits);
+}
+
 static void test_distinct__says_when_there_are_too_many(void **state)
 {
     (void)state;
     struct px_distinct distinct;
-    uint16_t code;
+    uint16_t *codes = malloc((PX_PARQUET_MOST_DISTINCT + 2) * sizeof *codes);
     assert_int_equal(px_distinct__init(&distinct, NULL), PROXIMADB_OK);
     for (uint32_t bits = 0; bits < PX_PARQUET_MOST_DISTINCT; bits++) {
-        assert_true(px_distinct__add(&distinct, &bits, 1, &code));
-        assert_int_equal(code, bits);
+        assert_true(px_distinct__add(&distinct, &bits, 1, codes, bits));
+        assert_int_equal(codes[bits], bits);
     }
     uint32_t known = 77, other = PX_PARQUET_MOST_DISTINCT;
-    assert_true(px_distinct__add(&distinct, &known, 1, &code));
-    assert_false(px_distinct__add(&distinct, &other, 1, &code));
+    assert_true(px_distinct__add(&distinct, &known, 1, codes, PX_PARQUET_MOST_DISTINCT));
+    assert_false(px_distinct__add(&distinct, &other, 1, codes, PX_PARQUET_MOST_DISTINCT + 1));
     assert_int_equal(distinct.values[77], 77); /* what was given remains */
+    free(codes);
     px_distinct__release(&distinct);
 }
 
@@ -106,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_distinct__ranks_by_frequency),
         cmocka_unit_test(test_distinct__knows_awkward_floats_by_their_bits),
+        cmocka_unit_test(test_distinct__changes_codes_of_halves),
         cmocka_unit_test(test_distinct__says_when_there_are_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
