@@ -9,6 +9,7 @@
 #include "parquet/vector_page_internal.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 
 enum {
@@ -410,13 +411,12 @@ struct sample {
     uint64_t bytes;
 };
 
-/* Whether the row group as the sample shows it saves a 32nd or more: for less no access is made
- * slower. */
-static bool is_smaller(const struct px_coded_chunk *chunk, const struct sample *sample,
-                       uint64_t bytes)
+/* What the row group takes if all of it is as its sample; of a sample without rows, too much. */
+static double bytes_by_sample(const struct px_coded_chunk *chunk, const struct sample *sample)
 {
-    return (double)sample->bytes * (double)count_waiting(chunk) <
-           (double)(bytes - bytes / 32) * (double)sample->row_count;
+    if (sample->row_count == 0)
+        return HUGE_VAL;
+    return (double)sample->bytes * (double)count_waiting(chunk) / (double)sample->row_count;
 }
 
 /* The page of a sample's i-th: all pages of a few, otherwise some spread over them. */
@@ -475,18 +475,31 @@ static int sample_codes(struct px_coded_chunk *chunk, struct sample *sample,
     return rc;
 }
 
-/* Writes the dictionary compressed, if that is smaller; the cuts are those for either. */
-static int write_smaller(struct px_coded_chunk *chunk, uint64_t uncompressed_bytes,
-                         struct proximadb_error *reterr)
+/* Writes the row group as codes that are compressed or, where the column allows it, split: what is
+ * smaller, by samples; or else as codes that are not compressed and take so many bytes, unless a
+ * 32nd or more is saved: for less no access is made slower. */
+static int write_smallest(struct px_coded_chunk *chunk, uint64_t plain_bytes,
+                          struct proximadb_error *reterr)
 {
-    struct sample sample = {0};
-    int rc = cut_pages(chunk, ALIGNED_CODE_BITS, reterr);
+    struct sample split_sample = {0}, codes_sample = {0};
+    int rc = PROXIMADB_OK;
+    if (chunk->column->vector_encoding == PX_PARQUET_VECTOR_SMALLEST)
+        rc = sample_split(chunk, &split_sample, reterr);
     if (rc == PROXIMADB_OK)
-        rc = sample_codes(chunk, &sample, reterr);
-    if (rc == PROXIMADB_OK && is_smaller(chunk, &sample, uncompressed_bytes))
+        rc = cut_pages(chunk, ALIGNED_CODE_BITS, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = sample_codes(chunk, &codes_sample, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    double enough = (double)(plain_bytes - plain_bytes / 32);
+    double split = bytes_by_sample(chunk, &split_sample);
+    double codes =
+        bytes_by_sample(chunk, &codes_sample) + (double)(chunk->distinct.count * sizeof(float));
+    if (codes < enough && codes <= split) /* whose cuts these are */
         return write_dictionary(chunk, PX_PARQUET_ZSTD, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = cut_pages(chunk, 1, reterr);
+    if (split < enough)
+        return begin_split(chunk, reterr);
+    rc = cut_pages(chunk, 1, reterr);
     return rc != PROXIMADB_OK ? rc : write_dictionary(chunk, PX_PARQUET_UNCOMPRESSED, reterr);
 }
 
@@ -494,21 +507,16 @@ static int write_smaller(struct px_coded_chunk *chunk, uint64_t uncompressed_byt
 static int write_waiting(struct px_coded_chunk *chunk, struct proximadb_error *reterr)
 {
     const struct px_parquet_column *column = chunk->column;
-    struct sample sample = {0};
     int rc = rank_codes(chunk, reterr);
     if (rc == PROXIMADB_OK)
         rc = cut_pages(chunk, 1, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     uint64_t bytes = measure_dictionary(chunk);
-    if (column->most_row_bytes > 0 && bytes > column->most_row_bytes * count_waiting(chunk))
-        return write_smaller(chunk, bytes, reterr);
-    if (column->vector_encoding == PX_PARQUET_VECTOR_SMALLEST) {
-        rc = sample_split(chunk, &sample, reterr);
-        if (rc == PROXIMADB_OK && is_smaller(chunk, &sample, bytes))
-            return begin_split(chunk, reterr);
-    }
-    return rc != PROXIMADB_OK ? rc : write_dictionary(chunk, PX_PARQUET_UNCOMPRESSED, reterr);
+    if (column->vector_encoding == PX_PARQUET_VECTOR_SMALLEST ||
+        (column->most_row_bytes > 0 && bytes > column->most_row_bytes * count_waiting(chunk)))
+        return write_smallest(chunk, bytes, reterr);
+    return write_dictionary(chunk, PX_PARQUET_UNCOMPRESSED, reterr);
 }
 
 int px_coded_chunk__finish(struct px_coded_chunk *chunk, struct proximadb_error *reterr)

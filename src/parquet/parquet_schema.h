@@ -55,7 +55,8 @@ enum px_parquet_shape {
  *                  in as few bits as its page takes: a row lies at a computable place. A row group
  *                  of more than 65,536 distinct values is written as SPLIT
  *      SPLIT       the first bytes of a page's floats, then the second ones, and so on, compressed
- *      SMALLEST    DICTIONARY, or SPLIT where that saves a 32nd or more. For writers only
+ *      SMALLEST    DICTIONARY, or, where that saves a 32nd or more, the smaller of SPLIT and of a
+ *                  compressed DICTIONARY. For writers only
  */
 enum px_parquet_vector_encoding {
     PX_PARQUET_VECTOR_PLAIN = 0,

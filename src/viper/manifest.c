@@ -196,6 +196,28 @@ static bool decode_file(yyjson_val *object, struct px_manifest_file *file)
     return true;
 }
 
+static int compare_paths(const void *a, const void *b)
+{
+    const struct px_manifest_file *const *left = a, *const *right = b;
+    return strcmp((*left)->path, (*right)->path);
+}
+
+/* Rows of a file that is listed twice would be there twice. */
+static int check_distinct(const struct px_manifest_files *files, struct proximadb_error *reterr)
+{
+    const struct px_manifest_file **sorted = calloc(files->count + 1, sizeof(*sorted));
+    int rc = sorted != NULL ? PROXIMADB_OK : px_fail_no_memory(reterr);
+    for (size_t i = 0; sorted != NULL && i < files->count; i++)
+        sorted[i] = &files->items[i];
+    if (sorted != NULL)
+        qsort(sorted, files->count, sizeof(*sorted), compare_paths);
+    for (size_t i = 1; rc == PROXIMADB_OK && i < files->count; i++)
+        if (strcmp(sorted[i - 1]->path, sorted[i]->path) == 0)
+            rc = px_fail(reterr, PROXIMADB_CORRUPT, "it lists '%s' twice", sorted[i]->path);
+    free(sorted);
+    return rc;
+}
+
 static int decode_files(yyjson_val *root, const char *key, struct px_manifest_files *files,
                         struct proximadb_error *reterr)
 {
@@ -214,7 +236,7 @@ static int decode_files(yyjson_val *root, const char *key, struct px_manifest_fi
         if (rc != PROXIMADB_OK)
             return rc;
     }
-    return PROXIMADB_OK;
+    return check_distinct(files, reterr);
 }
 
 static int decode_head(yyjson_val *root, struct px_manifest *manifest,

@@ -5,6 +5,7 @@
 #include "viper/part_columns.h"
 #include "viper/viper_internal.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -93,6 +94,23 @@ static int mark_deletes(struct px_viper *viper, struct px_viper_parts *parts,
         rc = px_delete_file_read(viper->fs, viper->folder.text, &files->items[i], mark, &marking,
                                  reterr);
     return rc;
+}
+
+/* What a flush counted is what its files say, or one of both is wrong. */
+static int check_live_rows(const struct px_viper *viper, const struct px_viper_parts *parts,
+                           struct proximadb_error *reterr)
+{
+    uint64_t live = 0, counted = viper->manifest.live_row_count;
+    for (size_t i = 0; i < parts->count; i++)
+        live += px_part_row_count(parts->items[i]) -
+                px_dead_rows_count(px_part_dead_rows(parts->items[i]));
+    if (live == counted)
+        return PROXIMADB_OK;
+    return px_fail(reterr, PROXIMADB_CORRUPT,
+                   "'%s/MANIFEST.json' cannot be used: it counts %" PRIu64
+                   " live rows, and the files that it lists have %" PRIu64
+                   "; replace the collection by its backup (docs/BACKUP.md)",
+                   viper->folder.text, counted, live);
 }
 
 /* ---- sweeping ------------------------------------------------------------------------------ */
@@ -258,6 +276,8 @@ static int open_store(struct px_viper *viper, const struct px_collection *collec
         rc = open_parts(viper, collection, parts, reterr);
     if (rc == PROXIMADB_OK)
         rc = mark_deletes(viper, parts, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = check_live_rows(viper, parts, reterr);
     /* Before anything is removed that only an older manifest lists, or shown that it lacks. */
     if (rc == PROXIMADB_OK && viper->fs->sync_folder(viper->fs, viper->folder.text) < 0)
         rc = px_fail_file(reterr, "cannot sync the folder '%s'", viper->folder.text);

@@ -102,6 +102,14 @@ def test_compressed_codes_are_read(tmp_path):
     check(path, bits)
 
 
+def test_exact_bytes_are_compressed_codes(tmp_path):
+    rows = np.random.default_rng(8).integers(0, 200, (4, 1000, 128)).min(axis=0).astype(np.float32)
+    path = write(tmp_path, rows.view(np.uint32), "SMALLEST", group_rows=300)
+    assert chunk_of(path).compression == "ZSTD" and "RLE_DICTIONARY" in chunk_of(path).encodings
+    assert rows.nbytes >= 4.2 * chunk_of(path).total_compressed_size
+    check(path, rows.view(np.uint32))
+
+
 def test_half_precision_is_split_and_halved(tmp_path):
     rows = np.random.default_rng(6).normal(size=(2000, 384)).astype(np.float16).astype(np.float32)
     path = write(tmp_path, rows.view(np.uint32), "SMALLEST")

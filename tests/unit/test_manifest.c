@@ -254,6 +254,27 @@ static void test_manifest__refuses_paths_that_lead_out(void **state)
     }
 }
 
+static void test_manifest__lists_no_file_twice(void **state)
+{
+    (void)state;
+    for (int of_deletes = 0; of_deletes <= 1; of_deletes++) {
+        struct px_manifest manifest, again = {0};
+        struct px_buffer json = {0};
+        struct proximadb_error error;
+        make(&manifest);
+        struct px_manifest_files *files = of_deletes ? &manifest.deletes : &manifest.parts;
+        const struct px_manifest_file file = files->items[3];
+        assert_int_equal(px_manifest_add(files, &file, NULL), PROXIMADB_OK);
+        px_manifest_encode(&manifest, &json);
+        assert_int_equal(px_manifest_decode(px_buffer_slice(&json), &again, &error),
+                         PROXIMADB_CORRUPT);
+        assert_non_null(strstr(error.message, file.path));
+        assert_non_null(strstr(error.message, "twice"));
+        px_buffer_release(&json);
+        px_manifest_release(&manifest);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_manifest__says_whether_it_may_be_in_place),
         cmocka_unit_test(test_manifest__a_missing_one_is_an_error),
         cmocka_unit_test(test_manifest__refuses_paths_that_lead_out),
+        cmocka_unit_test(test_manifest__lists_no_file_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -232,7 +232,6 @@ static void test_parquet_vectors__take_the_smaller_way(void **state)
     struct px_parquet_column column = column_of(PX_PARQUET_VECTOR_SMALLEST, 64);
     struct sample sample = make_sample(&random, column, 200, 1000, 1000);
     assert_int_equal(chunk_of(&sample, 0)->encoding, PX_PARQUET_VECTOR_DICTIONARY);
-    assert_int_equal(chunk_of(&sample, 0)->codec, PX_PARQUET_UNCOMPRESSED);
     check_sample(&random, &sample);
     release_sample(&sample);
     sample = make_rounded(&random, column, 1000, 13); /* 16-bit codes, and half of the bytes zero */
@@ -278,20 +277,43 @@ static void test_parquet_vectors__are_compressed_where_they_are_too_large(void *
     release_sample(&sample);
 }
 
+/* As exact vectors of bytes are: few values, some of them frequent, whose bytes say little. */
+static void test_parquet_vectors__are_compressed_codes_where_that_is_smallest(void **state)
+{
+    (void)state;
+    struct px_test_random random = px_test_random_new("parquet_vectors");
+    struct sample sample = make_skewed(&random, 300);
+    uint64_t size_bytes = chunk_of(&sample, 0)->pages.size_bytes;
+    sample.column.vector_encoding = PX_PARQUET_VECTOR_SMALLEST;
+    sample.column.most_row_bytes = 0;
+    px_parquet_reader_close(sample.reader);
+    parquet_test_release(&sample.file);
+    write_sample(&sample, sample.row_count);
+    assert_int_equal(chunk_of(&sample, 0)->encoding, PX_PARQUET_VECTOR_DICTIONARY);
+    assert_int_equal(chunk_of(&sample, 0)->codec, PX_PARQUET_ZSTD);
+    assert_int_equal(chunk_of(&sample, 0)->pages.size_bytes, size_bytes);
+    check_sample(&random, &sample);
+    release_sample(&sample);
+}
+
 static void test_parquet_vectors__are_not_compressed_for_nothing(void **state)
 {
     (void)state;
     struct px_test_random random = px_test_random_new("parquet_vectors");
-    struct sample sample = {.column = column_of(PX_PARQUET_VECTOR_DICTIONARY, 384),
-                            .row_count = 500};
-    sample.column.most_row_bytes = 1;
-    sample.rows = malloc(sample.row_count * 384 * sizeof *sample.rows);
-    for (size_t i = 0; i < sample.row_count * 384; i++)
-        sample.rows[i] = palette((uint32_t)px_test_below(&random, 256));
-    write_sample(&sample, sample.row_count);
-    assert_int_equal(chunk_of(&sample, 0)->codec, PX_PARQUET_UNCOMPRESSED);
-    check_sample(&random, &sample);
-    release_sample(&sample);
+    static const enum px_parquet_vector_encoding encodings[] = {PX_PARQUET_VECTOR_DICTIONARY,
+                                                                PX_PARQUET_VECTOR_SMALLEST};
+    for (size_t e = 0; e < 2; e++) {
+        struct sample sample = {.column = column_of(encodings[e], 384), .row_count = 500};
+        sample.column.most_row_bytes = encodings[e] == PX_PARQUET_VECTOR_DICTIONARY;
+        sample.rows = malloc(sample.row_count * 384 * sizeof *sample.rows);
+        for (size_t i = 0; i < sample.row_count * 384; i++)
+            sample.rows[i] = palette((uint32_t)px_test_below(&random, 256));
+        write_sample(&sample, sample.row_count);
+        assert_int_equal(chunk_of(&sample, 0)->encoding, PX_PARQUET_VECTOR_DICTIONARY);
+        assert_int_equal(chunk_of(&sample, 0)->codec, PX_PARQUET_UNCOMPRESSED);
+        check_sample(&random, &sample);
+        release_sample(&sample);
+    }
 }
 
 static void test_parquet_vectors__are_in_place_only_where_plain(void **state)
@@ -437,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_parquet_vectors__of_too_many_values_are_split),
         cmocka_unit_test(test_parquet_vectors__take_the_smaller_way),
         cmocka_unit_test(test_parquet_vectors__are_compressed_where_they_are_too_large),
+        cmocka_unit_test(test_parquet_vectors__are_compressed_codes_where_that_is_smallest),
         cmocka_unit_test(test_parquet_vectors__are_not_compressed_for_nothing),
         cmocka_unit_test(test_parquet_vectors__are_in_place_only_where_plain),
         cmocka_unit_test(test_parquet_vectors__notice_damage),

@@ -84,6 +84,15 @@ static int give_deletes(void *context, struct px_delete **ret_deletes, size_t *r
     return PROXIMADB_OK;
 }
 
+static uint64_t count_live(const struct px_memtable *memtable)
+{
+    uint64_t count = 0;
+    for (uint32_t row = 0; row < px_memtable_row_count(memtable); row++)
+        count += px_memtable_is_live(memtable, row, px_memtable_last_lsn(memtable));
+    return count;
+}
+
+/* The deletes are of rows that were live. */
 static int try_flush(struct px_viper *viper, const struct px_memtable *memtable,
                      struct px_delete *deletes, size_t delete_count, struct px_part **ret_part,
                      struct px_moved **ret_moved, struct proximadb_error *reterr)
@@ -91,7 +100,8 @@ static int try_flush(struct px_viper *viper, const struct px_memtable *memtable,
     struct given_deletes given = {deletes, delete_count};
     struct px_viper_flush what = {.collection = &collection,
                                   .memtable = memtable,
-                                  .live_row_count = 77,
+                                  .live_row_count = viper->manifest.live_row_count +
+                                                    count_live(memtable) - delete_count,
                                   .clock_ms = 1705320000000,
                                   .request_ids = px_slice_of("0123456789", 10),
                                   .deletes = give_deletes,
@@ -156,7 +166,7 @@ static void test_viper__stores_the_live_rows_of_a_memtable(void **state)
     open_store(&viper, &parts);
     assert_int_equal(parts.count, 1);
     assert_int_equal(viper.manifest.flushed_lsn, 2000);
-    assert_int_equal(viper.manifest.live_row_count, 77);
+    assert_int_equal(viper.manifest.live_row_count, 1500);
     assert_int_equal(viper.manifest.clock_ms, 1705320000000);
     assert_int_equal(viper.manifest.request_ids.size_bytes, 10);
     check_row(parts.items[0], 0, 1);
@@ -430,6 +440,30 @@ static void test_viper__removes_nothing_before_the_manifest_is_on_the_device(voi
     px_fault_fs_release(&faults);
 }
 
+static void test_viper__a_wrong_count_of_live_rows_is_corruption(void **state)
+{
+    (void)state;
+    struct px_viper viper;
+    struct px_viper_parts parts;
+    struct px_moved *moved;
+    struct proximadb_error error;
+    bool unsure;
+    open_store(&viper, &parts);
+    struct px_memtable *memtable = fill(0, 10);
+    px_part_close(flush(&viper, memtable, NULL, 0, &moved));
+    viper.manifest.live_row_count++;
+    assert_int_equal(px_manifest_write(&px_fs_posix, folder, &viper.manifest, &unsure, NULL),
+                     PROXIMADB_OK);
+    close_store(&viper, &parts);
+    assert_int_equal(
+        px_viper_open(&viper, &px_fs_posix, &test_log, folder, &collection, &parts, &error),
+        PROXIMADB_CORRUPT);
+    assert_non_null(strstr(error.message, "MANIFEST.json"));
+    assert_non_null(strstr(error.message, "11 live rows"));
+    free(moved);
+    px_memtable_free(memtable);
+}
+
 static void test_viper__a_missing_or_damaged_manifest_is_corruption(void **state)
 {
     (void)state;
@@ -467,6 +501,7 @@ int main(void)
                                make_store),
         cmocka_unit_test_setup(test_viper__removes_nothing_before_the_manifest_is_on_the_device,
                                make_store),
+        cmocka_unit_test_setup(test_viper__a_wrong_count_of_live_rows_is_corruption, make_store),
         cmocka_unit_test_setup(test_viper__a_missing_or_damaged_manifest_is_corruption, make_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
