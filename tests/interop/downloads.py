@@ -1,4 +1,5 @@
 """downloads: programs of others that no package manager of ours brings, each pinned by its hash and kept in build/downloads."""
+import functools
 import hashlib
 import os
 import shutil
@@ -14,6 +15,7 @@ FETCH_SECONDS = 120
 JAVA_OPTIONS = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
 
 
+@functools.cache
 def jar(path, sha256):
     """A file of Maven Central as a path here; it is fetched once."""
     file = FOLDER / Path(path).name
@@ -28,6 +30,20 @@ def jar(path, sha256):
     return file
 
 
+@functools.cache
+def java_classes(program, class_path):
+    """The folder of a compiled program: as a source it would be compiled at every start, which takes as long as all it does."""
+    folder = ROOT / "build/java" / program.stem
+    stamp = folder / ".compiled"
+    key = hashlib.sha256(program.read_bytes() + class_path.encode()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != key:
+        subprocess.run(["javac", "-d", folder, "-cp", class_path, program], check=True, capture_output=True,
+                       timeout=FETCH_SECONDS)
+        stamp.write_text(key)
+    return folder
+
+
+@functools.cache
 def node_folder(programs):
     """A folder with the programs of that one, and the packages of its package-lock.json, which has their hashes."""
     folder = ROOT / "build/node" / programs.name

@@ -106,7 +106,8 @@ def manifest(folder):
 
 def run_java(*words):
     path = ":".join(str(downloads.jar(*one)) for one in JARS)
-    return output(["java", *downloads.JAVA_OPTIONS, "-cp", path, PROGRAMS / "LiveRows.java", *words])
+    classes = downloads.java_classes(PROGRAMS / "LiveRows.java", path)
+    return output(["java", *downloads.JAVA_OPTIONS, "-cp", f"{path}:{classes}", "LiveRows", *words])
 
 
 def run_node(*words):

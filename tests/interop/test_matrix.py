@@ -146,10 +146,11 @@ def test_skipping__polars_reads_no_row_group_out_of_bounds(part):
 
 def test_skipping__parquet_java_uses_statistics_bloom_filters_and_page_indexes(part):
     """Rows that are left by each of the three alone."""
-    assert run_java("--pages", part, "id", "sow").split()[0] == "0"
-    assert run_java("--pages", part, "version", str(1 << 40)).split()[0] == "0"
-    assert run_java("--pages", part, "id", ABSENT).split()[:2] == [str(ROWS), "0"]
-    everything, bloom, pages = map(int, run_java("--pages", part, "id", PRESENT).split())
+    asked = [("id", "sow"), ("version", str(1 << 40)), ("id", ABSENT), ("id", PRESENT)]
+    lines = run_java("--pages", part, *(word for pair in asked for word in pair)).splitlines()
+    above, late, absent, present = ([int(number) for number in line.split()] for line in lines)
+    assert above[0] == late[0] == 0 and absent[:2] == [ROWS, 0]
+    everything, bloom, pages = present
     assert everything == bloom == ROWS and 1 <= pages <= 512
 
 

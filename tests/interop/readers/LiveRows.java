@@ -1,10 +1,10 @@
 /*
  * Reads a collection with parquet-java. Paths are those of the manifest, below STORE.
  *
- *   java LiveRows.java STORE PART... -- DELETES...   the live rows of the parts, less expired ones, as JSON lines
- *   java LiveRows.java --pages FILE COLUMN VALUE     rows that are left of the file for COLUMN = VALUE when only statistics
- *                                                    are used, only bloom filters, and only page indexes
- *   java LiveRows.java --range FILE                  rows for readers that go by ranges of bytes, which here is the whole file
+ *   java LiveRows STORE PART... -- DELETES...       the live rows of the parts, less expired ones, as JSON lines
+ *   java LiveRows --pages FILE (COLUMN VALUE)...    for each of these a line: rows that are left of the file for COLUMN = VALUE
+ *                                                   when only statistics are used, only bloom filters, and only page indexes
+ *   java LiveRows --range FILE                      rows for readers that go by ranges of bytes, which here is the whole file
  *
  * Numbers are printed as text that loses no bit: a vector as 8 hex digits a float, a double as 16.
  */
@@ -46,7 +46,8 @@ public class LiveRows {
 
     public static void main(String[] words) throws IOException {
         if (words[0].equals("--pages")) {
-            pages(Path.of(words[1]), words[2], words[3]);
+            for (int i = 2; i < words.length; i += 2)
+                pages(Path.of(words[1]), words[i], words[i + 1]);
             return;
         }
         if (words[0].equals("--range")) {
