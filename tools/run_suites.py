@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""run_suites: runs the test suites one after the other and counts what passed.
+"""run_suites: runs the test suites, two at a time, and counts what passed.
 
     tools/run_suites.py                 all of them
-    tools/run_suites.py NAME...         some; --list shows the names
+    tools/run_suites.py NAME...         some, in that order; --list shows the names
+    tools/run_suites.py --jobs 1        one after the other
 
-Writes each suite's output to build/test-logs/NAME.log and prints a line with its result and seconds; the
-end of a failing suite's log is shown. The last line is `N passed, N failed`; the status is 0 only if
+Two suites at a time, because those of Python wait for servers half of the time. A suite begins when those that
+it needs have ended, if they are to run at all.
+
+Writes each suite's output to build/test-logs/NAME.log and prints a line with its result, its seconds and those
+of processors; the end of a failing suite's log is shown. The last line is `N passed, N failed`; the status is 0 only if
 nothing failed and something passed.
 
 A suite fails if a test of it fails, and also if it runs no test, if it skips a test (a test that was not
@@ -18,7 +22,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,6 +53,7 @@ class Suite:
     commands: list
     counter: str                    # ctest, pytest, or one: the commands as a whole are one test
     environment: dict = field(default_factory=dict)
+    needs: tuple = ("build",)       # suites that must have ended
 
 
 def build(preset, *targets):
@@ -64,34 +71,36 @@ def pytest(*arguments):
     return [str(PYTHON), "-m", "pytest", "-rs", "-p", "no:cacheprovider", *arguments]
 
 
+# Long ones first, and those that need all processors beside those that wait. Of one build folder's ctest one
+# runs at a time, since they share its log.
 SUITES = [
-    Suite("style", [["python3", "tools/check.py"]], "one"),
-    Suite("format", [["tools/check_format"]], "one"),
-    Suite("build", build("dev"), "one"),
+    Suite("build", build("dev"), "one", needs=()),
+    Suite("style", [["python3", "tools/check.py"]], "one", needs=()),
+    Suite("format", [["tools/check_format"]], "one", needs=()),
     Suite("unit", [ctest("dev", "unit")], "ctest"),
-    Suite("engine", [ctest("dev", "simd|model|fault|interop")], "ctest"),
-    Suite("fuzz", [ctest("dev", "fuzz")], "ctest"),
-    Suite("sdk", [pytest("sdk/python/tests")], "pytest"),
-    Suite("contract", [pytest("sdk/python/tests/test_contract.py")], "pytest",
-          {"PROXIMADB_TEST_PROGRAM": "build/dev/proximadb"}),
-    Suite("bench", [pytest("bench/tests")], "pytest"),
-    Suite("docs", [pytest("tests/docs")], "pytest"),
-    Suite("interop", [pytest("tests/interop")], "pytest"),
-    Suite("server", [pytest("tests/server")], "pytest"),
-    Suite("build-copies", build("copies", "copies_server", "copies_mutant"), "one"),
-    Suite("copies", [pytest("tests/copies")], "pytest", {"PX_BUILD": "build/copies"}),
-    Suite("cli", [pytest("tests/cli")], "pytest"),
-    Suite("crash", [pytest("tests/crash")], "pytest"),
-    Suite("churn", [pytest("tests/churn")], "pytest"),
-    Suite("damage", [pytest("tests/damage")], "pytest"),
-    Suite("install", [pytest("tests/install")], "pytest"),
     Suite("build-asan", build("asan", "tests_unit", "tests_simd", "tests_model", "tests_fault", "tests_interop",
                               "tests_fuzz", "server_programs"), "one"),
-    Suite("asan", [ctest("asan", "unit|simd|model|fault|interop|fuzz")], "ctest"),
-    Suite("server-asan", [pytest("tests/server")], "pytest", {"PX_BUILD": "build/asan"}),
+    Suite("crash", [pytest("tests/crash")], "pytest"),
+    Suite("server", [pytest("tests/server")], "pytest"),
+    Suite("engine", [ctest("dev", "simd|model|fault|interop")], "ctest", needs=("build", "unit")),
+    Suite("interop", [pytest("tests/interop")], "pytest"),
     Suite("build-tsan", build("tsan", "tests_threads", "server_programs"), "one"),
-    Suite("tsan", [ctest("tsan", "threads")], "ctest"),
-    Suite("server-tsan", [pytest("tests/server")], "pytest", {"PX_BUILD": "build/tsan"}),
+    Suite("churn", [pytest("tests/churn")], "pytest"),
+    Suite("asan", [ctest("asan", "unit|simd|model|fault|interop|fuzz")], "ctest", needs=("build-asan",)),
+    Suite("damage", [pytest("tests/damage")], "pytest"),
+    Suite("tsan", [ctest("tsan", "threads")], "ctest", needs=("build-tsan",)),
+    Suite("sdk", [pytest("sdk/python/tests")], "pytest"),
+    Suite("server-asan", [pytest("tests/server")], "pytest", {"PX_BUILD": "build/asan"}, needs=("build-asan",)),
+    Suite("server-tsan", [pytest("tests/server")], "pytest", {"PX_BUILD": "build/tsan"}, needs=("build-tsan",)),
+    Suite("fuzz", [ctest("dev", "fuzz")], "ctest", needs=("build", "unit", "engine")),
+    Suite("contract", [pytest("sdk/python/tests/test_contract.py")], "pytest",
+          {"PROXIMADB_TEST_PROGRAM": "build/dev/proximadb"}),
+    Suite("build-copies", build("copies", "copies_server", "copies_mutant"), "one"),
+    Suite("copies", [pytest("tests/copies")], "pytest", {"PX_BUILD": "build/copies"}, needs=("build-copies",)),
+    Suite("cli", [pytest("tests/cli")], "pytest"),
+    Suite("bench", [pytest("bench/tests")], "pytest"),
+    Suite("docs", [pytest("tests/docs")], "pytest"),
+    Suite("install", [pytest("tests/install")], "pytest"),
 ]
 
 
@@ -126,35 +135,58 @@ def count(counter, output, succeeded):
 
 
 def run_command(command, log, environment):
-    """Runs a command with its output in the log; whether it succeeded. What it started ends with it."""
+    """Runs a command with its output in the log: whether it succeeded, and its processor's seconds, with those of what it
+    waited for. What it started ends with it."""
     log.write(f"$ {' '.join(command)}\n")
     log.flush()
     process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=environment,
                                stdin=subprocess.DEVNULL, start_new_session=True)
-    try:
-        return process.wait(TIMEOUT_S) == 0
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        log.write(f"\nrun_suites: not done after {TIMEOUT_S} s\n")
-        return False
+    timer = threading.Timer(TIMEOUT_S, os.killpg, (process.pid, signal.SIGKILL))
+    timer.start()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    timer.cancel()
+    if process.returncode == -signal.SIGKILL:
+        log.write(f"\nrun_suites: killed, as what is not done after {TIMEOUT_S} s is\n")
+    return process.returncode == 0, used.ru_utime + used.ru_stime
 
 
 def run(suite):
     """Runs a suite; returns (passed, failed)."""
-    began = time.monotonic()
+    began, succeeded, processor_s = time.monotonic(), True, 0.0
     environment = {**os.environ, **SANITIZERS, "PX_BUILD": "build/dev", **suite.environment}
     path = LOGS / f"{suite.name}.log"
     with path.open("w") as log:
-        succeeded = all(run_command(command, log, environment) for command in suite.commands)
+        for command in suite.commands:
+            if succeeded:
+                succeeded, used_s = run_command(command, log, environment)
+                processor_s += used_s
     output = path.read_text(errors="replace")
     passed, failed = count(suite.counter, output, succeeded)
     seconds = time.monotonic() - began
-    print(f"{suite.name:<12} {seconds:7.1f} s  {passed:5} passed, {failed} failed", flush=True)
+    lines = [f"{suite.name:<12} {seconds:7.1f} s  {passed:5} passed, {failed} failed  ({processor_s:.1f} s of processors)"]
     if failed:
-        print("\n".join(f"    {line}" for line in output.splitlines()[-SHOWN_LINES:]), flush=True)
-        print(f"    (all of it: {path.relative_to(ROOT)})", flush=True)
+        lines += [f"    {line}" for line in output.splitlines()[-SHOWN_LINES:]]
+        lines.append(f"    (all of it: {path.relative_to(ROOT)})")
+    print("\n".join(lines), flush=True)
     return passed, failed
+
+
+def run_all(suites, jobs):
+    """Runs suites, so many at a time; returns (passed, failed) of each. They begin in their order, but for those that
+    have to wait."""
+    waiting, running, results = list(suites), {}, []
+    with ThreadPoolExecutor(jobs) as pool:
+        while waiting or running:
+            unfinished = {suite.name for suite in waiting} | set(running.values())
+            ready = [suite for suite in waiting if not unfinished & set(suite.needs)]
+            for suite in ready[:jobs - len(running)]:
+                waiting.remove(suite)
+                running[pool.submit(run, suite)] = suite.name
+            for ended in wait(running, return_when=FIRST_COMPLETED).done:
+                results.append(ended.result())
+                del running[ended]
+    return results
 
 
 def main():
@@ -162,6 +194,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--list", action="store_true", help="show the names and end")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="suites at a time; %(default)s")
     options = parser.parse_args()
     known = {suite.name: suite for suite in SUITES}
     if options.list:
@@ -172,7 +205,7 @@ def main():
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     began = time.monotonic()
-    results = [run(known[name]) for name in options.names or known]
+    results = run_all([known[name] for name in options.names or known], max(options.jobs, 1))
     passed, failed = map(sum, zip(*results))
     print(f"all          {time.monotonic() - began:7.1f} s")
     print(f"{passed} passed, {failed} failed")

@@ -1,4 +1,5 @@
-"""Goal: what docs/TESTING.md says of suites holds: one that skips a test, or of which a label has lost its tests, fails.
+"""Goal: what docs/TESTING.md says of suites holds: one that skips a test, or of which a label has lost its tests, fails; none
+begins before what it needs.
 Method: tools/run_suites.py reads what the real ctest says of tests that pass, fail, skip and are missing; the tests that
 were built are asked for their properties.
 """
@@ -51,6 +52,31 @@ def test_suites__count_what_ctest_did_not_run_as_failed(tmp_path, kind):
     ran = subprocess.run(["ctest", "--output-on-failure"], cwd=tmp_path, capture_output=True, text=True)
     expected = (2, 0) if kind == "passes" else (1, 1)
     assert run_suites.count("ctest", ran.stdout, ran.returncode == 0) == expected, ran.stdout
+
+
+def noting(folder, name, needs, seconds):
+    """A suite that notes when it begins and ends."""
+    command = ["/bin/sh", "-c", f"echo begin {name} >> {folder}/notes; sleep {seconds}; echo end {name} >> {folder}/notes"]
+    return run_suites.Suite(name, [command], "one", needs=needs)
+
+
+def test_suites__begin_behind_what_they_need(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_suites, "LOGS", tmp_path)
+    suites = [noting(tmp_path, "long", (), 1.0), noting(tmp_path, "needy", ("short", "long"), 0), noting(tmp_path, "short", (), 0),
+              noting(tmp_path, "other", ("not asked for",), 0)]
+    monkeypatch.setattr(run_suites, "ROOT", tmp_path)
+    assert run_suites.run_all(suites, 2) == [(1, 0)] * 4
+    notes = (tmp_path / "notes").read_text().splitlines()
+    assert notes.index("begin short") < notes.index("end long") < notes.index("begin needy")
+    assert notes.index("end other") < notes.index("end long")
+
+
+def test_suites__that_are_not_done_in_time_fail(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run_suites, "LOGS", tmp_path)
+    monkeypatch.setattr(run_suites, "ROOT", tmp_path)
+    monkeypatch.setattr(run_suites, "TIMEOUT_S", 0.5)
+    assert run_suites.run_all([noting(tmp_path, "endless", (), 60)], 1) == [(0, 1)]
+    assert "killed" in capsys.readouterr().out
 
 
 def test_suites__a_skipped_test_of_cmocka_fails_in_every_program():
