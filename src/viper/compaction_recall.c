@@ -102,14 +102,39 @@ static int take_other(struct sample *sample, uint64_t n, struct proximadb_error 
     return take(sample, input->others[i], row, list_at(&sample->lists[i], row), reterr);
 }
 
-static int take_any(struct sample *sample, struct proximadb_error *reterr)
+static int take_row(struct sample *sample, uint64_t n, struct proximadb_error *reterr)
 {
     struct px_compaction *compaction = sample->compaction;
-    uint64_t n = next_random(&sample->random) % (compaction->row_count + sample->other_row_count);
     if (n >= compaction->row_count)
         return take_other(sample, n - compaction->row_count, reterr);
     struct px_live_row row = compaction->rows[n];
     return take(sample, compaction->input->parts[row.part], row.row, compaction->lists[n], reterr);
+}
+
+/* Every row once, in a random order: the first ones are those that neighbours are looked for of. */
+static int take_all(struct sample *sample, uint32_t row_count, struct proximadb_error *reterr)
+{
+    int rc = PROXIMADB_OK;
+    uint32_t order[MOST_SAMPLED_ROWS];
+    for (uint32_t i = 0; i < row_count; i++) {
+        uint32_t other = (uint32_t)(next_random(&sample->random) % (i + 1));
+        order[i] = order[other];
+        order[other] = i;
+    }
+    for (uint32_t i = 0; i < row_count && rc == PROXIMADB_OK; i++)
+        rc = take_row(sample, order[i], reterr);
+    return rc;
+}
+
+static int take_some(struct sample *sample, size_t wanted, struct proximadb_error *reterr)
+{
+    uint64_t row_count = sample->compaction->row_count + sample->other_row_count;
+    int rc = PROXIMADB_OK;
+    if (row_count <= wanted)
+        return take_all(sample, (uint32_t)row_count, reterr);
+    for (size_t i = 0; i < wanted && rc == PROXIMADB_OK; i++)
+        rc = take_row(sample, next_random(&sample->random) % row_count, reterr);
+    return rc;
 }
 
 int px_compaction__measure(struct px_compaction *compaction, double *ret_recall,
@@ -120,8 +145,8 @@ int px_compaction__measure(struct px_compaction *compaction, double *ret_recall,
     struct sample sample;
     wanted = wanted < MOST_SAMPLED_ROWS ? wanted : MOST_SAMPLED_ROWS;
     int rc = sample_init(compaction, &sample, wanted, reterr);
-    for (size_t i = 0; i < wanted && rc == PROXIMADB_OK; i++)
-        rc = take_any(&sample, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = take_some(&sample, wanted, reterr);
     const struct px_rows rows = {.data = sample.vectors,
                                  .stride_bytes = row_bytes,
                                  .row_count = sample.count,
