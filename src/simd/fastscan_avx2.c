@@ -60,8 +60,8 @@ static inline uint32_t test_rows(const struct px_fastscan_test *test, size_t fir
     return (uint32_t)_mm256_movemask_ps(passes) << first;
 }
 
-static uint32_t select(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
-                       const struct px_fastscan_test *test)
+static uint32_t select_rows(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                            const struct px_fastscan_test *test)
 {
     uint32_t mask = 0;
     for (size_t half = 0; half < 2; half++) {
@@ -116,7 +116,7 @@ static void byte_dots(const struct px_byte_rows *rows, const uint32_t *indexes, 
 const struct px_fastscan *px_fastscan__avx2(void)
 {
     static const struct px_fastscan fastscan = {
-        .name = "avx2", .select = select, .byte_dots = byte_dots};
+        .name = "avx2", .select = select_rows, .byte_dots = byte_dots};
     return &fastscan;
 }
 

@@ -91,8 +91,8 @@ FORCE_INLINE uint32_t select_of(const uint8_t *codes, const uint8_t *tables, siz
 }
 
 /* With the number of dimensions known, the loops are unrolled. */
-static uint32_t select(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
-                       const struct px_fastscan_test *test)
+static uint32_t select_rows(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                            const struct px_fastscan_test *test)
 {
     switch (dim_count) {
     case 128:
@@ -146,7 +146,7 @@ static void byte_dots(const struct px_byte_rows *rows, const uint32_t *indexes, 
 const struct px_fastscan *px_fastscan__avx512(void)
 {
     static const struct px_fastscan fastscan = {
-        .name = "avx512", .select = select, .byte_dots = byte_dots};
+        .name = "avx512", .select = select_rows, .byte_dots = byte_dots};
     return &fastscan;
 }
 

@@ -36,8 +36,7 @@ static inline void add_chunk(const uint8_t *half, const uint8_t *tables, size_t 
     sums[3] = vaddw_high_u16(sums[3], high);
 }
 
-static inline uint32_t test_rows(const struct px_fastscan_test *test, size_t first,
-                                 uint32x4_t sums)
+static inline uint32_t test_rows(const struct px_fastscan_test *test, size_t first, uint32x4_t sums)
 {
     static const uint32_t bits[4] = {1, 2, 4, 8};
     float32x4_t x = vmulq_f32(vcvtq_f32_u32(sums), vdupq_n_f32(test->unit));
@@ -48,8 +47,8 @@ static inline uint32_t test_rows(const struct px_fastscan_test *test, size_t fir
     return vaddvq_u32(vandq_u32(passes, vld1q_u32(bits))) << first;
 }
 
-static uint32_t select(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
-                       const struct px_fastscan_test *test)
+static uint32_t select_rows(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                            const struct px_fastscan_test *test)
 {
     uint32_t mask = 0;
     for (size_t half = 0; half < 2; half++) {
@@ -100,7 +99,7 @@ static void byte_dots(const struct px_byte_rows *rows, const uint32_t *indexes, 
 const struct px_fastscan *px_fastscan__neon(void)
 {
     static const struct px_fastscan fastscan = {
-        .name = "neon", .select = select, .byte_dots = byte_dots};
+        .name = "neon", .select = select_rows, .byte_dots = byte_dots};
     return &fastscan;
 }
 

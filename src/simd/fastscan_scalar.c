@@ -14,8 +14,8 @@ static uint32_t sum_row(const uint8_t *bytes, const uint8_t *tables, size_t dim_
     return sum;
 }
 
-static uint32_t select(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
-                       const struct px_fastscan_test *test)
+static uint32_t select_rows(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                            const struct px_fastscan_test *test)
 {
     uint32_t mask = 0;
     for (size_t row = 0; row < PX_FASTSCAN_ROWS; row++) {
@@ -43,6 +43,6 @@ static void byte_dots(const struct px_byte_rows *rows, const uint32_t *indexes, 
 const struct px_fastscan *px_fastscan__scalar(void)
 {
     static const struct px_fastscan fastscan = {
-        .name = "scalar", .select = select, .byte_dots = byte_dots};
+        .name = "scalar", .select = select_rows, .byte_dots = byte_dots};
     return &fastscan;
 }

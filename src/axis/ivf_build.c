@@ -1,0 +1,383 @@
+/* Making an index: each list by itself, on as many threads as help. The place of everything is known
+ * before, since a list of n rows has (n + 31) / 32 blocks, whatever they are. */
+#include "axis/ivf_internal.h"
+
+#include "base/bits.h"
+#include "base/crc32c.h"
+#include "os/crew.h"
+
+#include <assert.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { PIECE_BYTES = 64 << 20 }; /* of a list's rows as floats, at most; but a block at least */
+
+/* ---- the making of one list ----------------------------------------------------------------- */
+
+/* What all threads share. */
+struct making {
+    const struct px_ivf_input *input;
+    struct px_ivf *ivf;
+    uint8_t *image;                 /* the file */
+    struct px_ivf_disk_list *lists; /* in it */
+    uint32_t piece_rows;            /* of the longest list */
+    atomic_uint_least32_t next_list;
+    atomic_bool failed;
+    pthread_mutex_t mutex; /* guards: status, error */
+    int status;
+    struct proximadb_error error; /* of the first that failed */
+};
+
+/* What a thread has for itself; all owned. */
+struct bench {
+    struct making *making;
+    float *rows;     /* rotated rows of the list */
+    uint32_t *order; /* of them */
+    float *centre;
+    float *residual;
+    uint8_t *signs; /* a byte each */
+};
+
+static void *image_at(const struct making *making, enum px_ivf_section section, size_t offset)
+{
+    return making->image + making->ivf->header->sections[section].offset + offset;
+}
+
+static void clear_mean(float *mean, size_t count)
+{
+    memset(mean, 0, count * sizeof *mean);
+}
+
+static void add_to_mean(float *mean, const float *row, size_t count, float share)
+{
+    for (size_t i = 0; i < count; i++)
+        mean[i] += row[i] * share;
+}
+
+static float squared_distance(const float *a, const float *b, size_t count)
+{
+    struct px_rows row = {a, count * sizeof *a, 1, count};
+    float sum;
+    px_kernels_get()->l2_squared(&row, b, &sum);
+    return sum;
+}
+
+/* The centre of rows, and its bytes. `order` NULL: as they are. */
+static struct px_ivf_centre centre_of(struct bench *bench, const uint32_t *order, size_t row_count,
+                                      uint8_t *ret_bytes)
+{
+    size_t count = bench->making->ivf->rotation.padded_count;
+    float share = 1 / (float)row_count;
+    double spread = 0;
+    clear_mean(bench->centre, count);
+    for (size_t i = 0; i < row_count; i++)
+        add_to_mean(bench->centre, bench->rows + (order != NULL ? order[i] : i) * count, count,
+                    share);
+    struct px_ivf_centre centre = px_ivf__encode_centre(bench->centre, count, ret_bytes);
+    for (size_t i = 0; i < row_count; i++)
+        spread += (double)squared_distance(bench->rows + (order != NULL ? order[i] : i) * count,
+                                           bench->centre, count);
+    centre.spread_squared = (float)(spread / (double)row_count);
+    centre.row_count = (uint32_t)row_count;
+    return centre;
+}
+
+static void put_signs(const uint8_t *signs, size_t count, size_t lane, uint8_t *codes)
+{
+    uint8_t *at =
+        codes + lane / (PX_IVF_BLOCK_ROWS / 2) * 2 * count + lane % (PX_IVF_BLOCK_ROWS / 2);
+    for (size_t i = 0; i < count; i += 8, at += PX_IVF_BLOCK_ROWS / 2) {
+        unsigned byte = 0;
+        for (unsigned bit = 0; bit < 8; bit++)
+            byte |= (unsigned)signs[i + bit] << bit;
+        *at = (uint8_t)byte;
+    }
+}
+
+static void put_factors(uint8_t *adds, size_t lane, struct px_ivf_factors factors)
+{
+    memcpy(adds + lane * sizeof(float), &factors.add, sizeof(float));
+    memcpy(adds + (PX_IVF_BLOCK_ROWS + lane) * sizeof(float), &factors.rescale, sizeof(float));
+}
+
+/* Codes of a row, whose block's centre is bench->centre. */
+static void encode_row(struct bench *bench, const float *row, size_t block, size_t lane)
+{
+    size_t count = bench->making->ivf->rotation.padded_count;
+    enum proximadb_metric metric = bench->making->input->identity.metric;
+    uint8_t *codes = image_at(bench->making, PX_IVF_CODES, block * px_ivf_code_stride(count));
+    uint8_t *vector = image_at(bench->making, PX_IVF_VECTORS,
+                               (block * PX_IVF_BLOCK_ROWS + lane) * px_ivf_vector_stride(count));
+    for (size_t i = 0; i < count; i++)
+        bench->residual[i] = row[i] - bench->centre[i];
+    struct px_ivf_factors factors =
+        px_ivf__encode_signs(metric, bench->residual, bench->centre, count, bench->signs);
+    put_signs(bench->signs, count, lane, codes);
+    put_factors(codes + px_fastscan_block_bytes(count), lane, factors);
+    factors = px_ivf__encode_bytes(metric, bench->residual, bench->centre, count, vector);
+    memcpy(vector + count, &factors, sizeof factors);
+}
+
+/* A block of the list: rows order[0] to order[row_count - 1]. */
+static void encode_block(struct bench *bench, const struct px_ivf_disk_list *list,
+                         const uint32_t *order, size_t row_count, size_t block)
+{
+    struct making *making = bench->making;
+    size_t count = making->ivf->rotation.padded_count;
+    struct px_ivf_centre *centre = image_at(making, PX_IVF_BLOCKS, block * sizeof *centre);
+    uint32_t *rows = image_at(making, PX_IVF_ROWS, block * PX_IVF_BLOCK_ROWS * sizeof(uint32_t));
+    *centre =
+        centre_of(bench, order, row_count, image_at(making, PX_IVF_BLOCK_CENTRES, block * count));
+    for (size_t lane = 0; lane < PX_IVF_BLOCK_ROWS; lane++) {
+        rows[lane] = lane < row_count ? list->first_row + order[lane] : PX_IVF_NO_ROW;
+        if (lane < row_count)
+            encode_row(bench, bench->rows + order[lane] * count, block, lane);
+    }
+}
+
+/* Reads the rows of a list and rotates them; unit vectors under cosine. */
+static int load_rows(struct bench *bench, const struct px_ivf_disk_list *list,
+                     struct proximadb_error *reterr)
+{
+    const struct px_ivf_input *input = bench->making->input;
+    const struct px_rotation *rotation = &bench->making->ivf->rotation;
+    size_t dim_count = rotation->dim_count, count = rotation->padded_count;
+    uint32_t row_count = list->centre.row_count;
+    int rc = input->read(input->context, list->first_row, row_count, bench->rows, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    for (size_t i = row_count; i-- > 0;) { /* from the last one on, as they move apart */
+        float *row = bench->rows + i * count;
+        memmove(row, bench->rows + i * dim_count, dim_count * sizeof *row);
+        memset(row + dim_count, 0, (count - dim_count) * sizeof *row);
+        float norm = sqrtf(px_kernels_get()->norm_squared(row, dim_count));
+        for (size_t d = 0; input->identity.metric == PROXIMADB_COSINE && norm > 0 && d < dim_count;
+             d++)
+            row[d] /= norm;
+        px_rotation_apply(rotation, row);
+    }
+    return PROXIMADB_OK;
+}
+
+static int make_list(struct bench *bench, uint32_t index, struct proximadb_error *reterr)
+{
+    struct making *making = bench->making;
+    struct px_ivf_disk_list *list = &making->lists[index];
+    size_t count = making->ivf->rotation.padded_count, row_count = list->centre.row_count;
+    if (making->input->should_stop != NULL && making->input->should_stop(making->input->context))
+        return px_fail(reterr, PROXIMADB_CANCELLED, "the making of an index was stopped");
+    int rc = load_rows(bench, list, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    list->centre =
+        centre_of(bench, NULL, row_count, image_at(making, PX_IVF_LIST_CENTRES, index * count));
+    struct px_rows rows = {bench->rows, count * sizeof(float), row_count, count};
+    rc = px_ivf__split(&rows, bench->order, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    for (size_t first = 0, block = list->first_block; first < row_count;
+         first += PX_IVF_BLOCK_ROWS, block++) {
+        size_t left = row_count - first;
+        encode_block(bench, list, bench->order + first,
+                     left < PX_IVF_BLOCK_ROWS ? left : PX_IVF_BLOCK_ROWS, block);
+    }
+    return PROXIMADB_OK;
+}
+
+/* ---- threads -------------------------------------------------------------------------------- */
+
+static void release_bench(struct bench *bench)
+{
+    free(bench->rows);
+    free(bench->order);
+    free(bench->centre);
+    free(bench->residual);
+    free(bench->signs);
+}
+
+static int init_bench(struct bench *bench, struct making *making, struct proximadb_error *reterr)
+{
+    size_t count = making->ivf->rotation.padded_count;
+    *bench = (struct bench){.making = making};
+    bench->rows = malloc(making->piece_rows * count * sizeof(float));
+    bench->order = malloc(making->piece_rows * sizeof *bench->order);
+    bench->centre = malloc(count * sizeof(float));
+    bench->residual = malloc(count * sizeof(float));
+    bench->signs = malloc(count);
+    if (bench->rows != NULL && bench->order != NULL && bench->centre != NULL &&
+        bench->residual != NULL && bench->signs != NULL)
+        return PROXIMADB_OK;
+    release_bench(bench);
+    return px_fail_no_memory(reterr);
+}
+
+static void note_failure(struct making *making, int status, const struct proximadb_error *error)
+{
+    pthread_mutex_lock(&making->mutex);
+    if (making->status == PROXIMADB_OK) {
+        making->status = status;
+        making->error = *error;
+    }
+    pthread_mutex_unlock(&making->mutex);
+    atomic_store(&making->failed, true);
+}
+
+static void make_lists(void *context, unsigned member)
+{
+    (void)member;
+    struct making *making = context;
+    struct bench bench;
+    struct proximadb_error error = {0};
+    int rc = init_bench(&bench, making, &error);
+    if (rc != PROXIMADB_OK) {
+        note_failure(making, rc, &error);
+        return;
+    }
+    uint32_t list_count = making->ivf->header->list_count, list;
+    while (rc == PROXIMADB_OK && !atomic_load(&making->failed) &&
+           (list = atomic_fetch_add(&making->next_list, 1)) < list_count)
+        rc = make_list(&bench, list, &error);
+    if (rc != PROXIMADB_OK)
+        note_failure(making, rc, &error);
+    release_bench(&bench);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+/* Rows that a list has at most: a multiple of a block's. */
+static uint32_t most_piece_rows(uint32_t dim_count)
+{
+    size_t rows = PIECE_BYTES / (px_round_up(dim_count, PX_ROTATION_UNIT) * sizeof(float));
+    rows -= rows % PX_IVF_BLOCK_ROWS;
+    rows = rows < PX_IVF_BLOCK_ROWS ? PX_IVF_BLOCK_ROWS : rows;
+    return rows > PX_IVF_MOST_LIST_ROWS ? PX_IVF_MOST_LIST_ROWS : (uint32_t)rows;
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Counts the lists, long ones cut, their blocks and rows. */
+static int count_all(const struct px_ivf_input *input, uint32_t piece_rows,
+                     struct px_ivf_header *header, struct proximadb_error *reterr)
+{
+    uint64_t rows = 0, lists = 0, blocks = 0;
+    for (size_t i = 0; i < input->list_count; i++) {
+        uint32_t count = input->lists[i].row_count;
+        assert(count > 0 && input->lists[i].first_row == rows);
+        rows += count;
+        lists += (count + (uint64_t)piece_rows - 1) / piece_rows;
+        blocks += (count + (uint64_t)PX_IVF_BLOCK_ROWS - 1) / PX_IVF_BLOCK_ROWS;
+    }
+    if (rows > PX_IVF_MOST_ROWS)
+        return px_fail(reterr, PROXIMADB_TOO_LARGE, "a part of %llu rows is too large for an index",
+                       (unsigned long long)rows);
+    header->row_count = (uint32_t)rows;
+    header->list_count = (uint32_t)lists;
+    header->block_count = (uint32_t)blocks;
+    return PROXIMADB_OK;
+}
+
+static int make_header(const struct px_ivf_input *input, uint32_t piece_rows,
+                       struct px_ivf_header *ret_header, struct proximadb_error *reterr)
+{
+    const struct px_ivf_identity *identity = &input->identity;
+    struct px_ivf_header header = {
+        .part_bytes = identity->part_bytes,
+        .part_checksum = identity->part_checksum,
+        .dim_count = identity->dim_count,
+        .padded_count = (uint32_t)px_round_up(identity->dim_count, PX_ROTATION_UNIT),
+        .metric = (uint32_t)identity->metric,
+    };
+    memcpy(header.collection_id, identity->collection_id.bytes, PX_UUID_BYTES);
+    if (input->calibration != NULL)
+        header.calibration = *input->calibration;
+    int rc = count_all(input, piece_rows, &header, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    (void)px_ivf__lay_out(&header);
+    *ret_header = header;
+    return PROXIMADB_OK;
+}
+
+/* Numbers of the lists, whose centres are still to be made. */
+static void place_lists(const struct px_ivf_input *input, uint32_t piece_rows,
+                        struct px_ivf_disk_list *lists)
+{
+    uint32_t block = 0;
+    for (size_t i = 0; i < input->list_count; i++)
+        for (uint32_t done = 0; done < input->lists[i].row_count; lists++) {
+            uint32_t count = smaller(input->lists[i].row_count - done, piece_rows);
+            *lists = (struct px_ivf_disk_list){.centre = {.row_count = count},
+                                               .id = input->lists[i].id,
+                                               .first_block = block,
+                                               .block_count = (count + PX_IVF_BLOCK_ROWS - 1) /
+                                                              PX_IVF_BLOCK_ROWS,
+                                               .first_row = input->lists[i].first_row + done};
+            block += lists->block_count;
+            done += count;
+        }
+}
+
+static int make_content(struct making *making, struct proximadb_error *reterr)
+{
+    struct px_ivf *ivf = making->ivf;
+    struct px_ivf_header *header = (struct px_ivf_header *)(void *)making->image;
+    making->lists = image_at(making, PX_IVF_LISTS, 0);
+    place_lists(making->input, making->piece_rows, making->lists);
+    making->piece_rows = smaller(making->piece_rows, header->row_count);
+    px_crew_run(making->input->crew, UINT32_MAX, make_lists, making);
+    if (making->status != PROXIMADB_OK) {
+        if (reterr != NULL)
+            *reterr = making->error;
+        return making->status;
+    }
+    for (size_t i = 0; i < PX_IVF_SECTION_COUNT; i++)
+        header->sections[i].checksum = px_crc32c(0, ivf->content.data + header->sections[i].offset,
+                                                 (size_t)header->sections[i].size_bytes);
+    px_ivf__seal(header);
+    return PROXIMADB_OK;
+}
+
+static int build(struct px_ivf *ivf, const struct px_ivf_input *input,
+                 struct proximadb_error *reterr)
+{
+    struct px_ivf_header header;
+    uint32_t piece_rows = most_piece_rows(input->identity.dim_count);
+    int rc = make_header(input, piece_rows, &header, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_pages_grow(&ivf->pages, (size_t)header.size_bytes, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_rotation_init(&ivf->rotation, header.dim_count, PX_IVF_SEED, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    memcpy(ivf->pages.data, &header, sizeof header);
+    px_ivf__attach(ivf, px_slice_of(ivf->pages.data, (size_t)header.size_bytes));
+    struct making making = {.input = input,
+                            .ivf = ivf,
+                            .image = ivf->pages.data,
+                            .piece_rows = piece_rows,
+                            .mutex = PTHREAD_MUTEX_INITIALIZER};
+    rc = make_content(&making, reterr);
+    pthread_mutex_destroy(&making.mutex);
+    return rc;
+}
+
+int px_ivf_build(const struct px_ivf_input *input, struct px_ivf **ret_ivf,
+                 struct proximadb_error *reterr)
+{
+    assert(input->identity.dim_count >= 1 && input->identity.dim_count <= 65536);
+    struct px_ivf *ivf = calloc(1, sizeof *ivf);
+    if (ivf == NULL)
+        return px_fail_no_memory(reterr);
+    int rc = build(ivf, input, reterr);
+    if (rc != PROXIMADB_OK) {
+        px_ivf_close(ivf);
+        return rc;
+    }
+    *ret_ivf = ivf;
+    return PROXIMADB_OK;
+}

@@ -1,0 +1,225 @@
+/* ivf_internal: the index in memory, which is its file (docs/format/ivf.md), and what the files of
+ * ivf.h share. */
+#ifndef PX_AXIS_IVF_INTERNAL_H
+#define PX_AXIS_IVF_INTERNAL_H
+
+#include "axis/ivf.h"
+#include "axis/rotation.h"
+#include "base/bits.h"
+#include "os/pages.h"
+#include "simd/fastscan.h"
+
+enum {
+    PX_IVF_VERSION = 1,
+    PX_IVF_ALIGN = 64,            /* of sections */
+    PX_IVF_MOST_LIST_ROWS = 8192, /* longer ones are cut */
+    PX_IVF_MOST_ROWS = INT32_MAX, /* of a part */
+    PX_IVF_CENTRE_ZERO = 128,     /* the byte that stands for 0, of centres and of rows */
+    PX_IVF_MOST_BYTE = 127,       /* magnitude */
+};
+
+#define PX_IVF_NO_ROW UINT32_MAX                   /* fills the last block of a list */
+#define PX_IVF_SEED   UINT64_C(0x70726f78696d6100) /* of the rotation, in version 1 */
+
+/* ---- the file ------------------------------------------------------------------------------- */
+
+enum px_ivf_section {
+    PX_IVF_LISTS,         /* struct px_ivf_disk_list each */
+    PX_IVF_LIST_CENTRES,  /* padded_count bytes each */
+    PX_IVF_BLOCKS,        /* struct px_ivf_centre each */
+    PX_IVF_BLOCK_CENTRES, /* padded_count bytes each */
+    PX_IVF_ROWS,          /* 32 row numbers a block */
+    PX_IVF_CODES,         /* a block's signs, its 32 adds, its 32 rescales */
+    PX_IVF_VECTORS,       /* padded_count bytes, add, rescale: 32 a block */
+    PX_IVF_SECTION_COUNT
+};
+
+struct px_ivf_disk_section {
+    uint64_t offset;
+    uint64_t size_bytes;
+    uint32_t checksum; /* CRC-32C */
+    uint32_t reserved;
+};
+
+struct px_ivf_header {
+    uint8_t magic[8];
+    uint32_t version;
+    uint32_t checksum; /* CRC-32C of the header, with this member 0 */
+    uint8_t collection_id[PX_UUID_BYTES];
+    uint64_t part_bytes;
+    uint32_t part_checksum;
+    uint32_t row_count;
+    uint32_t dim_count;
+    uint32_t padded_count;
+    uint32_t metric;
+    uint32_t list_count;
+    uint32_t block_count;
+    uint32_t reserved;
+    uint64_t size_bytes;
+    struct px_ivf_disk_section sections[PX_IVF_SECTION_COUNT];
+    uint64_t reserved2;
+    struct px_ivf_calibration calibration;
+    uint8_t reserved3[48];
+};
+
+static_assert(sizeof(struct px_ivf_calibration) == 80, "on disk");
+static_assert(sizeof(struct px_ivf_header) == 384, "on disk");
+
+/* A centre is step * (byte - 128) in each of its rotated dimensions. */
+struct px_ivf_centre {
+    float step;
+    float norm_squared;
+    float spread_squared; /* mean of its rows' squared distances from it */
+    uint32_t row_count;
+};
+
+struct px_ivf_disk_list {
+    struct px_ivf_centre centre;
+    uint32_t id;
+    uint32_t first_block;
+    uint32_t block_count;
+    uint32_t first_row;
+};
+
+static_assert(sizeof(struct px_ivf_centre) == 16, "on disk");
+static_assert(sizeof(struct px_ivf_disk_list) == 32, "on disk");
+
+/* Sizes of what repeats. */
+static inline size_t px_ivf_code_stride(size_t padded_count)
+{
+    return px_fastscan_block_bytes(padded_count) + 2 * PX_IVF_BLOCK_ROWS * sizeof(float);
+}
+
+static inline size_t px_ivf_vector_stride(size_t padded_count)
+{
+    return padded_count + 2 * sizeof(float);
+}
+
+/* ---- in memory ------------------------------------------------------------------------------ */
+
+struct px_ivf {
+    struct px_slice content; /* the file; a view */
+    struct px_pages pages;   /* owned: its bytes, if it was built */
+    struct px_fs *fs;        /* kept; its map is owned, if it was opened */
+    const struct px_ivf_header *header;
+    struct px_rotation rotation; /* owned */
+    const struct px_ivf_disk_list *lists;
+    const uint8_t *list_centres;
+    const struct px_ivf_centre *blocks;
+    const uint8_t *block_centres;
+    const uint32_t *rows;
+    const uint8_t *codes;
+    const uint8_t *vectors;
+};
+
+/* Fills in sizes and offsets of a header that has its counts, and returns the file's size. */
+uint64_t px_ivf__lay_out(struct px_ivf_header *header);
+
+/* Fills in what stands in every header, and at last its checksum. */
+void px_ivf__seal(struct px_ivf_header *header);
+uint32_t px_ivf__header_checksum(const struct px_ivf_header *header);
+
+/* Points into content, whose header is right. */
+void px_ivf__attach(struct px_ivf *ivf, struct px_slice content);
+
+/* ---- codes ---------------------------------------------------------------------------------- */
+
+/* Writes the bytes of the centre, and replaces it by what they stand for; row_count and
+ * spread_squared are the caller's. */
+struct px_ivf_centre px_ivf__encode_centre(float *centre, size_t count, uint8_t *ret_bytes);
+
+/* What makes a distance of a code's sum: add - rescale * sum, on top of that of the centre. */
+struct px_ivf_factors {
+    float add;
+    float rescale;
+};
+
+/* Codes of a rotated row less its centre, `residual`: signs as 0 and 1, one byte each; and bytes. */
+struct px_ivf_factors px_ivf__encode_signs(enum proximadb_metric metric, const float *residual,
+                                           const float *centre, size_t count, uint8_t *ret_signs);
+struct px_ivf_factors px_ivf__encode_bytes(enum proximadb_metric metric, const float *residual,
+                                           const float *centre, size_t count, uint8_t *ret_bytes);
+
+/* Orders rows of a matrix so that each 32 are near each other: writes a permutation of 0 to
+ * row_count - 1. PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_ivf__split(const struct px_rows *rows, uint32_t *ret_order,
+                                struct proximadb_error *reterr);
+
+/* ---- queries -------------------------------------------------------------------------------- */
+
+/* A query, prepared. Its arrays lie in the searcher. */
+struct px_ivf__query {
+    enum proximadb_metric metric;
+    size_t count;       /* rotated dimensions */
+    float *rotated;     /* a unit vector under cosine */
+    int8_t *high, *low; /* planes: component i is step * (128 * high[i] + low[i]) */
+    uint8_t *tables;    /* simd/fastscan.h */
+    float step;
+    int64_t sum; /* of the planes' components */
+    float norm;
+    float norm_squared;
+    float table_unit;
+    float table_offset; /* unit * sum of entries + offset: the sum of signed components */
+};
+
+/* is_rotated: the vector has all rotated dimensions, and is taken as it is. */
+void px_ivf__prepare(struct px_ivf__query *query, const struct px_rotation *rotation,
+                     enum proximadb_metric metric, const void *vector, bool is_rotated);
+
+/* The product of a vector of bytes around 128, from simd/fastscan.h's sum, with the query. */
+static inline float px_ivf__product(const struct px_ivf__query *query, int64_t raw)
+{
+    return query->step * (float)(raw - PX_IVF_CENTRE_ZERO * query->sum);
+}
+
+/* A centre as a query sees it. */
+struct px_ivf__view {
+    float base;  /* distance, squared under l2, of the centre */
+    float reach; /* what the 1-bit code's error is in proportion to */
+    float key;   /* for ranking: the distance of a near row */
+};
+
+struct px_ivf__view px_ivf__look(const struct px_ivf__query *query,
+                                 const struct px_ivf_centre *centre, int64_t raw);
+
+/* ---- searches ------------------------------------------------------------------------------- */
+
+/* A block that a query looks at. */
+struct px_ivf__probe {
+    uint32_t part_index;
+    uint32_t block;
+    float base;  /* of the view of its centre */
+    float reach; /* likewise */
+};
+
+/* Room for ranking: `capacity` items each; owned. */
+struct px_ivf__ranking {
+    size_t capacity;
+    float *keys;
+    uint16_t *buckets; /* of the keys */
+    uint32_t *order;   /* the result */
+    struct px_ivf__probe *items;
+    int64_t *sums; /* PX_IVF__SUMS of them */
+};
+
+enum { PX_IVF__SUMS = 256 };
+
+/* Room for the lists, and for the blocks, of the set. PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_ivf__ranking_grow(struct px_ivf__ranking *ranking,
+                                       const struct px_ivf_set *set,
+                                       struct proximadb_error *reterr);
+void px_ivf__ranking_release(struct px_ivf__ranking *ranking);
+
+/* The nearest blocks of a set to a query, nearest first but for small differences: probe_count of
+ * them, or all. Returns their number. */
+size_t px_ivf__rank(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
+                    const struct px_ivf__query *query, size_t probe_count,
+                    struct px_ivf__probe *ret_probes);
+
+/* px_ivf_search(), also with queries that are rotated. */
+PX_MUST_CHECK int px_ivf__search(struct px_ivf_searcher *searcher, const struct px_ivf_set *set,
+                                 const struct px_ivf_request *request, bool is_rotated,
+                                 struct px_ivf_hit *ret_hits, uint32_t *ret_counts,
+                                 struct proximadb_error *reterr);
+
+#endif /* PX_AXIS_IVF_INTERNAL_H */

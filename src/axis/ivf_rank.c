@@ -1,0 +1,169 @@
+/* Which blocks a query looks at: the lists by their centres, the blocks of the nearest ones by
+ * theirs. */
+#include "axis/ivf_internal.h"
+
+#include <float.h>
+#include <stdlib.h>
+
+enum {
+    BUCKETS = 1024,
+    RANKED_A_PROBE = 5, /* blocks of near lists that are ranked for each that is looked at */
+};
+
+/* ---- order ---------------------------------------------------------------------------------- */
+
+/* Writes the number of each key's bucket, and how many there are in each. */
+static void fill_buckets(const float *keys, size_t count, uint16_t *buckets, uint32_t *ret_sizes)
+{
+    float least = FLT_MAX, most = -FLT_MAX;
+    for (size_t i = 0; i < count; i++) {
+        least = keys[i] < least ? keys[i] : least;
+        most = keys[i] > most ? keys[i] : most;
+    }
+    float width = (most - least) / BUCKETS, inverse = 1 / width;
+    inverse = width > 0 && inverse <= FLT_MAX ? inverse : 0;
+    for (size_t i = 0; i < count; i++) {
+        float bucket = (keys[i] - least) * inverse;
+        bucket = bucket < BUCKETS - 1 ? bucket : BUCKETS - 1; /* NaN among them */
+        buckets[i] = (uint16_t)(int)bucket;
+    }
+    memset(ret_sizes, 0, BUCKETS * sizeof *ret_sizes);
+    for (size_t i = 0; i < count; i++)
+        ret_sizes[buckets[i]]++;
+}
+
+/* Writes the indexes of at least `wanted` (or of all) of the smallest keys, in about their order: by
+ * bucket. Returns how many. */
+static size_t order_smallest(struct px_ivf__ranking *ranking, size_t count, size_t wanted)
+{
+    uint32_t sizes[BUCKETS], ends[BUCKETS], total = 0, last = 0;
+    if (count == 0)
+        return 0;
+    fill_buckets(ranking->keys, count, ranking->buckets, sizes);
+    for (last = 0; last < BUCKETS; last++) {
+        ends[last] = total;
+        total += sizes[last];
+        if (total >= wanted)
+            break;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (ranking->buckets[i] <= last)
+            ranking->order[ends[ranking->buckets[i]]++] = i;
+    return total;
+}
+
+/* ---- lists and blocks ----------------------------------------------------------------------- */
+
+/* Adds `count` centres, whose bytes begin at `bytes`, of blocks or lists first_index on. */
+static size_t add_centres(struct px_ivf__ranking *ranking, const struct px_ivf__query *query,
+                          const uint8_t *bytes, const struct px_ivf_centre *centres, size_t stride,
+                          struct px_ivf__probe first, size_t count, size_t filled)
+{
+    struct px_byte_rows rows = {bytes, query->count, query->count};
+    for (size_t done = 0; done < count; done += PX_IVF__SUMS) {
+        size_t some = count - done < PX_IVF__SUMS ? count - done : PX_IVF__SUMS;
+        rows.bytes = bytes + done * query->count;
+        px_fastscan_get()->byte_dots(&rows, NULL, some, query->high, query->low, ranking->sums);
+        for (size_t i = 0; i < some; i++, filled++) {
+            const struct px_ivf_centre *centre =
+                (const void *)((const uint8_t *)centres + (done + i) * stride);
+            struct px_ivf__view view = px_ivf__look(query, centre, ranking->sums[i]);
+            ranking->keys[filled] = view.key;
+            ranking->items[filled] = (struct px_ivf__probe){
+                first.part_index, first.block + (uint32_t)(done + i), view.base, view.reach};
+        }
+    }
+    return filled;
+}
+
+static size_t add_lists(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
+                        const struct px_ivf__query *query)
+{
+    size_t filled = 0;
+    for (uint32_t p = 0; p < set->part_count; p++) {
+        const struct px_ivf *part = set->parts[p];
+        if (part->header->list_count > 0)
+            filled = add_centres(ranking, query, part->list_centres, &part->lists[0].centre,
+                                 sizeof part->lists[0], (struct px_ivf__probe){.part_index = p},
+                                 part->header->list_count, filled);
+    }
+    return filled;
+}
+
+static size_t add_blocks(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
+                         const struct px_ivf__query *query, struct px_ivf__probe list_probe,
+                         size_t filled)
+{
+    const struct px_ivf *part = set->parts[list_probe.part_index];
+    const struct px_ivf_disk_list *list = &part->lists[list_probe.block];
+    struct px_ivf__probe first = {.part_index = list_probe.part_index, .block = list->first_block};
+    return add_centres(
+        ranking, query, part->block_centres + (size_t)list->first_block * query->count,
+        &part->blocks[list->first_block], sizeof part->blocks[0], first, list->block_count, filled);
+}
+
+/* Moves the nearest lists, which have at least `wanted` blocks, to the end of the items, where the
+ * blocks that are added from the beginning on do not reach them. Returns how many. */
+static size_t choose_lists(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
+                           size_t list_count, size_t wanted)
+{
+    size_t ordered = order_smallest(ranking, list_count, list_count), chosen = 0, blocks = 0;
+    struct px_ivf__probe *end = ranking->items + ranking->capacity;
+    for (; chosen < ordered && blocks < wanted; chosen++) {
+        struct px_ivf__probe list = ranking->items[ranking->order[chosen]];
+        blocks += set->parts[list.part_index]->lists[list.block].block_count;
+        *(end - 1 - chosen) = list;
+    }
+    return chosen;
+}
+
+size_t px_ivf__rank(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
+                    const struct px_ivf__query *query, size_t probe_count,
+                    struct px_ivf__probe *ret_probes)
+{
+    size_t list_count = add_lists(ranking, set, query), block_count = 0;
+    size_t chosen = choose_lists(ranking, set, list_count, RANKED_A_PROBE * probe_count);
+    for (size_t i = 0; i < chosen; i++)
+        block_count =
+            add_blocks(ranking, set, query, ranking->items[ranking->capacity - 1 - i], block_count);
+    size_t count = order_smallest(ranking, block_count, probe_count);
+    count = count < probe_count ? count : probe_count;
+    for (size_t i = 0; i < count; i++)
+        ret_probes[i] = ranking->items[ranking->order[i]];
+    return count;
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+void px_ivf__ranking_release(struct px_ivf__ranking *ranking)
+{
+    free(ranking->keys);
+    free(ranking->buckets);
+    free(ranking->order);
+    free(ranking->items);
+    free(ranking->sums);
+    *ranking = (struct px_ivf__ranking){0};
+}
+
+int px_ivf__ranking_grow(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
+                         struct proximadb_error *reterr)
+{
+    size_t count = 1;
+    for (size_t p = 0; p < set->part_count; p++)
+        count += (size_t)set->parts[p]->header->block_count + set->parts[p]->header->list_count;
+    if (count <= ranking->capacity)
+        return PROXIMADB_OK;
+    px_ivf__ranking_release(ranking);
+    ranking->keys = malloc(count * sizeof *ranking->keys);
+    ranking->buckets = malloc(count * sizeof *ranking->buckets);
+    ranking->order = malloc(count * sizeof *ranking->order);
+    ranking->items = malloc(count * sizeof *ranking->items);
+    ranking->sums = malloc(PX_IVF__SUMS * sizeof *ranking->sums);
+    if (ranking->keys == NULL || ranking->buckets == NULL || ranking->order == NULL ||
+        ranking->items == NULL || ranking->sums == NULL) {
+        px_ivf__ranking_release(ranking);
+        return px_fail_no_memory(reterr);
+    }
+    ranking->capacity = count;
+    return PROXIMADB_OK;
+}
