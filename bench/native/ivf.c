@@ -14,7 +14,7 @@
  *         .97 and .99. TRUTH has the numbers of the nearest rows (int32). For each one line, with
  *         the best of the rounds:
  *
- *              PROBE_COUNT RECALL QPS_ONE_AT_A_TIME QPS_ALL_AT_ONCE
+ *              PROBE_COUNT RECALL QPS RECALL_ALL_AT_ONCE QPS_ALL_AT_ONCE
  *
  *         K candidates are asked for, and the recall is of the ten nearest among them.
  */
@@ -277,8 +277,8 @@ static void measure(struct session *session, uint32_t probe_count)
     double recall = recall_of(session);
     double together = best_round(session, probe_count, session->queries.row_count);
     double recall_together = recall_of(session);
-    printf("%6u %.4f %8.0f %8.0f %s\n", probe_count, recall, count / single, count / together,
-           recall_together != recall ? "(another recall all at once)" : "");
+    printf("%u %.4f %.0f %.4f %.0f\n", probe_count, recall, count / single, recall_together,
+           count / together);
     fflush(stdout);
 }
 

@@ -12,10 +12,7 @@
 static const uint8_t magic[8] = {'P', 'X', 'I', 'V', 'F', '\r', '\n', 0};
 
 static const char *const section_names[PX_IVF_SECTION_COUNT] = {
-    [PX_IVF_LISTS] = "lists",      [PX_IVF_LIST_CENTRES] = "centres of lists",
-    [PX_IVF_BLOCKS] = "blocks",    [PX_IVF_BLOCK_CENTRES] = "centres of blocks",
-    [PX_IVF_ROWS] = "row numbers", [PX_IVF_CODES] = "codes",
-    [PX_IVF_VECTORS] = "vectors",
+    "lists", "centres of lists", "centres of blocks", "row numbers", "codes", "vectors",
 };
 
 /* ---- layout --------------------------------------------------------------------------------- */
@@ -27,8 +24,7 @@ uint64_t px_ivf__lay_out(struct px_ivf_header *header)
     const uint64_t sizes[PX_IVF_SECTION_COUNT] = {
         [PX_IVF_LISTS] = lists * sizeof(struct px_ivf_disk_list),
         [PX_IVF_LIST_CENTRES] = lists * padded,
-        [PX_IVF_BLOCKS] = blocks * sizeof(struct px_ivf_centre),
-        [PX_IVF_BLOCK_CENTRES] = blocks * padded,
+        [PX_IVF_GROUPS] = header->group_count * px_ivf_group_stride(padded),
         [PX_IVF_ROWS] = blocks * PX_IVF_BLOCK_ROWS * sizeof(uint32_t),
         [PX_IVF_CODES] = blocks * px_ivf_code_stride(padded),
         [PX_IVF_VECTORS] = blocks * PX_IVF_BLOCK_ROWS * px_ivf_vector_stride(padded),
@@ -54,8 +50,7 @@ void px_ivf__attach(struct px_ivf *ivf, struct px_slice content)
     ivf->header = (const struct px_ivf_header *)(const void *)content.data;
     ivf->lists = section_at(ivf, PX_IVF_LISTS);
     ivf->list_centres = section_at(ivf, PX_IVF_LIST_CENTRES);
-    ivf->blocks = section_at(ivf, PX_IVF_BLOCKS);
-    ivf->block_centres = section_at(ivf, PX_IVF_BLOCK_CENTRES);
+    ivf->groups = section_at(ivf, PX_IVF_GROUPS);
     ivf->rows = section_at(ivf, PX_IVF_ROWS);
     ivf->codes = section_at(ivf, PX_IVF_CODES);
     ivf->vectors = section_at(ivf, PX_IVF_VECTORS);
@@ -98,8 +93,8 @@ static bool is_consistent(const struct px_ivf_header *header)
     uint64_t blocks = header->block_count;
     if (header->dim_count == 0 || header->dim_count > 65536 || header->padded_count != padded ||
         header->metric > PROXIMADB_DOT || header->row_count > PX_IVF_MOST_ROWS ||
-        header->list_count > blocks || blocks > header->row_count ||
-        blocks * PX_IVF_BLOCK_ROWS < header->row_count)
+        header->list_count > header->group_count || header->group_count > blocks ||
+        blocks > header->row_count || blocks * PX_IVF_BLOCK_ROWS < header->row_count)
         return false;
     (void)px_ivf__lay_out(&expected);
     for (size_t i = 0; i < PX_IVF_SECTION_COUNT; i++)
@@ -145,17 +140,19 @@ static int check_section(const struct px_ivf *ivf, enum px_ivf_section section,
 /* Whether lists have all blocks, and blocks all rows: searches rely on it. */
 static bool are_lists_whole(const struct px_ivf *ivf)
 {
-    uint64_t block = 0, row = 0;
+    uint64_t group = 0, block = 0, row = 0;
     for (uint32_t i = 0; i < ivf->header->list_count; i++) {
         const struct px_ivf_disk_list *list = &ivf->lists[i];
-        uint64_t rows = list->centre.row_count;
-        if (rows == 0 || list->first_row != row || list->first_block != block ||
-            list->block_count != (rows + PX_IVF_BLOCK_ROWS - 1) / PX_IVF_BLOCK_ROWS)
+        if (list->row_count == 0 || list->first_row != row || list->first_block != block ||
+            list->block_count != px_ivf_blocks_of(list->row_count) || list->first_group != group ||
+            list->group_count != px_ivf_blocks_of(list->block_count))
             return false;
+        group += list->group_count;
         block += list->block_count;
-        row += rows;
+        row += list->row_count;
     }
-    return block == ivf->header->block_count && row == ivf->header->row_count;
+    return group == ivf->header->group_count && block == ivf->header->block_count &&
+           row == ivf->header->row_count;
 }
 
 /* Whether each number is of a row, or of none. */

@@ -35,7 +35,8 @@ struct bench {
     struct making *making;
     float *rows;     /* rotated rows of the list */
     uint32_t *order; /* of them */
-    float *centre;
+    float *centre;   /* of the list */
+    float *mean;     /* of a block */
     float *residual;
     uint8_t *signs; /* a byte each */
 };
@@ -43,17 +44,6 @@ struct bench {
 static void *image_at(const struct making *making, enum px_ivf_section section, size_t offset)
 {
     return making->image + making->ivf->header->sections[section].offset + offset;
-}
-
-static void clear_mean(float *mean, size_t count)
-{
-    memset(mean, 0, count * sizeof *mean);
-}
-
-static void add_to_mean(float *mean, const float *row, size_t count, float share)
-{
-    for (size_t i = 0; i < count; i++)
-        mean[i] += row[i] * share;
 }
 
 static float squared_distance(const float *a, const float *b, size_t count)
@@ -64,24 +54,30 @@ static float squared_distance(const float *a, const float *b, size_t count)
     return sum;
 }
 
-/* The centre of rows, and its bytes. `order` NULL: as they are. */
-static struct px_ivf_centre centre_of(struct bench *bench, const uint32_t *order, size_t row_count,
-                                      uint8_t *ret_bytes)
+/* The mean of rows, to bench->mean. `order` NULL: of the first ones. */
+static void take_mean(struct bench *bench, const uint32_t *order, size_t row_count)
 {
     size_t count = bench->making->ivf->rotation.padded_count;
-    float share = 1 / (float)row_count;
+    memset(bench->mean, 0, count * sizeof *bench->mean);
+    for (size_t i = 0; i < row_count; i++) {
+        const float *row = bench->rows + (order != NULL ? order[i] : i) * count;
+        for (size_t d = 0; d < count; d++)
+            bench->mean[d] += row[d];
+    }
+    for (size_t d = 0; d < count; d++)
+        bench->mean[d] /= (float)row_count;
+}
+
+/* The mean of the squared distances of the same rows from `centre`. */
+static float take_spread(const struct bench *bench, const uint32_t *order, size_t row_count,
+                         const float *centre)
+{
+    size_t count = bench->making->ivf->rotation.padded_count;
     double spread = 0;
-    clear_mean(bench->centre, count);
-    for (size_t i = 0; i < row_count; i++)
-        add_to_mean(bench->centre, bench->rows + (order != NULL ? order[i] : i) * count, count,
-                    share);
-    struct px_ivf_centre centre = px_ivf__encode_centre(bench->centre, count, ret_bytes);
     for (size_t i = 0; i < row_count; i++)
         spread += (double)squared_distance(bench->rows + (order != NULL ? order[i] : i) * count,
-                                           bench->centre, count);
-    centre.spread_squared = (float)(spread / (double)row_count);
-    centre.row_count = (uint32_t)row_count;
-    return centre;
+                                           centre, count);
+    return (float)(spread / (double)row_count);
 }
 
 static void put_signs(const uint8_t *signs, size_t count, size_t lane, uint8_t *codes)
@@ -102,39 +98,81 @@ static void put_factors(uint8_t *adds, size_t lane, struct px_ivf_factors factor
     memcpy(adds + (PX_IVF_BLOCK_ROWS + lane) * sizeof(float), &factors.rescale, sizeof(float));
 }
 
-/* Codes of a row, whose block's centre is bench->centre. */
-static void encode_row(struct bench *bench, const float *row, size_t block, size_t lane)
+/* The difference of a row, or of a block's mean, from the list's centre, to bench->residual. */
+static void subtract_centre(struct bench *bench, const float *row)
 {
     size_t count = bench->making->ivf->rotation.padded_count;
-    enum proximadb_metric metric = bench->making->input->identity.metric;
-    uint8_t *codes = image_at(bench->making, PX_IVF_CODES, block * px_ivf_code_stride(count));
-    uint8_t *vector = image_at(bench->making, PX_IVF_VECTORS,
-                               (block * PX_IVF_BLOCK_ROWS + lane) * px_ivf_vector_stride(count));
     for (size_t i = 0; i < count; i++)
         bench->residual[i] = row[i] - bench->centre[i];
-    struct px_ivf_factors factors =
-        px_ivf__encode_signs(metric, bench->residual, bench->centre, count, bench->signs);
-    put_signs(bench->signs, count, lane, codes);
-    put_factors(codes + px_fastscan_block_bytes(count), lane, factors);
-    factors = px_ivf__encode_bytes(metric, bench->residual, bench->centre, count, vector);
-    memcpy(vector + count, &factors, sizeof factors);
 }
 
-/* A block of the list: rows order[0] to order[row_count - 1]. */
-static void encode_block(struct bench *bench, const struct px_ivf_disk_list *list,
-                         const uint32_t *order, size_t row_count, size_t block)
+/* Signs of bench->residual, and factors, as those of a lane of 32. */
+static void put_code(struct bench *bench, uint8_t *codes, size_t lane)
+{
+    size_t count = bench->making->ivf->rotation.padded_count;
+    struct px_ivf_factors factors = px_ivf__encode_signs(
+        bench->making->input->identity.metric, bench->residual, bench->centre, count, bench->signs);
+    put_signs(bench->signs, count, lane, codes);
+    put_factors(codes + px_fastscan_block_bytes(count), lane, factors);
+}
+
+static void encode_row(struct bench *bench, const float *row, size_t block, size_t lane)
 {
     struct making *making = bench->making;
     size_t count = making->ivf->rotation.padded_count;
-    struct px_ivf_centre *centre = image_at(making, PX_IVF_BLOCKS, block * sizeof *centre);
+    uint8_t *vector = image_at(making, PX_IVF_VECTORS,
+                               (block * PX_IVF_BLOCK_ROWS + lane) * px_ivf_vector_stride(count));
+    subtract_centre(bench, row);
+    put_code(bench, image_at(making, PX_IVF_CODES, block * px_ivf_code_stride(count)), lane);
+    struct px_ivf_factors factors = px_ivf__encode_bytes(
+        making->input->identity.metric, bench->residual, bench->centre, count, vector);
+    memcpy(vector + count, &factors, sizeof factors);
+}
+
+/* The centre of a block, in the group that has it. */
+static void encode_block_centre(struct bench *bench, const struct px_ivf_disk_list *list,
+                                const uint32_t *order, size_t row_count, size_t index)
+{
+    struct making *making = bench->making;
+    size_t count = making->ivf->rotation.padded_count, lane = index % PX_IVF_BLOCK_ROWS;
+    size_t group = list->first_group + index / PX_IVF_BLOCK_ROWS;
+    uint8_t *codes = image_at(making, PX_IVF_GROUPS, group * px_ivf_group_stride(count));
+    uint8_t *adds = codes + px_fastscan_block_bytes(count);
+    take_mean(bench, order, row_count);
+    subtract_centre(bench, bench->mean);
+    put_code(bench, codes, lane);
+    struct px_ivf__spread spread = px_ivf__spread_of(
+        making->input->identity.metric, take_spread(bench, order, row_count, bench->mean));
+    float add = px_load_f32(adds + lane * sizeof add) + spread.add;
+    memcpy(adds + lane * sizeof add, &add, sizeof add);
+    memcpy(adds + (2 * PX_IVF_BLOCK_ROWS + lane) * sizeof add, &spread.share, sizeof add);
+}
+
+/* Block number `index` of the list: rows order[0] to order[row_count - 1]. */
+static void encode_block(struct bench *bench, const struct px_ivf_disk_list *list,
+                         const uint32_t *order, size_t row_count, size_t index)
+{
+    struct making *making = bench->making;
+    size_t count = making->ivf->rotation.padded_count, block = list->first_block + index;
     uint32_t *rows = image_at(making, PX_IVF_ROWS, block * PX_IVF_BLOCK_ROWS * sizeof(uint32_t));
-    *centre =
-        centre_of(bench, order, row_count, image_at(making, PX_IVF_BLOCK_CENTRES, block * count));
+    encode_block_centre(bench, list, order, row_count, index);
     for (size_t lane = 0; lane < PX_IVF_BLOCK_ROWS; lane++) {
         rows[lane] = lane < row_count ? list->first_row + order[lane] : PX_IVF_NO_ROW;
         if (lane < row_count)
             encode_row(bench, bench->rows + order[lane] * count, block, lane);
     }
+}
+
+/* The centre of the list, to bench->centre as its bytes have it. */
+static void encode_list_centre(struct bench *bench, struct px_ivf_disk_list *list,
+                               uint8_t *ret_bytes)
+{
+    size_t count = bench->making->ivf->rotation.padded_count;
+    take_mean(bench, NULL, list->row_count);
+    memcpy(bench->centre, bench->mean, count * sizeof *bench->mean);
+    list->step = px_ivf__encode_centre(bench->centre, count, ret_bytes);
+    list->norm_squared = px_kernels_get()->norm_squared(bench->centre, count);
+    list->spread_squared = take_spread(bench, NULL, list->row_count, bench->centre);
 }
 
 /* Reads the rows of a list and rotates them; unit vectors under cosine. */
@@ -144,7 +182,7 @@ static int load_rows(struct bench *bench, const struct px_ivf_disk_list *list,
     const struct px_ivf_input *input = bench->making->input;
     const struct px_rotation *rotation = &bench->making->ivf->rotation;
     size_t dim_count = rotation->dim_count, count = rotation->padded_count;
-    uint32_t row_count = list->centre.row_count;
+    uint32_t row_count = list->row_count;
     int rc = input->read(input->context, list->first_row, row_count, bench->rows, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
@@ -165,23 +203,22 @@ static int make_list(struct bench *bench, uint32_t index, struct proximadb_error
 {
     struct making *making = bench->making;
     struct px_ivf_disk_list *list = &making->lists[index];
-    size_t count = making->ivf->rotation.padded_count, row_count = list->centre.row_count;
+    size_t count = making->ivf->rotation.padded_count, row_count = list->row_count;
     if (making->input->should_stop != NULL && making->input->should_stop(making->input->context))
         return px_fail(reterr, PROXIMADB_CANCELLED, "the making of an index was stopped");
     int rc = load_rows(bench, list, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    list->centre =
-        centre_of(bench, NULL, row_count, image_at(making, PX_IVF_LIST_CENTRES, index * count));
+    encode_list_centre(bench, list, image_at(making, PX_IVF_LIST_CENTRES, index * count));
     struct px_rows rows = {bench->rows, count * sizeof(float), row_count, count};
     rc = px_ivf__split(&rows, bench->order, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    for (size_t first = 0, block = list->first_block; first < row_count;
-         first += PX_IVF_BLOCK_ROWS, block++) {
+    for (size_t first = 0; first < row_count; first += PX_IVF_BLOCK_ROWS) {
         size_t left = row_count - first;
         encode_block(bench, list, bench->order + first,
-                     left < PX_IVF_BLOCK_ROWS ? left : PX_IVF_BLOCK_ROWS, block);
+                     left < PX_IVF_BLOCK_ROWS ? left : PX_IVF_BLOCK_ROWS,
+                     first / PX_IVF_BLOCK_ROWS);
     }
     return PROXIMADB_OK;
 }
@@ -193,6 +230,7 @@ static void release_bench(struct bench *bench)
     free(bench->rows);
     free(bench->order);
     free(bench->centre);
+    free(bench->mean);
     free(bench->residual);
     free(bench->signs);
 }
@@ -204,10 +242,11 @@ static int init_bench(struct bench *bench, struct making *making, struct proxima
     bench->rows = malloc(making->piece_rows * count * sizeof(float));
     bench->order = malloc(making->piece_rows * sizeof *bench->order);
     bench->centre = malloc(count * sizeof(float));
+    bench->mean = malloc(count * sizeof(float));
     bench->residual = malloc(count * sizeof(float));
     bench->signs = malloc(count);
     if (bench->rows != NULL && bench->order != NULL && bench->centre != NULL &&
-        bench->residual != NULL && bench->signs != NULL)
+        bench->mean != NULL && bench->residual != NULL && bench->signs != NULL)
         return PROXIMADB_OK;
     release_bench(bench);
     return px_fail_no_memory(reterr);
@@ -260,24 +299,26 @@ static uint32_t smaller(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* Counts the lists, long ones cut, their blocks and rows. */
+/* Counts the lists, long ones cut, with their rows, blocks and groups. */
 static int count_all(const struct px_ivf_input *input, uint32_t piece_rows,
                      struct px_ivf_header *header, struct proximadb_error *reterr)
 {
-    uint64_t rows = 0, lists = 0, blocks = 0;
+    uint64_t rows = 0;
     for (size_t i = 0; i < input->list_count; i++) {
-        uint32_t count = input->lists[i].row_count;
-        assert(count > 0 && input->lists[i].first_row == rows);
-        rows += count;
-        lists += (count + (uint64_t)piece_rows - 1) / piece_rows;
-        blocks += (count + (uint64_t)PX_IVF_BLOCK_ROWS - 1) / PX_IVF_BLOCK_ROWS;
+        assert(input->lists[i].row_count > 0 && input->lists[i].first_row == rows);
+        rows += input->lists[i].row_count;
+        for (uint32_t done = 0; done < input->lists[i].row_count;) {
+            uint32_t count = smaller(input->lists[i].row_count - done, piece_rows);
+            header->list_count++;
+            header->block_count += px_ivf_blocks_of(count);
+            header->group_count += px_ivf_blocks_of(px_ivf_blocks_of(count));
+            done += count;
+        }
     }
     if (rows > PX_IVF_MOST_ROWS)
         return px_fail(reterr, PROXIMADB_TOO_LARGE, "a part of %llu rows is too large for an index",
                        (unsigned long long)rows);
     header->row_count = (uint32_t)rows;
-    header->list_count = (uint32_t)lists;
-    header->block_count = (uint32_t)blocks;
     return PROXIMADB_OK;
 }
 
@@ -307,17 +348,20 @@ static int make_header(const struct px_ivf_input *input, uint32_t piece_rows,
 static void place_lists(const struct px_ivf_input *input, uint32_t piece_rows,
                         struct px_ivf_disk_list *lists)
 {
-    uint32_t block = 0;
+    uint32_t block = 0, group = 0;
     for (size_t i = 0; i < input->list_count; i++)
         for (uint32_t done = 0; done < input->lists[i].row_count; lists++) {
             uint32_t count = smaller(input->lists[i].row_count - done, piece_rows);
-            *lists = (struct px_ivf_disk_list){.centre = {.row_count = count},
-                                               .id = input->lists[i].id,
+            uint32_t blocks = px_ivf_blocks_of(count);
+            *lists = (struct px_ivf_disk_list){.id = input->lists[i].id,
+                                               .first_row = input->lists[i].first_row + done,
+                                               .row_count = count,
                                                .first_block = block,
-                                               .block_count = (count + PX_IVF_BLOCK_ROWS - 1) /
-                                                              PX_IVF_BLOCK_ROWS,
-                                               .first_row = input->lists[i].first_row + done};
-            block += lists->block_count;
+                                               .block_count = blocks,
+                                               .first_group = group,
+                                               .group_count = px_ivf_blocks_of(blocks)};
+            block += blocks;
+            group += lists->group_count;
             done += count;
         }
 }

@@ -99,11 +99,14 @@ static void take_row(const struct px_ivf_set *set, uint64_t random, float *ret_v
     while (part->rows[block * PX_IVF_BLOCK_ROWS + lane] == PX_IVF_NO_ROW && lane > 0)
         lane--;
     const uint8_t *vector = part->vectors + (block * PX_IVF_BLOCK_ROWS + lane) * stride;
-    const uint8_t *centre = part->block_centres + block * count;
+    uint32_t list = 0;
+    while (part->lists[list].first_block + part->lists[list].block_count <= block)
+        list++;
+    const uint8_t *centre = part->list_centres + list * count;
     float rescale = px_load_f32(vector + count + sizeof(float));
     rescale = part->header->metric == PROXIMADB_L2 ? rescale / 2 : rescale;
     for (size_t i = 0; i < count; i++)
-        ret_vector[i] = part->blocks[block].step * (float)(centre[i] - PX_IVF_CENTRE_ZERO) +
+        ret_vector[i] = part->lists[list].step * (float)(centre[i] - PX_IVF_CENTRE_ZERO) +
                         rescale * (float)(vector[i] - PX_IVF_CENTRE_ZERO);
     *ret_own = (struct px_ivf_hit){p, part->rows[block * PX_IVF_BLOCK_ROWS + lane], 0};
 }

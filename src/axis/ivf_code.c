@@ -30,13 +30,12 @@ static float encode_bytes(const float *vector, size_t count, uint8_t *ret_bytes)
     return step;
 }
 
-struct px_ivf_centre px_ivf__encode_centre(float *centre, size_t count, uint8_t *ret_bytes)
+float px_ivf__encode_centre(float *centre, size_t count, uint8_t *ret_bytes)
 {
-    struct px_ivf_centre encoded = {.step = encode_bytes(centre, count, ret_bytes)};
+    float step = encode_bytes(centre, count, ret_bytes);
     for (size_t i = 0; i < count; i++)
-        centre[i] = encoded.step * (float)(ret_bytes[i] - PX_IVF_CENTRE_ZERO);
-    encoded.norm_squared = px_kernels_get()->norm_squared(centre, count);
-    return encoded;
+        centre[i] = step * (float)(ret_bytes[i] - PX_IVF_CENTRE_ZERO);
+    return step;
 }
 
 /* What is known of a residual r, its centre m, and the code c that stands for it. */
@@ -190,25 +189,31 @@ void px_ivf__prepare(struct px_ivf__query *query, const struct px_rotation *rota
     make_tables(query);
 }
 
-/* How many standard deviations nearer than the mean row of a block its near rows are taken to be:
- * with the spread of rows around a centre being spread over all directions alike, 0.5 gives the
- * fewest rows for a recall of .95 and .99 on MiniLM vectors (0.1: 10 % more). */
+/* How many standard deviations nearer than the mean row of a block its near rows are taken to be,
+ * with the spread of rows around a centre being the same in all directions: 0.5 gives the fewest
+ * rows for a recall of .95 and .99 on MiniLM vectors (0.1: 10 % more). */
 #define NEAR_ROWS 0.5f
 
-struct px_ivf__view px_ivf__look(const struct px_ivf__query *query,
-                                 const struct px_ivf_centre *centre, int64_t raw)
+struct px_ivf__spread px_ivf__spread_of(enum proximadb_metric metric, float spread_squared)
 {
-    float product = centre->step * px_ivf__product(query, raw);
-    float squared = query->norm_squared + centre->norm_squared - 2 * product;
+    float spread = NEAR_ROWS * sqrtf(spread_squared);
+    if (metric == PROXIMADB_L2)
+        return (struct px_ivf__spread){spread_squared, 2 * spread};
+    return (struct px_ivf__spread){0, spread};
+}
+
+struct px_ivf__view px_ivf__look(const struct px_ivf__query *query,
+                                 const struct px_ivf_disk_list *list, int64_t raw)
+{
+    float product = list->step * px_ivf__product(query, raw);
+    float squared = query->norm_squared + list->norm_squared - 2 * product;
     squared = squared > 0 ? squared : 0;
-    float distance = sqrtf(squared), spread = NEAR_ROWS * sqrtf(centre->spread_squared);
-    switch (query->metric) {
-    case PROXIMADB_L2:
-        return (struct px_ivf__view){squared, distance,
-                                     squared + centre->spread_squared - 2 * spread * distance};
-    case PROXIMADB_COSINE:
-        return (struct px_ivf__view){1 - product, distance, 1 - product - spread * distance};
-    default:
-        return (struct px_ivf__view){-product, query->norm, -product - spread * query->norm};
-    }
+    struct px_ivf__spread spread = px_ivf__spread_of(query->metric, list->spread_squared);
+    struct px_ivf__view view = {.base = -product, .reach = query->norm};
+    if (query->metric == PROXIMADB_L2)
+        view = (struct px_ivf__view){.base = squared, .reach = sqrtf(squared)};
+    else if (query->metric == PROXIMADB_COSINE)
+        view = (struct px_ivf__view){.base = 1 - product, .reach = sqrtf(squared)};
+    view.key = view.base + spread.add - spread.share * view.reach;
+    return view;
 }

@@ -24,13 +24,12 @@ enum {
 /* ---- the file ------------------------------------------------------------------------------- */
 
 enum px_ivf_section {
-    PX_IVF_LISTS,         /* struct px_ivf_disk_list each */
-    PX_IVF_LIST_CENTRES,  /* padded_count bytes each */
-    PX_IVF_BLOCKS,        /* struct px_ivf_centre each */
-    PX_IVF_BLOCK_CENTRES, /* padded_count bytes each */
-    PX_IVF_ROWS,          /* 32 row numbers a block */
-    PX_IVF_CODES,         /* a block's signs, its 32 adds, its 32 rescales */
-    PX_IVF_VECTORS,       /* padded_count bytes, add, rescale: 32 a block */
+    PX_IVF_LISTS,        /* struct px_ivf_disk_list each */
+    PX_IVF_LIST_CENTRES, /* padded_count bytes each */
+    PX_IVF_GROUPS,       /* centres of 32 blocks: signs, 32 adds, 32 rescales, 32 spreads */
+    PX_IVF_ROWS,         /* 32 row numbers a block */
+    PX_IVF_CODES,        /* a block's signs, its 32 adds, its 32 rescales */
+    PX_IVF_VECTORS,      /* padded_count bytes, add, rescale: 32 a block */
     PX_IVF_SECTION_COUNT
 };
 
@@ -54,40 +53,47 @@ struct px_ivf_header {
     uint32_t metric;
     uint32_t list_count;
     uint32_t block_count;
-    uint32_t reserved;
+    uint32_t group_count;
     uint64_t size_bytes;
     struct px_ivf_disk_section sections[PX_IVF_SECTION_COUNT];
-    uint64_t reserved2;
     struct px_ivf_calibration calibration;
-    uint8_t reserved3[48];
+    uint8_t reserved[16];
 };
 
 static_assert(sizeof(struct px_ivf_calibration) == 80, "on disk");
-static_assert(sizeof(struct px_ivf_header) == 384, "on disk");
+static_assert(sizeof(struct px_ivf_header) == 320, "on disk");
 
-/* A centre is step * (byte - 128) in each of its rotated dimensions. */
-struct px_ivf_centre {
+/* The centre is step * (byte - 128) in each of its rotated dimensions. */
+struct px_ivf_disk_list {
     float step;
     float norm_squared;
-    float spread_squared; /* mean of its rows' squared distances from it */
-    uint32_t row_count;
-};
-
-struct px_ivf_disk_list {
-    struct px_ivf_centre centre;
+    float spread_squared; /* mean of its rows' squared distances from the centre */
     uint32_t id;
+    uint32_t first_row;
+    uint32_t row_count;
     uint32_t first_block;
     uint32_t block_count;
-    uint32_t first_row;
+    uint32_t first_group;
+    uint32_t group_count;
 };
 
-static_assert(sizeof(struct px_ivf_centre) == 16, "on disk");
-static_assert(sizeof(struct px_ivf_disk_list) == 32, "on disk");
+static_assert(sizeof(struct px_ivf_disk_list) == 40, "on disk");
+
+/* Blocks that so many rows take, or groups that so many blocks do. */
+static inline uint32_t px_ivf_blocks_of(uint32_t count)
+{
+    return count / PX_IVF_BLOCK_ROWS + (count % PX_IVF_BLOCK_ROWS != 0);
+}
 
 /* Sizes of what repeats. */
 static inline size_t px_ivf_code_stride(size_t padded_count)
 {
     return px_fastscan_block_bytes(padded_count) + 2 * PX_IVF_BLOCK_ROWS * sizeof(float);
+}
+
+static inline size_t px_ivf_group_stride(size_t padded_count)
+{
+    return px_fastscan_block_bytes(padded_count) + 3 * PX_IVF_BLOCK_ROWS * sizeof(float);
 }
 
 static inline size_t px_ivf_vector_stride(size_t padded_count)
@@ -105,8 +111,7 @@ struct px_ivf {
     struct px_rotation rotation; /* owned */
     const struct px_ivf_disk_list *lists;
     const uint8_t *list_centres;
-    const struct px_ivf_centre *blocks;
-    const uint8_t *block_centres;
+    const uint8_t *groups;
     const uint32_t *rows;
     const uint8_t *codes;
     const uint8_t *vectors;
@@ -124,9 +129,8 @@ void px_ivf__attach(struct px_ivf *ivf, struct px_slice content);
 
 /* ---- codes ---------------------------------------------------------------------------------- */
 
-/* Writes the bytes of the centre, and replaces it by what they stand for; row_count and
- * spread_squared are the caller's. */
-struct px_ivf_centre px_ivf__encode_centre(float *centre, size_t count, uint8_t *ret_bytes);
+/* Writes the bytes of the centre, and replaces it by what they stand for. Returns the step. */
+float px_ivf__encode_centre(float *centre, size_t count, uint8_t *ret_bytes);
 
 /* What makes a distance of a code's sum: add - rescale * sum, on top of that of the centre. */
 struct px_ivf_factors {
@@ -172,23 +176,32 @@ static inline float px_ivf__product(const struct px_ivf__query *query, int64_t r
     return query->step * (float)(raw - PX_IVF_CENTRE_ZERO * query->sum);
 }
 
-/* A centre as a query sees it. */
+/* The centre of a list as a query sees it. */
 struct px_ivf__view {
-    float base;  /* distance, squared under l2, of the centre */
-    float reach; /* what the 1-bit code's error is in proportion to */
-    float key;   /* for ranking: the distance of a near row */
+    float base;  /* its distance, squared under l2 */
+    float reach; /* what a difference from it is multiplied with */
+    float key;   /* for ranking: about the distance of a near row */
 };
 
 struct px_ivf__view px_ivf__look(const struct px_ivf__query *query,
-                                 const struct px_ivf_centre *centre, int64_t raw);
+                                 const struct px_ivf_disk_list *list, int64_t raw);
+
+/* What the rows of a block are spread around its centre makes of that centre's distance, for
+ * ranking: this much is added, and this times the reach taken off. */
+struct px_ivf__spread {
+    float add;
+    float share;
+};
+
+struct px_ivf__spread px_ivf__spread_of(enum proximadb_metric metric, float spread_squared);
 
 /* ---- searches ------------------------------------------------------------------------------- */
 
-/* A block that a query looks at. */
+/* A block, or a list, that a query looks at. */
 struct px_ivf__probe {
     uint32_t part_index;
-    uint32_t block;
-    float base;  /* of the view of its centre */
+    uint32_t number;
+    float base;  /* of the view of the list */
     float reach; /* likewise */
 };
 

@@ -7,7 +7,7 @@
 
 enum {
     BUCKETS = 1024,
-    RANKED_A_PROBE = 5, /* blocks of near lists that are ranked for each that is looked at */
+    RANKED_A_PROBE = 8, /* blocks of near lists that are ranked for each that is looked at */
 };
 
 /* ---- order ---------------------------------------------------------------------------------- */
@@ -54,52 +54,57 @@ static size_t order_smallest(struct px_ivf__ranking *ranking, size_t count, size
 
 /* ---- lists and blocks ----------------------------------------------------------------------- */
 
-/* Adds `count` centres, whose bytes begin at `bytes`, of blocks or lists first_index on. */
-static size_t add_centres(struct px_ivf__ranking *ranking, const struct px_ivf__query *query,
-                          const uint8_t *bytes, const struct px_ivf_centre *centres, size_t stride,
-                          struct px_ivf__probe first, size_t count, size_t filled)
+static void add_item(struct px_ivf__ranking *ranking, size_t at, float key,
+                     struct px_ivf__probe item)
 {
-    struct px_byte_rows rows = {bytes, query->count, query->count};
-    for (size_t done = 0; done < count; done += PX_IVF__SUMS) {
-        size_t some = count - done < PX_IVF__SUMS ? count - done : PX_IVF__SUMS;
-        rows.bytes = bytes + done * query->count;
+    ranking->keys[at] = key;
+    ranking->items[at] = item;
+}
+
+/* All lists of a part; `filled` items are there. Returns how many then are. */
+static size_t add_lists(struct px_ivf__ranking *ranking, const struct px_ivf *part,
+                        uint32_t part_index, const struct px_ivf__query *query, size_t filled)
+{
+    uint32_t list_count = part->header->list_count;
+    for (uint32_t first = 0; first < list_count; first += PX_IVF__SUMS) {
+        uint32_t some = list_count - first < PX_IVF__SUMS ? list_count - first : PX_IVF__SUMS;
+        struct px_byte_rows rows = {part->list_centres + first * query->count, query->count,
+                                    query->count};
         px_fastscan_get()->byte_dots(&rows, NULL, some, query->high, query->low, ranking->sums);
-        for (size_t i = 0; i < some; i++, filled++) {
-            const struct px_ivf_centre *centre =
-                (const void *)((const uint8_t *)centres + (done + i) * stride);
-            struct px_ivf__view view = px_ivf__look(query, centre, ranking->sums[i]);
-            ranking->keys[filled] = view.key;
-            ranking->items[filled] = (struct px_ivf__probe){
-                first.part_index, first.block + (uint32_t)(done + i), view.base, view.reach};
+        for (uint32_t i = 0; i < some; i++) {
+            struct px_ivf__view view =
+                px_ivf__look(query, &part->lists[first + i], ranking->sums[i]);
+            add_item(ranking, filled++, view.key,
+                     (struct px_ivf__probe){part_index, first + i, view.base, view.reach});
         }
     }
     return filled;
 }
 
-static size_t add_lists(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
-                        const struct px_ivf__query *query)
-{
-    size_t filled = 0;
-    for (uint32_t p = 0; p < set->part_count; p++) {
-        const struct px_ivf *part = set->parts[p];
-        if (part->header->list_count > 0)
-            filled = add_centres(ranking, query, part->list_centres, &part->lists[0].centre,
-                                 sizeof part->lists[0], (struct px_ivf__probe){.part_index = p},
-                                 part->header->list_count, filled);
-    }
-    return filled;
-}
-
+/* The blocks of a list, by the estimates of their centres' distances. */
 static size_t add_blocks(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
-                         const struct px_ivf__query *query, struct px_ivf__probe list_probe,
+                         const struct px_ivf__query *query, const struct px_ivf__probe *of,
                          size_t filled)
 {
-    const struct px_ivf *part = set->parts[list_probe.part_index];
-    const struct px_ivf_disk_list *list = &part->lists[list_probe.block];
-    struct px_ivf__probe first = {.part_index = list_probe.part_index, .block = list->first_block};
-    return add_centres(
-        ranking, query, part->block_centres + (size_t)list->first_block * query->count,
-        &part->blocks[list->first_block], sizeof part->blocks[0], first, list->block_count, filled);
+    const struct px_ivf *part = set->parts[of->part_index];
+    const struct px_ivf_disk_list *list = &part->lists[of->number];
+    size_t stride = px_ivf_group_stride(query->count);
+    const uint8_t *group = part->groups + list->first_group * stride;
+    for (uint32_t first = 0; first < list->block_count; first += PX_IVF_BLOCK_ROWS) {
+        float values[PX_IVF_BLOCK_ROWS];
+        const float *factors =
+            (const float *)(const void *)(group + px_fastscan_block_bytes(query->count));
+        const float *shares = factors + 2 * PX_IVF_BLOCK_ROWS;
+        struct px_fastscan_scale scale = {factors, factors + PX_IVF_BLOCK_ROWS, query->table_unit,
+                                          query->table_offset};
+        px_fastscan_get()->estimate(group, query->tables, query->count, &scale, values);
+        for (uint32_t i = 0; i < PX_IVF_BLOCK_ROWS && first + i < list->block_count; i++)
+            add_item(ranking, filled++, of->base + values[i] - shares[i] * of->reach,
+                     (struct px_ivf__probe){of->part_index, list->first_block + first + i, of->base,
+                                            of->reach});
+        group += stride;
+    }
+    return filled;
 }
 
 /* Moves the nearest lists, which have at least `wanted` blocks, to the end of the items, where the
@@ -111,7 +116,7 @@ static size_t choose_lists(struct px_ivf__ranking *ranking, const struct px_ivf_
     struct px_ivf__probe *end = ranking->items + ranking->capacity;
     for (; chosen < ordered && blocks < wanted; chosen++) {
         struct px_ivf__probe list = ranking->items[ranking->order[chosen]];
-        blocks += set->parts[list.part_index]->lists[list.block].block_count;
+        blocks += set->parts[list.part_index]->lists[list.number].block_count;
         *(end - 1 - chosen) = list;
     }
     return chosen;
@@ -121,11 +126,13 @@ size_t px_ivf__rank(struct px_ivf__ranking *ranking, const struct px_ivf_set *se
                     const struct px_ivf__query *query, size_t probe_count,
                     struct px_ivf__probe *ret_probes)
 {
-    size_t list_count = add_lists(ranking, set, query), block_count = 0;
+    size_t list_count = 0, block_count = 0;
+    for (uint32_t p = 0; p < set->part_count; p++)
+        list_count = add_lists(ranking, set->parts[p], p, query, list_count);
     size_t chosen = choose_lists(ranking, set, list_count, RANKED_A_PROBE * probe_count);
     for (size_t i = 0; i < chosen; i++)
-        block_count =
-            add_blocks(ranking, set, query, ranking->items[ranking->capacity - 1 - i], block_count);
+        block_count = add_blocks(ranking, set, query, &ranking->items[ranking->capacity - 1 - i],
+                                 block_count);
     size_t count = order_smallest(ranking, block_count, probe_count);
     count = count < probe_count ? count : probe_count;
     for (size_t i = 0; i < count; i++)

@@ -17,6 +17,7 @@ enum {
     FIRST_PROBES = 4,           /* that each query looks at by itself */
     MOST_FOUND = 256,           /* rows waiting for their second look */
     FOUND_A_LOOK = 16,          /* that a single query gathers before it takes it */
+    PAIRS_AHEAD = 16,           /* whose probes are fetched */
     POLL_PROBES = 4096,         /* between two questions whether to stop */
     CACHE_LINE_BYTES = 64,
 };
@@ -173,7 +174,7 @@ static void prefetch(const uint8_t *at, size_t size_bytes)
 static const uint8_t *codes_at(const struct search *search, const struct px_ivf__probe *probe)
 {
     const struct px_ivf *part = search->set->parts[probe->part_index];
-    return part->codes + probe->block * px_ivf_code_stride(part->header->padded_count);
+    return part->codes + probe->number * px_ivf_code_stride(part->header->padded_count);
 }
 
 /* Notes the rows of a mask, and has their vectors fetched. */
@@ -186,7 +187,7 @@ static void note(struct search *search, uint32_t query, const struct px_ivf__pro
     if (searcher->found_count + PX_IVF_BLOCK_ROWS > MOST_FOUND)
         look_at_found(search);
     for (; mask != 0; mask &= mask - 1) {
-        uint32_t position = probe->block * PX_IVF_BLOCK_ROWS + (uint32_t)__builtin_ctz(mask);
+        uint32_t position = probe->number * PX_IVF_BLOCK_ROWS + (uint32_t)__builtin_ctz(mask);
         prefetch(part->vectors + position * stride, stride);
         searcher->found[searcher->found_count++] =
             (struct found){query, probe->part_index, position, probe->base};
@@ -199,14 +200,10 @@ static void scan(struct search *search, uint32_t query_index, const struct px_iv
     const uint8_t *codes = codes_at(search, probe);
     const float *factors =
         (const float *)(const void *)(codes + px_fastscan_block_bytes(query->count));
-    struct px_fastscan_test test = {
-        .adds = factors,
-        .rescales = factors + PX_IVF_BLOCK_ROWS,
-        .unit = query->table_unit,
-        .offset = query->table_offset + SIGN_ERROR * probe->reach,
-        .limit = threshold_of(search, query_index) - probe->base,
-    };
-    uint32_t mask = search->fastscan->select(codes, query->tables, query->count, &test);
+    struct px_fastscan_scale scale = {factors, factors + PX_IVF_BLOCK_ROWS, query->table_unit,
+                                      query->table_offset + SIGN_ERROR * probe->reach};
+    uint32_t mask = search->fastscan->select(codes, query->tables, query->count, &scale,
+                                             threshold_of(search, query_index) - probe->base);
     if (mask != 0)
         note(search, query_index, probe, mask);
 }
@@ -250,7 +247,7 @@ static int scan_alone(struct search *search, uint32_t query, uint32_t first, uin
 /* Numbers of the blocks of each part, in the set. */
 static size_t block_number(const struct search *search, const struct px_ivf__probe *probe)
 {
-    size_t number = probe->block;
+    size_t number = probe->number;
     for (uint32_t p = 0; p < probe->part_index; p++)
         number += search->set->parts[p]->header->block_count;
     return number;
@@ -283,7 +280,7 @@ static size_t sort_pairs(struct search *search, const uint32_t *probe_counts)
 
 static bool is_same_block(const struct px_ivf__probe *a, const struct px_ivf__probe *b)
 {
-    return a->block == b->block && a->part_index == b->part_index;
+    return a->number == b->number && a->part_index == b->part_index;
 }
 
 /* All queries of the group look at what is left, block by block. */
@@ -296,6 +293,8 @@ static int scan_together(struct search *search, const uint32_t *probe_counts,
     const struct px_ivf__probe *last = NULL;
     for (size_t i = 0; i < count; i++) {
         const struct px_ivf__probe *probe = &searcher->probes[searcher->pairs[i]];
+        if (i + PAIRS_AHEAD < count)
+            __builtin_prefetch(&searcher->probes[searcher->pairs[i + PAIRS_AHEAD]]);
         if (last != NULL && !is_same_block(probe, last)) {
             prefetch(codes_at(search, probe), block_bytes);
             look_at_found(search);

@@ -30,14 +30,12 @@ enum {
     PX_FASTSCAN_MOST_ENTRY = 63, /* so that four of them fit a byte */
 };
 
-/* What is asked of the rows of a block: whether adds[r] - rescales[r] * (sum * unit + offset) is at
- * most `limit`. Where it is NaN, the answer is yes. */
-struct px_fastscan_test {
+/* What a row's sum means: adds[r] - rescales[r] * (sum * unit + offset). */
+struct px_fastscan_scale {
     const float *adds;     /* PX_FASTSCAN_ROWS of them, at any address; borrowed */
     const float *rescales; /* likewise */
     float unit;
     float offset;
-    float limit;
 };
 
 /* Rows of bytes, by number: from bytes + number * stride on. */
@@ -50,10 +48,14 @@ struct px_byte_rows {
 struct px_fastscan {
     const char *name; /* as in PROXIMADB_SIMD */
 
-    /* Bit r of the result says whether row r passes the test. `codes` is a block of 4 * dim_count
-     * bytes, `tables` has 4 * dim_count, too. */
+    /* Bit r of the result says whether that of row r is at most `limit`, or NaN. `codes` is a block
+     * of 4 * dim_count bytes, `tables` has 4 * dim_count, too. */
     uint32_t (*select)(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
-                       const struct px_fastscan_test *test);
+                       const struct px_fastscan_scale *scale, float limit);
+
+    /* That of each row, to ret_values: PX_FASTSCAN_ROWS of them. */
+    void (*estimate)(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                     const struct px_fastscan_scale *scale, float *ret_values);
 
     /* For each of `count` rows, which are those of `indexes`: the sum over i of its byte i times
      * 128 * high[i] + low[i]. indexes NULL: rows 0 to count - 1. */

@@ -50,20 +50,18 @@ static inline void add_chunk(const uint8_t *half, const uint8_t *tables, size_t 
     add_sums(even, odd, sums);
 }
 
-static inline uint32_t test_rows(const struct px_fastscan_test *test, size_t first, __m256i sums)
+static inline __m256 values_of(const struct px_fastscan_scale *scale, size_t first, __m256i sums)
 {
-    __m256 x = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_set1_ps(test->unit));
-    x = _mm256_add_ps(x, _mm256_set1_ps(test->offset));
-    x = _mm256_mul_ps(_mm256_loadu_ps(test->rescales + first), x);
-    x = _mm256_sub_ps(_mm256_loadu_ps(test->adds + first), x);
-    __m256 passes = _mm256_cmp_ps(x, _mm256_set1_ps(test->limit), _CMP_NGT_UQ);
-    return (uint32_t)_mm256_movemask_ps(passes) << first;
+    __m256 x = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_set1_ps(scale->unit));
+    x = _mm256_add_ps(x, _mm256_set1_ps(scale->offset));
+    x = _mm256_mul_ps(_mm256_loadu_ps(scale->rescales + first), x);
+    return _mm256_sub_ps(_mm256_loadu_ps(scale->adds + first), x);
 }
 
-static uint32_t select_rows(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
-                            const struct px_fastscan_test *test)
+/* The values of eight rows each. */
+static inline void sum_block(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                             const struct px_fastscan_scale *scale, __m256 *ret_values)
 {
-    uint32_t mask = 0;
     for (size_t half = 0; half < 2; half++) {
         __m256i sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
         for (size_t first = 0; first < dim_count; first += PX_FASTSCAN_CHUNK) {
@@ -71,10 +69,31 @@ static uint32_t select_rows(const uint8_t *codes, const uint8_t *tables, size_t 
             add_chunk(codes + half * 2 * dim_count, tables, dim_count, first,
                       end < dim_count ? end : dim_count, sums);
         }
-        mask |= test_rows(test, half * PX_FASTSCAN_HALF, sums[0]);
-        mask |= test_rows(test, half * PX_FASTSCAN_HALF + 8, sums[1]);
+        ret_values[2 * half] = values_of(scale, half * PX_FASTSCAN_HALF, sums[0]);
+        ret_values[2 * half + 1] = values_of(scale, half * PX_FASTSCAN_HALF + 8, sums[1]);
+    }
+}
+
+static uint32_t select_rows(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                            const struct px_fastscan_scale *scale, float limit)
+{
+    uint32_t mask = 0;
+    __m256 values[4];
+    sum_block(codes, tables, dim_count, scale, values);
+    for (size_t i = 0; i < 4; i++) {
+        __m256 passes = _mm256_cmp_ps(values[i], _mm256_set1_ps(limit), _CMP_NGT_UQ);
+        mask |= (uint32_t)_mm256_movemask_ps(passes) << 8 * i;
     }
     return mask;
+}
+
+static void estimate(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                     const struct px_fastscan_scale *scale, float *ret_values)
+{
+    __m256 values[4];
+    sum_block(codes, tables, dim_count, scale, values);
+    for (size_t i = 0; i < 4; i++)
+        _mm256_storeu_ps(ret_values + 8 * i, values[i]);
 }
 
 static inline int32_t sum_lanes(__m256i a)
@@ -116,7 +135,7 @@ static void byte_dots(const struct px_byte_rows *rows, const uint32_t *indexes, 
 const struct px_fastscan *px_fastscan__avx2(void)
 {
     static const struct px_fastscan fastscan = {
-        .name = "avx2", .select = select_rows, .byte_dots = byte_dots};
+        .name = "avx2", .select = select_rows, .estimate = estimate, .byte_dots = byte_dots};
     return &fastscan;
 }
 

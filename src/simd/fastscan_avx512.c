@@ -70,40 +70,60 @@ FORCE_INLINE void add_chunk(const uint8_t *codes, const uint8_t *tables, size_t 
         ret_sums[half] = _mm512_add_epi32(ret_sums[half], sums_of_rows(&sums[half]));
 }
 
-FORCE_INLINE uint32_t test_rows(const struct px_fastscan_test *test, size_t first, __m512i sums)
+FORCE_INLINE __m512 values_of(const struct px_fastscan_scale *scale, size_t first, __m512i sums)
 {
-    __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_set1_ps(test->unit));
-    x = _mm512_add_ps(x, _mm512_set1_ps(test->offset));
-    x = _mm512_mul_ps(_mm512_loadu_ps(test->rescales + first), x);
-    x = _mm512_sub_ps(_mm512_loadu_ps(test->adds + first), x);
-    return _mm512_cmp_ps_mask(x, _mm512_set1_ps(test->limit), _CMP_NGT_UQ);
+    __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_set1_ps(scale->unit));
+    x = _mm512_add_ps(x, _mm512_set1_ps(scale->offset));
+    x = _mm512_mul_ps(_mm512_loadu_ps(scale->rescales + first), x);
+    return _mm512_sub_ps(_mm512_loadu_ps(scale->adds + first), x);
 }
 
-FORCE_INLINE uint32_t select_of(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
-                                const struct px_fastscan_test *test)
+/* The sums of both halves. */
+FORCE_INLINE void sum_block(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                            __m512i *sums)
 {
-    __m512i sums[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    sums[0] = sums[1] = _mm512_setzero_si512();
     for (size_t first = 0; first < dim_count; first += PX_FASTSCAN_CHUNK) {
         size_t end = first + PX_FASTSCAN_CHUNK;
         add_chunk(codes, tables, dim_count, first, end < dim_count ? end : dim_count, sums);
     }
-    return test_rows(test, 0, sums[0]) | test_rows(test, PX_FASTSCAN_HALF, sums[1]) << 16;
+}
+
+FORCE_INLINE uint32_t select_of(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                                const struct px_fastscan_scale *scale, float limit)
+{
+    __m512i sums[2];
+    __m512 most = _mm512_set1_ps(limit);
+    sum_block(codes, tables, dim_count, sums);
+    __m512 low = values_of(scale, 0, sums[0]), high = values_of(scale, PX_FASTSCAN_HALF, sums[1]);
+    return (uint32_t)_mm512_cmp_ps_mask(low, most, _CMP_NGT_UQ) |
+           (uint32_t)_mm512_cmp_ps_mask(high, most, _CMP_NGT_UQ) << PX_FASTSCAN_HALF;
 }
 
 /* With the number of dimensions known, the loops are unrolled. */
 static uint32_t select_rows(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
-                            const struct px_fastscan_test *test)
+                            const struct px_fastscan_scale *scale, float limit)
 {
     switch (dim_count) {
     case 128:
-        return select_of(codes, tables, 128, test);
+        return select_of(codes, tables, 128, scale, limit);
     case 384:
-        return select_of(codes, tables, 384, test);
+        return select_of(codes, tables, 384, scale, limit);
     case 768:
-        return select_of(codes, tables, 768, test);
+        return select_of(codes, tables, 768, scale, limit);
     default:
-        return select_of(codes, tables, dim_count, test);
+        return select_of(codes, tables, dim_count, scale, limit);
     }
+}
+
+static void estimate(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                     const struct px_fastscan_scale *scale, float *ret_values)
+{
+    __m512i sums[2];
+    sum_block(codes, tables, dim_count, sums);
+    for (size_t half = 0; half < 2; half++)
+        _mm512_storeu_ps(ret_values + half * PX_FASTSCAN_HALF,
+                         values_of(scale, half * PX_FASTSCAN_HALF, sums[half]));
 }
 
 FORCE_INLINE int64_t byte_dot(const uint8_t *row, const int8_t *high, const int8_t *low,
@@ -146,7 +166,7 @@ static void byte_dots(const struct px_byte_rows *rows, const uint32_t *indexes, 
 const struct px_fastscan *px_fastscan__avx512(void)
 {
     static const struct px_fastscan fastscan = {
-        .name = "avx512", .select = select_rows, .byte_dots = byte_dots};
+        .name = "avx512", .select = select_rows, .estimate = estimate, .byte_dots = byte_dots};
     return &fastscan;
 }
 

@@ -36,21 +36,19 @@ static inline void add_chunk(const uint8_t *half, const uint8_t *tables, size_t 
     sums[3] = vaddw_high_u16(sums[3], high);
 }
 
-static inline uint32_t test_rows(const struct px_fastscan_test *test, size_t first, uint32x4_t sums)
+static inline float32x4_t values_of(const struct px_fastscan_scale *scale, size_t first,
+                                    uint32x4_t sums)
 {
-    static const uint32_t bits[4] = {1, 2, 4, 8};
-    float32x4_t x = vmulq_f32(vcvtq_f32_u32(sums), vdupq_n_f32(test->unit));
-    x = vaddq_f32(x, vdupq_n_f32(test->offset));
-    x = vmulq_f32(vld1q_f32(test->rescales + first), x);
-    x = vsubq_f32(vld1q_f32(test->adds + first), x);
-    uint32x4_t passes = vmvnq_u32(vcgtq_f32(x, vdupq_n_f32(test->limit)));
-    return vaddvq_u32(vandq_u32(passes, vld1q_u32(bits))) << first;
+    float32x4_t x = vmulq_f32(vcvtq_f32_u32(sums), vdupq_n_f32(scale->unit));
+    x = vaddq_f32(x, vdupq_n_f32(scale->offset));
+    x = vmulq_f32(vld1q_f32(scale->rescales + first), x);
+    return vsubq_f32(vld1q_f32(scale->adds + first), x);
 }
 
-static uint32_t select_rows(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
-                            const struct px_fastscan_test *test)
+/* The values of four rows each. */
+static inline void sum_block(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                             const struct px_fastscan_scale *scale, float32x4_t *ret_values)
 {
-    uint32_t mask = 0;
     for (size_t half = 0; half < 2; half++) {
         uint32x4_t zero = vdupq_n_u32(0), sums[4] = {zero, zero, zero, zero};
         for (size_t first = 0; first < dim_count; first += PX_FASTSCAN_CHUNK) {
@@ -59,9 +57,31 @@ static uint32_t select_rows(const uint8_t *codes, const uint8_t *tables, size_t 
                       end < dim_count ? end : dim_count, sums);
         }
         for (size_t i = 0; i < 4; i++)
-            mask |= test_rows(test, half * PX_FASTSCAN_HALF + 4 * i, sums[i]);
+            ret_values[4 * half + i] = values_of(scale, half * PX_FASTSCAN_HALF + 4 * i, sums[i]);
+    }
+}
+
+static uint32_t select_rows(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                            const struct px_fastscan_scale *scale, float limit)
+{
+    static const uint32_t bits[4] = {1, 2, 4, 8};
+    uint32_t mask = 0;
+    float32x4_t values[8];
+    sum_block(codes, tables, dim_count, scale, values);
+    for (size_t i = 0; i < 8; i++) {
+        uint32x4_t passes = vmvnq_u32(vcgtq_f32(values[i], vdupq_n_f32(limit)));
+        mask |= vaddvq_u32(vandq_u32(passes, vld1q_u32(bits))) << 4 * i;
     }
     return mask;
+}
+
+static void estimate(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                     const struct px_fastscan_scale *scale, float *ret_values)
+{
+    float32x4_t values[8];
+    sum_block(codes, tables, dim_count, scale, values);
+    for (size_t i = 0; i < 8; i++)
+        vst1q_f32(ret_values + 4 * i, values[i]);
 }
 
 static inline int32x4_t add_products(int32x4_t sum, uint8x16_t x, int8x16_t y)
@@ -99,7 +119,7 @@ static void byte_dots(const struct px_byte_rows *rows, const uint32_t *indexes, 
 const struct px_fastscan *px_fastscan__neon(void)
 {
     static const struct px_fastscan fastscan = {
-        .name = "neon", .select = select_rows, .byte_dots = byte_dots};
+        .name = "neon", .select = select_rows, .estimate = estimate, .byte_dots = byte_dots};
     return &fastscan;
 }
 

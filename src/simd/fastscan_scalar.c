@@ -14,17 +14,25 @@ static uint32_t sum_row(const uint8_t *bytes, const uint8_t *tables, size_t dim_
     return sum;
 }
 
-static uint32_t select_rows(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
-                            const struct px_fastscan_test *test)
+static void estimate(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                     const struct px_fastscan_scale *scale, float *ret_values)
 {
-    uint32_t mask = 0;
     for (size_t row = 0; row < PX_FASTSCAN_ROWS; row++) {
         const uint8_t *half = codes + row / PX_FASTSCAN_HALF * 2 * dim_count;
         float sum = (float)sum_row(half + row % PX_FASTSCAN_HALF, tables, dim_count);
-        float product = px_load_f32(test->rescales + row) * (sum * test->unit + test->offset);
-        bool is_beyond = px_load_f32(test->adds + row) - product > test->limit;
-        mask |= (uint32_t)!is_beyond << row;
+        float product = px_load_f32(scale->rescales + row) * (sum * scale->unit + scale->offset);
+        ret_values[row] = px_load_f32(scale->adds + row) - product;
     }
+}
+
+static uint32_t select_rows(const uint8_t *codes, const uint8_t *tables, size_t dim_count,
+                            const struct px_fastscan_scale *scale, float limit)
+{
+    uint32_t mask = 0;
+    float values[PX_FASTSCAN_ROWS];
+    estimate(codes, tables, dim_count, scale, values);
+    for (size_t row = 0; row < PX_FASTSCAN_ROWS; row++)
+        mask |= (uint32_t) !(values[row] > limit) << row;
     return mask;
 }
 
@@ -43,6 +51,6 @@ static void byte_dots(const struct px_byte_rows *rows, const uint32_t *indexes, 
 const struct px_fastscan *px_fastscan__scalar(void)
 {
     static const struct px_fastscan fastscan = {
-        .name = "scalar", .select = select_rows, .byte_dots = byte_dots};
+        .name = "scalar", .select = select_rows, .estimate = estimate, .byte_dots = byte_dots};
     return &fastscan;
 }
