@@ -209,7 +209,8 @@ struct px_ivf__probe {
 struct px_ivf__ranking {
     size_t capacity;
     float *keys;
-    uint16_t *buckets; /* of the keys */
+    uint32_t *buckets; /* of the keys */
+    uint32_t *chosen;  /* keys of the first buckets */
     uint32_t *order;   /* the result */
     struct px_ivf__probe *items;
     int64_t *sums; /* PX_IVF__SUMS of them */

@@ -6,50 +6,88 @@
 #include <stdlib.h>
 
 enum {
-    BUCKETS = 1024,
+    BUCKETS = 256,
+    LANES = 16,
     RANKED_A_PROBE = 8, /* blocks of near lists that are ranked for each that is looked at */
 };
 
 /* ---- order ---------------------------------------------------------------------------------- */
 
-/* Writes the number of each key's bucket, and how many there are in each. */
-static void fill_buckets(const float *keys, size_t count, uint16_t *buckets, uint32_t *ret_sizes)
+/* The least and the greatest key, NaN aside. In lanes, which the compiler makes registers of. */
+static void find_range(const float *keys, size_t count, float *ret_least, float *ret_most)
 {
-    float least = FLT_MAX, most = -FLT_MAX;
-    for (size_t i = 0; i < count; i++) {
-        least = keys[i] < least ? keys[i] : least;
-        most = keys[i] > most ? keys[i] : most;
+    float least[LANES], most[LANES];
+    for (size_t lane = 0; lane < LANES; lane++) {
+        least[lane] = FLT_MAX;
+        most[lane] = -FLT_MAX;
     }
+    for (size_t i = 0; i < count; i += LANES)
+        for (size_t lane = 0; lane < LANES; lane++) {
+            float key = keys[i + lane];
+            least[lane] = key < least[lane] ? key : least[lane];
+            most[lane] = key > most[lane] ? key : most[lane];
+        }
+    for (size_t lane = 1; lane < LANES; lane++) {
+        least[0] = least[lane] < least[0] ? least[lane] : least[0];
+        most[0] = most[lane] > most[0] ? most[lane] : most[0];
+    }
+    *ret_least = least[0];
+    *ret_most = most[0];
+}
+
+/* Writes the number of each key's bucket: 0 for the least, and the last one for NaN. */
+static void find_buckets(const float *keys, size_t count, uint32_t *ret_buckets)
+{
+    float least, most;
+    find_range(keys, count, &least, &most);
     float width = (most - least) / BUCKETS, inverse = 1 / width;
     inverse = width > 0 && inverse <= FLT_MAX ? inverse : 0;
     for (size_t i = 0; i < count; i++) {
         float bucket = (keys[i] - least) * inverse;
-        bucket = bucket < BUCKETS - 1 ? bucket : BUCKETS - 1; /* NaN among them */
-        buckets[i] = (uint16_t)(int)bucket;
+        bucket = bucket < BUCKETS - 1 ? bucket : BUCKETS - 1;
+        ret_buckets[i] = (uint32_t)(int32_t)bucket;
     }
-    memset(ret_sizes, 0, BUCKETS * sizeof *ret_sizes);
-    for (size_t i = 0; i < count; i++)
-        ret_sizes[buckets[i]]++;
+}
+
+/* Makes of the sizes of buckets where each begins; returns the last of those that have at least
+ * `wanted` items together, and their number. */
+static uint32_t place_buckets(uint32_t *sizes, size_t wanted, uint32_t *ret_total)
+{
+    uint32_t total = 0, bucket = 0;
+    for (; bucket < BUCKETS; bucket++) {
+        uint32_t size = sizes[bucket];
+        sizes[bucket] = total;
+        total += size;
+        if (total >= wanted)
+            break;
+    }
+    *ret_total = total;
+    return bucket;
 }
 
 /* Writes the indexes of at least `wanted` (or of all) of the smallest keys, in about their order: by
  * bucket. Returns how many. */
 static size_t order_smallest(struct px_ivf__ranking *ranking, size_t count, size_t wanted)
 {
-    uint32_t sizes[BUCKETS], ends[BUCKETS], total = 0, last = 0;
+    uint32_t sizes[BUCKETS] = {0}, total, chosen = 0, *buckets = ranking->buckets;
+    size_t padded = px_round_up(count, LANES);
     if (count == 0)
         return 0;
-    fill_buckets(ranking->keys, count, ranking->buckets, sizes);
-    for (last = 0; last < BUCKETS; last++) {
-        ends[last] = total;
-        total += sizes[last];
-        if (total >= wanted)
-            break;
+    for (size_t i = count; i < padded; i++)
+        ranking->keys[i] = ranking->keys[count - 1];
+    find_buckets(ranking->keys, padded, buckets);
+    for (size_t i = 0; i < count; i++)
+        sizes[buckets[i]]++;
+    uint32_t last = place_buckets(sizes, wanted, &total);
+    for (uint32_t i = 0; i < count; i++) { /* without a branch, which would be guessed wrongly */
+        ranking->chosen[chosen] = i;
+        chosen += buckets[i] <= last;
     }
-    for (uint32_t i = 0; i < count; i++)
-        if (ranking->buckets[i] <= last)
-            ranking->order[ends[ranking->buckets[i]]++] = i;
-    return total;
+    for (uint32_t i = 0; i < chosen; i++) {
+        uint32_t index = ranking->chosen[i];
+        ranking->order[sizes[buckets[index]]++] = index;
+    }
+    return chosen;
 }
 
 /* ---- lists and blocks ----------------------------------------------------------------------- */
@@ -146,6 +184,7 @@ void px_ivf__ranking_release(struct px_ivf__ranking *ranking)
 {
     free(ranking->keys);
     free(ranking->buckets);
+    free(ranking->chosen);
     free(ranking->order);
     free(ranking->items);
     free(ranking->sums);
@@ -158,16 +197,18 @@ int px_ivf__ranking_grow(struct px_ivf__ranking *ranking, const struct px_ivf_se
     size_t count = 1;
     for (size_t p = 0; p < set->part_count; p++)
         count += (size_t)set->parts[p]->header->block_count + set->parts[p]->header->list_count;
+    count = px_round_up(count, LANES);
     if (count <= ranking->capacity)
         return PROXIMADB_OK;
     px_ivf__ranking_release(ranking);
     ranking->keys = malloc(count * sizeof *ranking->keys);
     ranking->buckets = malloc(count * sizeof *ranking->buckets);
+    ranking->chosen = malloc(count * sizeof *ranking->chosen);
     ranking->order = malloc(count * sizeof *ranking->order);
     ranking->items = malloc(count * sizeof *ranking->items);
     ranking->sums = malloc(PX_IVF__SUMS * sizeof *ranking->sums);
-    if (ranking->keys == NULL || ranking->buckets == NULL || ranking->order == NULL ||
-        ranking->items == NULL || ranking->sums == NULL) {
+    if (ranking->keys == NULL || ranking->buckets == NULL || ranking->chosen == NULL ||
+        ranking->order == NULL || ranking->items == NULL || ranking->sums == NULL) {
         px_ivf__ranking_release(ranking);
         return px_fail_no_memory(reterr);
     }
