@@ -209,11 +209,13 @@ struct px_ivf__probe {
 struct px_ivf__ranking {
     size_t capacity;
     float *keys;
-    uint32_t *buckets; /* of the keys */
-    uint32_t *chosen;  /* keys of the first buckets */
-    uint32_t *order;   /* the result */
-    struct px_ivf__probe *items;
-    int64_t *sums; /* PX_IVF__SUMS of them */
+    uint32_t *buckets;           /* of the keys */
+    uint32_t *chosen;            /* keys of the first buckets */
+    uint32_t *order;             /* the result */
+    struct px_ivf__probe *items; /* of the chosen keys */
+    struct px_ivf__probe *lists;
+    uint32_t *used; /* lists whose blocks are ranked */
+    int64_t *sums;  /* PX_IVF__SUMS of them */
 };
 
 enum { PX_IVF__SUMS = 256 };

@@ -8,7 +8,8 @@
 enum {
     BUCKETS = 256,
     LANES = 16,
-    RANKED_A_PROBE = 8, /* blocks of near lists that are ranked for each that is looked at */
+    RANKED_A_PROBE = 4, /* blocks of near lists that are ranked for each that is looked at, */
+    RANKED_MORE = 256,  /*   and so many beside */
 };
 
 /* ---- order ---------------------------------------------------------------------------------- */
@@ -92,14 +93,7 @@ static size_t order_smallest(struct px_ivf__ranking *ranking, size_t count, size
 
 /* ---- lists and blocks ----------------------------------------------------------------------- */
 
-static void add_item(struct px_ivf__ranking *ranking, size_t at, float key,
-                     struct px_ivf__probe item)
-{
-    ranking->keys[at] = key;
-    ranking->items[at] = item;
-}
-
-/* All lists of a part; `filled` items are there. Returns how many then are. */
+/* All lists of a part; `filled` keys and probes are there. Returns how many then are. */
 static size_t add_lists(struct px_ivf__ranking *ranking, const struct px_ivf *part,
                         uint32_t part_index, const struct px_ivf__query *query, size_t filled)
 {
@@ -109,69 +103,94 @@ static size_t add_lists(struct px_ivf__ranking *ranking, const struct px_ivf *pa
         struct px_byte_rows rows = {part->list_centres + first * query->count, query->count,
                                     query->count};
         px_fastscan_get()->byte_dots(&rows, NULL, some, query->high, query->low, ranking->sums);
-        for (uint32_t i = 0; i < some; i++) {
+        for (uint32_t i = 0; i < some; i++, filled++) {
             struct px_ivf__view view =
                 px_ivf__look(query, &part->lists[first + i], ranking->sums[i]);
-            add_item(ranking, filled++, view.key,
-                     (struct px_ivf__probe){part_index, first + i, view.base, view.reach});
+            ranking->keys[filled] = view.key;
+            ranking->lists[filled] =
+                (struct px_ivf__probe){part_index, first + i, view.base, view.reach};
         }
     }
     return filled;
 }
 
-/* The blocks of a list, by the estimates of their centres' distances. */
-static size_t add_blocks(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
-                         const struct px_ivf__query *query, const struct px_ivf__probe *of,
-                         size_t filled)
+static const struct px_ivf_disk_list *list_of(const struct px_ivf_set *set,
+                                              const struct px_ivf__probe *probe)
 {
-    const struct px_ivf *part = set->parts[of->part_index];
-    const struct px_ivf_disk_list *list = &part->lists[of->number];
-    size_t stride = px_ivf_group_stride(query->count);
-    const uint8_t *group = part->groups + list->first_group * stride;
-    for (uint32_t first = 0; first < list->block_count; first += PX_IVF_BLOCK_ROWS) {
-        float values[PX_IVF_BLOCK_ROWS];
-        const float *factors =
-            (const float *)(const void *)(group + px_fastscan_block_bytes(query->count));
-        const float *shares = factors + 2 * PX_IVF_BLOCK_ROWS;
-        struct px_fastscan_scale scale = {factors, factors + PX_IVF_BLOCK_ROWS, query->table_unit,
-                                          query->table_offset};
-        px_fastscan_get()->estimate(group, query->tables, query->count, &scale, values);
-        for (uint32_t i = 0; i < PX_IVF_BLOCK_ROWS && first + i < list->block_count; i++)
-            add_item(ranking, filled++, of->base + values[i] - shares[i] * of->reach,
-                     (struct px_ivf__probe){of->part_index, list->first_block + first + i, of->base,
-                                            of->reach});
-        group += stride;
-    }
-    return filled;
+    return &set->parts[probe->part_index]->lists[probe->number];
 }
 
-/* Moves the nearest lists, which have at least `wanted` blocks, to the end of the items, where the
- * blocks that are added from the beginning on do not reach them. Returns how many. */
-static size_t choose_lists(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
-                           size_t list_count, size_t wanted)
+/* Keys of 32 blocks: the estimates of their centres' distances, and what their spread makes of
+ * them. */
+static void rank_group(const struct px_ivf__query *query, const struct px_ivf__probe *list,
+                       const uint8_t *group, float *ret_keys)
 {
-    size_t ordered = order_smallest(ranking, list_count, list_count), chosen = 0, blocks = 0;
-    struct px_ivf__probe *end = ranking->items + ranking->capacity;
-    for (; chosen < ordered && blocks < wanted; chosen++) {
-        struct px_ivf__probe list = ranking->items[ranking->order[chosen]];
-        blocks += set->parts[list.part_index]->lists[list.number].block_count;
-        *(end - 1 - chosen) = list;
+    const float *factors =
+        (const float *)(const void *)(group + px_fastscan_block_bytes(query->count));
+    const float *shares = factors + 2 * PX_IVF_BLOCK_ROWS;
+    struct px_fastscan_scale scale = {factors, factors + PX_IVF_BLOCK_ROWS, query->table_unit,
+                                      query->table_offset};
+    px_fastscan_get()->estimate(group, query->tables, query->count, &scale, ret_keys);
+    for (size_t i = 0; i < PX_IVF_BLOCK_ROWS; i++)
+        ret_keys[i] += list->base - shares[i] * list->reach;
+}
+
+/* Adds the keys of a list's blocks to `filled` others. */
+static size_t add_blocks(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
+                         const struct px_ivf__query *query, const struct px_ivf__probe *probe,
+                         size_t filled)
+{
+    const struct px_ivf_disk_list *list = list_of(set, probe);
+    size_t stride = px_ivf_group_stride(query->count);
+    const uint8_t *group = set->parts[probe->part_index]->groups + list->first_group * stride;
+    for (uint32_t g = 0; g < list->group_count; g++, group += stride)
+        rank_group(query, probe, group, ranking->keys + filled + g * PX_IVF_BLOCK_ROWS);
+    return filled + list->block_count; /* behind it the next one writes */
+}
+
+/* Ranks the blocks of the nearest lists, which have at least `wanted` of them. Returns how many
+ * lists that are: the first ones of ranking->order; their blocks' keys are one behind the other. */
+static size_t rank_blocks(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
+                          const struct px_ivf__query *query, size_t list_count, size_t wanted,
+                          size_t *ret_block_count)
+{
+    size_t ordered = order_smallest(ranking, list_count, list_count), used = 0, blocks = 0;
+    for (; used < ordered && blocks < wanted; used++) {
+        ranking->used[used] = ranking->order[used];
+        blocks = add_blocks(ranking, set, query, &ranking->lists[ranking->used[used]], blocks);
     }
-    return chosen;
+    *ret_block_count = blocks;
+    return used;
+}
+
+/* Finds the lists of the chosen blocks, whose numbers rise, and turns these into probes. */
+static void resolve(struct px_ivf__ranking *ranking, const struct px_ivf_set *set, size_t count)
+{
+    size_t used = 0, first = 0;
+    const struct px_ivf__probe *list = &ranking->lists[ranking->used[0]];
+    for (size_t i = 0; i < count; i++) {
+        while (ranking->chosen[i] - first >= list_of(set, list)->block_count) {
+            first += list_of(set, list)->block_count;
+            list = &ranking->lists[ranking->used[++used]];
+        }
+        uint32_t block = list_of(set, list)->first_block + (ranking->chosen[i] - (uint32_t)first);
+        ranking->items[ranking->chosen[i]] =
+            (struct px_ivf__probe){list->part_index, block, list->base, list->reach};
+    }
 }
 
 size_t px_ivf__rank(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
                     const struct px_ivf__query *query, size_t probe_count,
                     struct px_ivf__probe *ret_probes)
 {
-    size_t list_count = 0, block_count = 0;
+    size_t list_count = 0, block_count;
     for (uint32_t p = 0; p < set->part_count; p++)
         list_count = add_lists(ranking, set->parts[p], p, query, list_count);
-    size_t chosen = choose_lists(ranking, set, list_count, RANKED_A_PROBE * probe_count);
-    for (size_t i = 0; i < chosen; i++)
-        block_count = add_blocks(ranking, set, query, &ranking->items[ranking->capacity - 1 - i],
-                                 block_count);
+    (void)rank_blocks(ranking, set, query, list_count, RANKED_A_PROBE * probe_count + RANKED_MORE,
+                      &block_count);
     size_t count = order_smallest(ranking, block_count, probe_count);
+    if (count > 0)
+        resolve(ranking, set, count);
     count = count < probe_count ? count : probe_count;
     for (size_t i = 0; i < count; i++)
         ret_probes[i] = ranking->items[ranking->order[i]];
@@ -187,28 +206,38 @@ void px_ivf__ranking_release(struct px_ivf__ranking *ranking)
     free(ranking->chosen);
     free(ranking->order);
     free(ranking->items);
+    free(ranking->lists);
+    free(ranking->used);
     free(ranking->sums);
     *ranking = (struct px_ivf__ranking){0};
 }
 
-int px_ivf__ranking_grow(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
-                         struct proximadb_error *reterr)
+static bool take_memory(struct px_ivf__ranking *ranking, size_t count)
 {
-    size_t count = 1;
-    for (size_t p = 0; p < set->part_count; p++)
-        count += (size_t)set->parts[p]->header->block_count + set->parts[p]->header->list_count;
-    count = px_round_up(count, LANES);
-    if (count <= ranking->capacity)
-        return PROXIMADB_OK;
-    px_ivf__ranking_release(ranking);
     ranking->keys = malloc(count * sizeof *ranking->keys);
     ranking->buckets = malloc(count * sizeof *ranking->buckets);
     ranking->chosen = malloc(count * sizeof *ranking->chosen);
     ranking->order = malloc(count * sizeof *ranking->order);
     ranking->items = malloc(count * sizeof *ranking->items);
+    ranking->lists = malloc(count * sizeof *ranking->lists);
+    ranking->used = malloc(count * sizeof *ranking->used);
     ranking->sums = malloc(PX_IVF__SUMS * sizeof *ranking->sums);
-    if (ranking->keys == NULL || ranking->buckets == NULL || ranking->chosen == NULL ||
-        ranking->order == NULL || ranking->items == NULL || ranking->sums == NULL) {
+    return ranking->keys != NULL && ranking->buckets != NULL && ranking->chosen != NULL &&
+           ranking->order != NULL && ranking->items != NULL && ranking->lists != NULL &&
+           ranking->used != NULL && ranking->sums != NULL;
+}
+
+int px_ivf__ranking_grow(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
+                         struct proximadb_error *reterr)
+{
+    size_t count = 0; /* there are no more lists than blocks */
+    for (size_t p = 0; p < set->part_count; p++)
+        count += set->parts[p]->header->block_count;
+    count = px_round_up(count + PX_IVF_BLOCK_ROWS, LANES); /* a group is written as a whole */
+    if (count <= ranking->capacity)
+        return PROXIMADB_OK;
+    px_ivf__ranking_release(ranking);
+    if (!take_memory(ranking, count)) {
         px_ivf__ranking_release(ranking);
         return px_fail_no_memory(reterr);
     }

@@ -17,8 +17,9 @@ enum {
     FIRST_PROBES = 4,           /* that each query looks at by itself */
     MOST_FOUND = 256,           /* rows waiting for their second look */
     FOUND_A_LOOK = 16,          /* that a single query gathers before it takes it */
-    PAIRS_AHEAD = 16,           /* whose probes are fetched */
-    POLL_PROBES = 4096,         /* between two questions whether to stop */
+    TILE_BLOCKS = 16,
+    PAIRS_AHEAD = 16,   /* whose probes are fetched */
+    POLL_PROBES = 4096, /* between two questions whether to stop */
     CACHE_LINE_BYTES = 64,
 };
 
@@ -45,8 +46,8 @@ struct px_ivf_searcher {
     size_t probe_capacity;
     struct px_ivf__probe *probes; /* owned; probe_count for each query */
     uint32_t *pairs;              /* owned; numbers of probes, by block */
-    size_t block_capacity;
-    uint32_t *block_ends; /* owned */
+    size_t tile_capacity;
+    uint32_t *tile_ends; /* owned */
     size_t found_count;
     struct found found[MOST_FOUND];
 };
@@ -244,63 +245,56 @@ static int scan_alone(struct search *search, uint32_t query, uint32_t first, uin
     return PROXIMADB_OK;
 }
 
-/* Numbers of the blocks of each part, in the set. */
-static size_t block_number(const struct search *search, const struct px_ivf__probe *probe)
+/* The number of the tile that a block is in: so many blocks of a part as the first-level cache
+ * holds. */
+static size_t tile_of(const struct search *search, const struct px_ivf__probe *probe)
 {
-    size_t number = probe->number;
+    size_t tile = probe->number / TILE_BLOCKS;
     for (uint32_t p = 0; p < probe->part_index; p++)
-        number += search->set->parts[p]->header->block_count;
-    return number;
+        tile += search->set->parts[p]->header->block_count / TILE_BLOCKS + 1;
+    return tile;
 }
 
-/* Sorts the probes behind the first ones by block: counts, sums up, places. */
+/* Sorts the probes behind the first ones by tile, and those of a tile by query: counts, sums up,
+ * places. */
 static size_t sort_pairs(struct search *search, const uint32_t *probe_counts)
 {
     struct px_ivf_searcher *searcher = search->searcher;
-    uint32_t *ends = searcher->block_ends, total = 0;
-    memset(ends, 0, searcher->block_capacity * sizeof *ends);
+    uint32_t *ends = searcher->tile_ends, total = 0;
+    memset(ends, 0, searcher->tile_capacity * sizeof *ends);
     for (int pass = 0; pass < 2; pass++) {
         for (uint32_t q = 0; q < search->query_count; q++)
             for (uint32_t i = FIRST_PROBES; i < probe_counts[q]; i++) {
                 uint32_t number = q * search->probe_count + i;
-                size_t block = block_number(search, &searcher->probes[number]);
+                size_t tile = tile_of(search, &searcher->probes[number]);
                 if (pass == 0)
-                    ends[block]++;
+                    ends[tile]++;
                 else
-                    searcher->pairs[ends[block]++] = number;
+                    searcher->pairs[ends[tile]++] = number;
             }
-        for (size_t block = 0; pass == 0 && block < searcher->block_capacity; block++) {
-            uint32_t size = ends[block];
-            ends[block] = total;
+        for (size_t tile = 0; pass == 0 && tile < searcher->tile_capacity; tile++) {
+            uint32_t size = ends[tile];
+            ends[tile] = total;
             total += size;
         }
     }
     return total;
 }
 
-static bool is_same_block(const struct px_ivf__probe *a, const struct px_ivf__probe *b)
-{
-    return a->number == b->number && a->part_index == b->part_index;
-}
-
-/* All queries of the group look at what is left, block by block. */
+/* All queries of the group look at what is left, tile by tile: a query's tables stay in the
+ * first-level cache for all of its blocks in the tile, and the tile for all queries. */
 static int scan_together(struct search *search, const uint32_t *probe_counts,
                          struct proximadb_error *reterr)
 {
     const struct px_ivf_searcher *searcher = search->searcher;
     size_t count = sort_pairs(search, probe_counts);
-    size_t block_bytes = px_ivf_code_stride(searcher->queries[0].count);
-    const struct px_ivf__probe *last = NULL;
     for (size_t i = 0; i < count; i++) {
         const struct px_ivf__probe *probe = &searcher->probes[searcher->pairs[i]];
         if (i + PAIRS_AHEAD < count)
             __builtin_prefetch(&searcher->probes[searcher->pairs[i + PAIRS_AHEAD]]);
-        if (last != NULL && !is_same_block(probe, last)) {
-            prefetch(codes_at(search, probe), block_bytes);
-            look_at_found(search);
-        }
-        last = probe;
         scan(search, searcher->pairs[i] / search->probe_count, probe);
+        if (searcher->found_count >= FOUND_A_LOOK)
+            look_at_found(search);
         if (is_stopped(search))
             return fail_stopped(reterr);
     }
@@ -396,7 +390,7 @@ void px_ivf_searcher_free(struct px_ivf_searcher *searcher)
     free(searcher->rotated);
     free(searcher->probes);
     free(searcher->pairs);
-    free(searcher->block_ends);
+    free(searcher->tile_ends);
     free(searcher);
 }
 
@@ -419,18 +413,17 @@ static bool grow(void *array, size_t *capacity, size_t count, size_t item_bytes)
 static int grow_searcher(struct px_ivf_searcher *searcher, const struct px_ivf_set *set,
                          size_t group, size_t probe_count, struct proximadb_error *reterr)
 {
-    size_t count = set->parts[0]->rotation.padded_count, blocks = 1,
+    size_t count = set->parts[0]->rotation.padded_count, tiles = 1,
            pairs = searcher->probe_capacity;
     for (size_t p = 0; p < set->part_count; p++)
-        blocks += set->parts[p]->header->block_count;
+        tiles += set->parts[p]->header->block_count / TILE_BLOCKS + 1;
     if (!grow(&searcher->queries, &searcher->group_capacity, group, sizeof *searcher->queries) ||
         !grow(&searcher->planes, &searcher->query_bytes, group * 6 * count, 1) ||
         !grow(&searcher->rotated, &searcher->rotated_count, count, sizeof(float)) ||
         !grow(&searcher->probes, &searcher->probe_capacity, group * probe_count,
               sizeof *searcher->probes) ||
         !grow(&searcher->pairs, &pairs, group * probe_count, sizeof *searcher->pairs) ||
-        !grow(&searcher->block_ends, &searcher->block_capacity, blocks,
-              sizeof *searcher->block_ends)) {
+        !grow(&searcher->tile_ends, &searcher->tile_capacity, tiles, sizeof *searcher->tile_ends)) {
         searcher->probe_capacity = 0; /* of two arrays, one of which may be gone */
         return px_fail_no_memory(reterr);
     }
