@@ -26,7 +26,7 @@ uint64_t px_ivf__lay_out(struct px_ivf_header *header)
         [PX_IVF_LIST_CENTRES] = lists * padded,
         [PX_IVF_GROUPS] = header->group_count * px_ivf_group_stride(padded),
         [PX_IVF_ROWS] = blocks * PX_IVF_BLOCK_ROWS * sizeof(uint32_t),
-        [PX_IVF_CODES] = blocks * px_ivf_code_stride(padded),
+        [PX_IVF_CODES] = blocks * px_ivf_code_stride(header->code_count),
         [PX_IVF_VECTORS] = blocks * PX_IVF_BLOCK_ROWS * px_ivf_vector_stride(padded),
     };
     uint64_t offset = sizeof *header;
@@ -92,6 +92,7 @@ static bool is_consistent(const struct px_ivf_header *header)
     uint64_t padded = px_round_up(header->dim_count, PX_ROTATION_UNIT);
     uint64_t blocks = header->block_count;
     if (header->dim_count == 0 || header->dim_count > 65536 || header->padded_count != padded ||
+        header->code_count != px_ivf_code_count(header->padded_count) ||
         header->metric > PROXIMADB_DOT || header->row_count > PX_IVF_MOST_ROWS ||
         header->list_count > header->group_count || header->group_count > blocks ||
         blocks > header->row_count || blocks * PX_IVF_BLOCK_ROWS < header->row_count)

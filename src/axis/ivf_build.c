@@ -80,6 +80,7 @@ static float take_spread(const struct bench *bench, const uint32_t *order, size_
     return (float)(spread / (double)row_count);
 }
 
+/* Signs, a byte each, as those of a lane of 32. */
 static void put_signs(const uint8_t *signs, size_t count, size_t lane, uint8_t *codes)
 {
     uint8_t *at =
@@ -106,14 +107,15 @@ static void subtract_centre(struct bench *bench, const float *row)
         bench->residual[i] = row[i] - bench->centre[i];
 }
 
-/* Signs of bench->residual, and factors, as those of a lane of 32. */
-static void put_code(struct bench *bench, uint8_t *codes, size_t lane)
+/* Signs of the first dimensions of bench->residual, and factors, as those of a lane of 32. */
+static void put_code(struct bench *bench, size_t code_count, uint8_t *codes, size_t lane)
 {
     size_t count = bench->making->ivf->rotation.padded_count;
-    struct px_ivf_factors factors = px_ivf__encode_signs(
-        bench->making->input->identity.metric, bench->residual, bench->centre, count, bench->signs);
-    put_signs(bench->signs, count, lane, codes);
-    put_factors(codes + px_fastscan_block_bytes(count), lane, factors);
+    struct px_ivf_factors factors =
+        px_ivf__encode_signs(bench->making->input->identity.metric, bench->residual, bench->centre,
+                             count, code_count, bench->signs);
+    put_signs(bench->signs, code_count, lane, codes);
+    put_factors(codes + px_fastscan_block_bytes(code_count), lane, factors);
 }
 
 static void encode_row(struct bench *bench, const float *row, size_t block, size_t lane)
@@ -123,7 +125,9 @@ static void encode_row(struct bench *bench, const float *row, size_t block, size
     uint8_t *vector = image_at(making, PX_IVF_VECTORS,
                                (block * PX_IVF_BLOCK_ROWS + lane) * px_ivf_vector_stride(count));
     subtract_centre(bench, row);
-    put_code(bench, image_at(making, PX_IVF_CODES, block * px_ivf_code_stride(count)), lane);
+    size_t code_count = px_ivf_code_count((uint32_t)count);
+    put_code(bench, code_count,
+             image_at(making, PX_IVF_CODES, block * px_ivf_code_stride(code_count)), lane);
     struct px_ivf_factors factors = px_ivf__encode_bytes(
         making->input->identity.metric, bench->residual, bench->centre, count, vector);
     memcpy(vector + count, &factors, sizeof factors);
@@ -140,7 +144,7 @@ static void encode_block_centre(struct bench *bench, const struct px_ivf_disk_li
     uint8_t *adds = codes + px_fastscan_block_bytes(count);
     take_mean(bench, order, row_count);
     subtract_centre(bench, bench->mean);
-    put_code(bench, codes, lane);
+    put_code(bench, count, codes, lane);
     struct px_ivf__spread spread = px_ivf__spread_of(
         making->input->identity.metric, take_spread(bench, order, row_count, bench->mean));
     float add = px_load_f32(adds + lane * sizeof add) + spread.add;
@@ -333,6 +337,7 @@ static int make_header(const struct px_ivf_input *input, uint32_t piece_rows,
         .padded_count = (uint32_t)px_round_up(identity->dim_count, PX_ROTATION_UNIT),
         .metric = (uint32_t)identity->metric,
     };
+    header.code_count = px_ivf_code_count(header.padded_count);
     memcpy(header.collection_id, identity->collection_id.bytes, PX_UUID_BYTES);
     if (input->calibration != NULL)
         header.calibration = *input->calibration;

@@ -70,14 +70,17 @@ static struct px_ivf_factors factors_of(enum proximadb_metric metric, const stru
 }
 
 struct px_ivf_factors px_ivf__encode_signs(enum proximadb_metric metric, const float *residual,
-                                           const float *centre, size_t count, uint8_t *ret_signs)
+                                           const float *centre, size_t count, size_t code_count,
+                                           uint8_t *ret_signs)
 {
     struct products of = {0};
     for (size_t i = 0; i < count; i++) {
+        of.residual_squared += residual[i] * residual[i];
+        of.residual_centre += residual[i] * centre[i];
+    }
+    for (size_t i = 0; i < code_count; i++) {
         float r = residual[i], m = centre[i];
         ret_signs[i] = r >= 0;
-        of.residual_squared += r * r;
-        of.residual_centre += r * m;
         of.code_residual += fabsf(r);
         of.code_centre += r >= 0 ? m : -m;
     }
@@ -166,12 +169,24 @@ static void make_tables(struct px_ivf__query *query)
     }
 }
 
+/* The tables of the first dimensions only: both halves, one behind the other. */
+static void make_code_tables(struct px_ivf__query *query)
+{
+    size_t count = query->code_count;
+    memcpy(query->code_tables, query->tables, 2 * count);
+    memcpy(query->code_tables + 2 * count, query->tables + 2 * query->count, 2 * count);
+    query->code_offset = 0;
+    for (size_t i = 0; i < count; i++)
+        query->code_offset -= fabsf(query->rotated[i]);
+}
+
 void px_ivf__prepare(struct px_ivf__query *query, const struct px_rotation *rotation,
                      enum proximadb_metric metric, const void *vector, bool is_rotated)
 {
     size_t dim_count = is_rotated ? rotation->padded_count : rotation->dim_count;
     query->metric = metric;
     query->count = rotation->padded_count;
+    query->code_count = px_ivf_code_count(rotation->padded_count);
     memcpy(query->rotated, vector, dim_count * sizeof(float));
     memset(query->rotated + dim_count, 0, (query->count - dim_count) * sizeof(float));
     double norm = sqrt(px_norm_squared_exact(vector, dim_count));
@@ -187,6 +202,7 @@ void px_ivf__prepare(struct px_ivf__query *query, const struct px_rotation *rota
         px_rotation_apply(rotation, query->rotated);
     make_planes(query);
     make_tables(query);
+    make_code_tables(query);
 }
 
 /* How many standard deviations nearer than the mean row of a block its near rows are taken to be,

@@ -50,14 +50,16 @@ struct px_ivf_header {
     uint32_t row_count;
     uint32_t dim_count;
     uint32_t padded_count;
+    uint32_t code_count;
     uint32_t metric;
     uint32_t list_count;
     uint32_t block_count;
     uint32_t group_count;
+    uint32_t reserved1;
     uint64_t size_bytes;
     struct px_ivf_disk_section sections[PX_IVF_SECTION_COUNT];
     struct px_ivf_calibration calibration;
-    uint8_t reserved[16];
+    uint8_t reserved[8];
 };
 
 static_assert(sizeof(struct px_ivf_calibration) == 80, "on disk");
@@ -79,6 +81,13 @@ struct px_ivf_disk_list {
 
 static_assert(sizeof(struct px_ivf_disk_list) == 40, "on disk");
 
+/* How many of the rotated dimensions the signs of rows are of. Any are as good as others, and fewer
+ * make a scan faster but let more rows pass. */
+static inline uint32_t px_ivf_code_count(uint32_t padded_count)
+{
+    return padded_count;
+}
+
 /* Blocks that so many rows take, or groups that so many blocks do. */
 static inline uint32_t px_ivf_blocks_of(uint32_t count)
 {
@@ -86,9 +95,9 @@ static inline uint32_t px_ivf_blocks_of(uint32_t count)
 }
 
 /* Sizes of what repeats. */
-static inline size_t px_ivf_code_stride(size_t padded_count)
+static inline size_t px_ivf_code_stride(size_t code_count)
 {
-    return px_fastscan_block_bytes(padded_count) + 2 * PX_IVF_BLOCK_ROWS * sizeof(float);
+    return px_fastscan_block_bytes(code_count) + 2 * PX_IVF_BLOCK_ROWS * sizeof(float);
 }
 
 static inline size_t px_ivf_group_stride(size_t padded_count)
@@ -138,9 +147,11 @@ struct px_ivf_factors {
     float rescale;
 };
 
-/* Codes of a rotated row less its centre, `residual`: signs as 0 and 1, one byte each; and bytes. */
+/* Codes of a rotated row less its centre, `residual`: signs of the first code_count of `count`
+ * dimensions as 0 and 1, one byte each; and bytes. */
 struct px_ivf_factors px_ivf__encode_signs(enum proximadb_metric metric, const float *residual,
-                                           const float *centre, size_t count, uint8_t *ret_signs);
+                                           const float *centre, size_t count, size_t code_count,
+                                           uint8_t *ret_signs);
 struct px_ivf_factors px_ivf__encode_bytes(enum proximadb_metric metric, const float *residual,
                                            const float *centre, size_t count, uint8_t *ret_bytes);
 
@@ -154,16 +165,19 @@ PX_MUST_CHECK int px_ivf__split(const struct px_rows *rows, uint32_t *ret_order,
 /* A query, prepared. Its arrays lie in the searcher. */
 struct px_ivf__query {
     enum proximadb_metric metric;
-    size_t count;       /* rotated dimensions */
-    float *rotated;     /* a unit vector under cosine */
-    int8_t *high, *low; /* planes: component i is step * (128 * high[i] + low[i]) */
-    uint8_t *tables;    /* simd/fastscan.h */
+    size_t count;         /* rotated dimensions */
+    float *rotated;       /* a unit vector under cosine */
+    int8_t *high, *low;   /* planes: component i is step * (128 * high[i] + low[i]) */
+    uint8_t *tables;      /* simd/fastscan.h; valid until the next query is prepared */
+    size_t code_count;    /* of the dimensions, the first ones */
+    uint8_t *code_tables; /* those of them */
     float step;
     int64_t sum; /* of the planes' components */
     float norm;
     float norm_squared;
     float table_unit;
     float table_offset; /* unit * sum of entries + offset: the sum of signed components */
+    float code_offset;
 };
 
 /* is_rotated: the vector has all rotated dimensions, and is taken as it is. */

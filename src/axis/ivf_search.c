@@ -41,7 +41,7 @@ struct px_ivf_searcher {
     size_t query_bytes;            /* that each has room for */
     struct px_ivf__query *queries; /* owned */
     uint8_t *planes;               /* owned; of all queries */
-    float *rotated;                /* owned; of the last one */
+    float *rotated;                /* owned; of the last one, and its tables */
     size_t rotated_count;
     size_t probe_capacity;
     struct px_ivf__probe *probes; /* owned; probe_count for each query */
@@ -175,7 +175,7 @@ static void prefetch(const uint8_t *at, size_t size_bytes)
 static const uint8_t *codes_at(const struct search *search, const struct px_ivf__probe *probe)
 {
     const struct px_ivf *part = search->set->parts[probe->part_index];
-    return part->codes + probe->number * px_ivf_code_stride(part->header->padded_count);
+    return part->codes + probe->number * px_ivf_code_stride(part->header->code_count);
 }
 
 /* Notes the rows of a mask, and has their vectors fetched. */
@@ -200,10 +200,10 @@ static void scan(struct search *search, uint32_t query_index, const struct px_iv
     const struct px_ivf__query *query = &search->searcher->queries[query_index];
     const uint8_t *codes = codes_at(search, probe);
     const float *factors =
-        (const float *)(const void *)(codes + px_fastscan_block_bytes(query->count));
+        (const float *)(const void *)(codes + px_fastscan_block_bytes(query->code_count));
     struct px_fastscan_scale scale = {factors, factors + PX_IVF_BLOCK_ROWS, query->table_unit,
-                                      query->table_offset + SIGN_ERROR * probe->reach};
-    uint32_t mask = search->fastscan->select(codes, query->tables, query->count, &scale,
+                                      query->code_offset + SIGN_ERROR * probe->reach};
+    uint32_t mask = search->fastscan->select(codes, query->code_tables, query->code_count, &scale,
                                              threshold_of(search, query_index) - probe->base);
     if (mask != 0)
         note(search, query_index, probe, mask);
@@ -231,7 +231,7 @@ static int scan_alone(struct search *search, uint32_t query, uint32_t first, uin
 {
     const struct px_ivf__probe *probes =
         search->searcher->probes + (size_t)query * search->probe_count;
-    size_t block_bytes = px_ivf_code_stride(search->searcher->queries[query].count);
+    size_t block_bytes = px_ivf_code_stride(search->searcher->queries[query].code_count);
     for (uint32_t i = first; i < end; i++) {
         if (i + 1 < end)
             prefetch(codes_at(search, &probes[i + 1]), block_bytes);
@@ -316,7 +316,8 @@ static void prepare_queries(struct search *search, uint32_t *ret_probe_counts)
         size_t count = part->rotation.padded_count;
         uint8_t *planes = searcher->planes + q * 6 * count;
         query->rotated = searcher->rotated;
-        query->tables = planes;
+        query->tables = (uint8_t *)(searcher->rotated + count);
+        query->code_tables = planes;
         query->high = (int8_t *)planes + 4 * count;
         query->low = (int8_t *)planes + 5 * count;
         px_ivf__prepare(query, &part->rotation, (enum proximadb_metric)part->header->metric, vector,
@@ -419,7 +420,7 @@ static int grow_searcher(struct px_ivf_searcher *searcher, const struct px_ivf_s
         tiles += set->parts[p]->header->block_count / TILE_BLOCKS + 1;
     if (!grow(&searcher->queries, &searcher->group_capacity, group, sizeof *searcher->queries) ||
         !grow(&searcher->planes, &searcher->query_bytes, group * 6 * count, 1) ||
-        !grow(&searcher->rotated, &searcher->rotated_count, count, sizeof(float)) ||
+        !grow(&searcher->rotated, &searcher->rotated_count, count, 2 * sizeof(float)) ||
         !grow(&searcher->probes, &searcher->probe_capacity, group * probe_count,
               sizeof *searcher->probes) ||
         !grow(&searcher->pairs, &pairs, group * probe_count, sizeof *searcher->pairs) ||
