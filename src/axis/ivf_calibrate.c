@@ -42,7 +42,7 @@ uint32_t px_ivf_probe_count(const struct px_ivf_calibration *calibration, double
     else
         probes =
             interpolate(calibration, recall) * ((double)row_count / (double)calibration->row_count);
-    probes = ceil(probes);
+    probes = ceil(probes * (1 - 1e-6)); /* a point is of float32 */
     probes = probes < blocks ? probes : blocks;
     return probes >= 1 && probes < UINT32_MAX ? (uint32_t)probes : probes < 1 ? 1 : UINT32_MAX;
 }

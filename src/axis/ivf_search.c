@@ -19,7 +19,7 @@ enum {
     FOUND_A_LOOK = 16,          /* that a single query gathers before it takes it */
     TILE_BLOCKS = 16,
     PAIRS_AHEAD = 16,   /* whose probes are fetched */
-    POLL_PROBES = 4096, /* between two questions whether to stop */
+    POLL_PROBES = 1024, /* between two questions whether to stop */
     CACHE_LINE_BYTES = 64,
 };
 
