@@ -310,7 +310,7 @@ static int search(int word_count, char **words)
     if (session.k < TEN || session.truth.dim_count < TEN ||
         session.truth.row_count != session.queries.row_count)
         die("K and the truth have ten rows a query at least:", words[2]);
-    if (px_ivf_open(&px_fs_posix, words[0], NULL, &session.ivf, &error) != PROXIMADB_OK ||
+    if (px_ivf_load(&px_fs_posix, words[0], NULL, &session.ivf, &error) != PROXIMADB_OK ||
         px_ivf_searcher_new(&session.searcher, &error) != PROXIMADB_OK)
         die("cannot open:", error.message);
     load_rows(&session, words[0]);

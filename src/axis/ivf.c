@@ -242,6 +242,39 @@ int px_ivf_open(struct px_fs *fs, const char *path, const struct px_ivf_identity
     return PROXIMADB_OK;
 }
 
+/* Copies a mapped file. */
+static int copy_content(struct px_slice content, struct px_pages *ret_pages,
+                        struct proximadb_error *reterr)
+{
+    *ret_pages = (struct px_pages){0};
+    int rc = px_pages_grow(ret_pages, content.size_bytes > 0 ? content.size_bytes : 1, reterr);
+    if (rc == PROXIMADB_OK)
+        memcpy(ret_pages->data, content.data, content.size_bytes);
+    return rc;
+}
+
+int px_ivf_load(struct px_fs *fs, const char *path, const struct px_ivf_identity *expected,
+                struct px_ivf **ret_ivf, struct proximadb_error *reterr)
+{
+    struct px_slice content;
+    struct px_pages pages;
+    int rc = px_file_map(fs, path, &content, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    size_t size_bytes = content.size_bytes;
+    rc = copy_content(content, &pages, reterr);
+    px_file_unmap(fs, content);
+    if (rc == PROXIMADB_OK)
+        rc = px_ivf_parse(px_slice_of(pages.data, size_bytes), expected, ret_ivf, reterr);
+    if (rc != PROXIMADB_OK) {
+        px_error_context(reterr, "%s", path);
+        px_pages_release(&pages);
+        return rc;
+    }
+    (*ret_ivf)->pages = pages;
+    return PROXIMADB_OK;
+}
+
 int px_ivf_verify(const struct px_ivf *ivf, struct proximadb_error *reterr)
 {
     int rc = PROXIMADB_OK;
