@@ -3,13 +3,14 @@
  *
  * Rows come in lists of near ones (viper/clustering.h). A list of some 2,000 rows is too coarse a
  * thing to read as a whole: most of it is far from a query that needs two of its rows. So each list
- * is split further, by two-means, into blocks of exactly 32 rows, which is what one step of the scan
- * takes (simd/fastscan.h). A block has a centre; lists are ranked by theirs, the blocks of the
+ * is split further, by two-means, into blocks of exactly 32 rows, which is what one step of the
+ * scan takes (simd/fastscan.h). A block has a centre; lists are ranked by theirs, the blocks of the
  * nearest lists by theirs, and the rows of the nearest blocks are looked at, in three steps:
  *
- *   1 bit      per dimension: the signs of the rotated difference from the centre, with RaBitQ's
- *              unbiased estimate (Gao and Long, SIGMOD 2024). A row whose estimate less what it may
- *              be off is farther than the k-th best goes no further. All rows of a block at once.
+ *   1 bit      of each of half of the dimensions: the signs of the rotated difference from the
+ *              list's centre, with RaBitQ's unbiased estimate (Gao and Long, SIGMOD 2024). A row
+ *              whose estimate less what it may be off is farther than the k-th best goes no
+ *              further. All rows of a block at once.
  *   8 bits     per dimension, of the same difference: the distance to some 1e-3 of it. Rows that
  *              are among the k best by it are asked for (`accept`) and kept.
  *   exact      is the caller's: it asks for more candidates than it needs, and orders them by
@@ -19,12 +20,12 @@
  * finds what recall takes how many.
  *
  * An index is of one part and never changes, and a search is over any number of indexes of one
- * dimension and metric. It is derived data: built from rows, saved (docs/format/ivf.md), opened with
- * a map, built again when it is missing or damaged. Of it only the header, lists and row numbers are
- * checked when it is opened; whatever stands in the rest gives wrong candidates at worst, and
- * px_ivf_verify() finds it.
+ * dimension and metric. It is derived data: built from rows, saved (docs/format/ivf.md), opened
+ * with a map, built again when it is missing or damaged. Of it only the header, lists and row
+ * numbers are checked when it is opened; whatever stands in the rest gives wrong candidates at
+ * worst, and px_ivf_verify() finds it.
  *
- * Memory at 384 dimensions: 465 bytes a row. Many queries at once share what they read of blocks.
+ * Memory at 384 dimensions: 434 bytes a row. Many queries at once share what they read of blocks.
  *
  * Threads: an index may be searched by any number of threads, each with a searcher of its own.
  */
@@ -120,8 +121,8 @@ PX_MUST_CHECK int px_ivf_open(struct px_fs *fs, const char *path,
                               const struct px_ivf_identity *expected, struct px_ivf **ret_ivf,
                               struct proximadb_error *reterr);
 
-/* The same, but the file is copied to memory, in huge pages where there are any: a fifth faster, and
- * memory that the system cannot take back. Fails likewise. */
+/* The same, but the file is copied to memory, in huge pages where there are any: a fifth faster,
+ * and memory that the system cannot take back. Fails likewise. */
 PX_MUST_CHECK int px_ivf_load(struct px_fs *fs, const char *path,
                               const struct px_ivf_identity *expected, struct px_ivf **ret_ivf,
                               struct proximadb_error *reterr);
@@ -206,8 +207,8 @@ struct px_ivf_calibrating {
 };
 
 /*
- * Finds what recall takes how many blocks, with rows of the indexes as queries, each without itself:
- * those that a look at all blocks gives are held against what a look at fewer does.
+ * Finds what recall takes how many blocks, with rows of the indexes as queries, each without
+ * itself: those that a look at all blocks gives are held against what a look at fewer does.
  *
  * PROXIMADB_CANCELLED, PROXIMADB_NO_MEMORY
  */

@@ -1,5 +1,5 @@
-/* Making an index: each list by itself, on as many threads as help. The place of everything is known
- * before, since a list of n rows has (n + 31) / 32 blocks, whatever they are. */
+/* Making an index: each list by itself, on as many threads as help. The place of everything is
+ * known before, since a list of n rows has (n + 31) / 32 blocks, whatever they are. */
 #include "axis/ivf_internal.h"
 
 #include "base/bits.h"

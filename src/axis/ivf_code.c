@@ -8,7 +8,8 @@
 
 /* ---- rows and centres ----------------------------------------------------------------------- */
 
-/* Bytes of a vector: round(x / step) + 128. Returns the step; 0: the vector is 0, or beyond float. */
+/* Bytes of a vector: round(x / step) + 128. Returns the step; 0: the vector is 0, or beyond float.
+ * */
 static float encode_bytes(const float *vector, size_t count, uint8_t *ret_bytes)
 {
     float largest = 0;
@@ -48,7 +49,8 @@ struct products {
 
 /*
  * RaBitQ: s = r.r / c.r makes s (c . v) an estimate of r . v that is right on average over all
- * rotations, for any v. With v = q - m, where q is the query, it is off by the less the nearer q is:
+ * rotations, for any v. With v = q - m, where q is the query, it is off by the less the nearer q
+ * is:
  *
  *      l2      |q - m|^2 + r.r - 2 r.(q - m)     =  base + (r.r + 2 s c.m) - 2 s c.q
  *      cosine  1 - q.m - r.m - r.(q - m)         =  base + (s c.m - r.m) - s c.q
@@ -132,8 +134,8 @@ static void make_planes(struct px_ivf__query *query)
 
 typedef uint8_t entries __attribute__((vector_size(16)));
 
-/* One table: entry n is the sum of the weights of those of four components whose sign is as bit i of
- * n says. */
+/* One table: entry n is the sum of the weights of those of four components whose sign is as bit i
+ * of n says. */
 static void make_table(const float *components, float inverse, uint8_t *ret_table)
 {
     static const entries with_bit[4] = {

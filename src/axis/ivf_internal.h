@@ -81,9 +81,9 @@ struct px_ivf_disk_list {
 
 static_assert(sizeof(struct px_ivf_disk_list) == 40, "on disk");
 
-/* How many of the rotated dimensions the signs of rows are of. Any are as good as others; fewer make
- * a scan faster, but let more rows pass: at 384 dimensions of MiniLM vectors 90 (of 4,800) with all
- * of them, 190 with a half and 420 with a third, where queries take 45, 28 and 33 us. */
+/* How many of the rotated dimensions the signs of rows are of. Any are as good as others; fewer
+ * make a scan faster, but let more rows pass: at 384 dimensions of MiniLM vectors 90 (of 4,800)
+ * with all of them, 190 with a half and 420 with a third, where queries take 45, 28 and 33 us. */
 static inline uint32_t px_ivf_code_count(uint32_t padded_count)
 {
     if (padded_count < 256)

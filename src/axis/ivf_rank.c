@@ -66,8 +66,8 @@ static uint32_t place_buckets(uint32_t *sizes, size_t wanted, uint32_t *ret_tota
     return bucket;
 }
 
-/* Writes the indexes of at least `wanted` (or of all) of the smallest keys, in about their order: by
- * bucket. Returns how many. */
+/* Writes the indexes of at least `wanted` (or of all) of the smallest keys, in about their order:
+ * by bucket. Returns how many. */
 static size_t order_smallest(struct px_ivf__ranking *ranking, size_t count, size_t wanted)
 {
     uint32_t sizes[BUCKETS] = {0}, total, chosen = 0, *buckets = ranking->buckets;

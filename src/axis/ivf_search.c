@@ -1,6 +1,6 @@
-/* A search: queries are prepared and their blocks chosen; each query looks at its nearest blocks, so
- * that it knows how near the k-th best is at least; then the rest is looked at, block by block if
- * there are several queries, so that what is read of a block serves all of them. */
+/* A search: queries are prepared and their blocks chosen; each query looks at its nearest blocks,
+ * so that it knows how near the k-th best is at least; then the rest is looked at, block by block
+ * if there are several queries, so that what is read of a block serves all of them. */
 #include "axis/ivf_internal.h"
 
 #include "base/bits.h"
@@ -25,7 +25,7 @@ enum {
 
 /* How far the 1-bit estimate of a product may be off, in units of the distance between query and
  * centre. Its standard deviation is sqrt(1 - 2 / pi) = 0.6 of that at any dimension. */
-#define SIGN_ERROR 0.9f
+#define SIGN_ERROR 0.75f
 
 /* A row that passed the first look. */
 struct found {

@@ -1,5 +1,5 @@
-/* Splitting a list into blocks: two-means (Lloyd's algorithm with two centres) again and again, each
- * time cut where the two meet, but at a multiple of 32 rows. */
+/* Splitting a list into blocks: two-means (Lloyd's algorithm with two centres) again and again,
+ * each time cut where the two meet, but at a multiple of 32 rows. */
 #include "axis/ivf_internal.h"
 
 #include <float.h>
@@ -107,7 +107,8 @@ static int compare_places(const void *a, const void *b)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* Orders the rows of a range along a line of its own; how many are to be cut off at its beginning. */
+/* Orders the rows of a range along a line of its own; how many are to be cut off at its beginning.
+ * */
 static size_t cut(struct splitter *splitter, struct place *places, size_t count)
 {
     float middle = learn(splitter, places, count);

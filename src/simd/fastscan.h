@@ -4,9 +4,9 @@
  *
  * A block has the signs of 32 rows. Rows 0 to 15 come first, then rows 16 to 31, and in each half
  * the bytes of dimensions 0 to 7 of its 16 rows, then those of dimensions 8 to 15, and so on: bit i
- * of byte j * 16 + r is set where dimension 8 j + i of row r is not negative. So one load brings the
- * same four dimensions of many rows, and a shuffle of bytes looks all of them up in a table of 16
- * entries that stays in a register (Andre et al., Cache locality is not enough: High-performance
+ * of byte j * 16 + r is set where dimension 8 j + i of row r is not negative. So one load brings
+ * the same four dimensions of many rows, and a shuffle of bytes looks all of them up in a table of
+ * 16 entries that stays in a register (Andre et al., Cache locality is not enough: High-performance
  * nearest neighbor search with product quantization fast scan, VLDB 2015).
  *
  * Tables: entry n of table g is what the four dimensions 4 g to 4 g + 3 add where their bits are n,
@@ -14,8 +14,8 @@
  * those of odd ones.
  *
  * Sums are of integers, and the few operations on floats are separate and in one order, so every
- * level gives the same bits (tests/simd/test_fastscan.c). Dimensions are a multiple of 64. The level
- * is that of simd/kernels.h.
+ * level gives the same bits (tests/simd/test_fastscan.c). Dimensions are a multiple of 64. The
+ * level is that of simd/kernels.h.
  *
  * Threads: any thread. Memory: none; nothing is read behind the operands.
  */

@@ -107,10 +107,12 @@ static uint32_t select_rows(const uint8_t *codes, const uint8_t *tables, size_t 
     switch (dim_count) {
     case 128:
         return select_of(codes, tables, 128, scale, limit);
+    case 192:
+        return select_of(codes, tables, 192, scale, limit);
     case 384:
         return select_of(codes, tables, 384, scale, limit);
-    case 768:
-        return select_of(codes, tables, 768, scale, limit);
+    case 512:
+        return select_of(codes, tables, 512, scale, limit);
     default:
         return select_of(codes, tables, dim_count, scale, limit);
     }
@@ -138,28 +140,31 @@ FORCE_INLINE int64_t byte_dot(const uint8_t *row, const int8_t *high, const int8
     return (int64_t)_mm512_reduce_add_epi32(highs) * 128 + _mm512_reduce_add_epi32(lows);
 }
 
-FORCE_INLINE void byte_dots_of(const struct px_byte_rows *rows, const uint32_t *indexes,
-                               size_t count, const int8_t *high, const int8_t *low,
-                               int64_t *ret_dots, size_t dim_count)
+/* rows->dim_count is what the caller knows it to be, so that loops are unrolled. */
+FORCE_INLINE void byte_dots_of(struct px_byte_rows rows, const uint32_t *indexes, size_t count,
+                               const int8_t *high, const int8_t *low, int64_t *ret_dots)
 {
     for (size_t i = 0; i < count; i++) {
         size_t index = indexes != NULL ? indexes[i] : i;
-        ret_dots[i] = byte_dot(rows->bytes + index * rows->stride, high, low, dim_count);
+        ret_dots[i] = byte_dot(rows.bytes + index * rows.stride, high, low, rows.dim_count);
     }
 }
 
 static void byte_dots(const struct px_byte_rows *rows, const uint32_t *indexes, size_t count,
                       const int8_t *high, const int8_t *low, int64_t *ret_dots)
 {
+    struct px_byte_rows known = {rows->bytes, rows->stride, 0};
     switch (rows->dim_count) {
     case 128:
-        byte_dots_of(rows, indexes, count, high, low, ret_dots, 128);
+        known.dim_count = 128;
+        byte_dots_of(known, indexes, count, high, low, ret_dots);
         break;
     case 384:
-        byte_dots_of(rows, indexes, count, high, low, ret_dots, 384);
+        known.dim_count = 384;
+        byte_dots_of(known, indexes, count, high, low, ret_dots);
         break;
     default:
-        byte_dots_of(rows, indexes, count, high, low, ret_dots, rows->dim_count);
+        byte_dots_of(*rows, indexes, count, high, low, ret_dots);
     }
 }
 

@@ -1,8 +1,8 @@
 /* px-test: layers=axis label=fuzz */
 /*
- * fuzz_ivf: any bytes as the file of an inverted index. The first byte says whether checksums are put
- * right before, so that what stands behind them is reached. What opens is searched and calibrated,
- * and every hit is a row that it says to have.
+ * fuzz_ivf: any bytes as the file of an inverted index. The first byte says whether checksums are
+ * put right before, so that what stands behind them is reached. What opens is searched and
+ * calibrated, and every hit is a row that it says to have.
  */
 #include "axis/ivf.h"
 

@@ -23,7 +23,8 @@ static inline float *ivf_row(const struct ivf_rows *rows, size_t index)
     return rows->vectors + index * rows->dim_count;
 }
 
-/* Rows of as many blobs as lists, each blob a list. With `spread` 0 all rows of a blob are equal. */
+/* Rows of as many blobs as lists, each blob a list. With `spread` 0 all rows of a blob are equal.
+ * */
 static inline struct ivf_rows ivf_rows_new(struct px_test_random *random,
                                            enum proximadb_metric metric, size_t row_count,
                                            size_t dim_count, size_t list_count, float spread)
