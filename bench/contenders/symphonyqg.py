@@ -1,0 +1,69 @@
+"""rabitqlib: SymphonyQG, each vertex with the 1-bit codes of its neighbours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rabitqlib
+
+from contenders.contender import Contender, K, RowNumbers, Shape, Vectors, flat_numbers
+
+FILE = "index.symqg"
+# Rows of length 1 have the same order in both metrics; this one is the library's default.
+METRIC = "l2"
+
+
+class SymphonyQg(Contender):
+    """Degree 32 and ef 100, from a random graph: slower to build, and faster to search."""
+
+    name = "symphonyqg"
+    distribution = "rabitqlib"
+    build_settings = {"degree": 32, "ef_construction": 100, "init": "random"}
+    efforts = (10, 12, 15, 20, 25, 30, 40, 50, 65, 80, 100, 130, 170, 220, 300, 400, 600, 800, 1200)
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self._index: Any = None
+        self._ef = 0
+
+    def build(self, base: Vectors, folder: Path, threads: int) -> None:
+        """Neighbours, then codes."""
+        settings = self.build_settings
+        self._index = rabitqlib.SymqgIndex(self.shape.dims, settings["degree"], METRIC)
+        self._index.build(base, settings["ef_construction"], threads, settings["init"])
+
+    def save(self, folder: Path) -> None:
+        """One file."""
+        self._index.save(str(folder / FILE))
+
+    def open(self, folder: Path) -> None:
+        """Reads it."""
+        self._index = rabitqlib.SymqgIndex.load(str(folder / FILE))
+
+    def set_effort(self, effort: Any) -> None:
+        """The search's ef."""
+        self._ef = effort
+
+    def search(self, query: Any) -> Any:
+        """Row numbers and distances."""
+        return self._index.search(query, K, self._ef)
+
+    def numbers(self, found: Any) -> RowNumbers:
+        """Of the two arrays, the whole numbers."""
+        return flat_numbers(next(each for each in found if each.dtype.kind in "iu"))
+
+    def empty_call(self) -> Any:
+        """A C++ getter through pybind11."""
+        return self._index.num_points
+
+    def search_all(self, queries: Vectors) -> RowNumbers | None:
+        """One call."""
+        return self.numbers(self._index.search(queries, K, self._ef)).reshape(-1, K)
+
+
+class SymphonyQgPipnn(SymphonyQg):
+    """The same from the library's default initial graph, which is built faster."""
+
+    name = "symphonyqg-pipnn"
+    build_settings = {**SymphonyQg.build_settings, "init": "pipnn"}
