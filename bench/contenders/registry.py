@@ -19,6 +19,7 @@ PEERS = {
 }
 OURS = {
     "proximadb": "proximadb_graph.ProximaDbGraph",
+    "proximadb-fast": "proximadb_graph.ProximaDbFast",
 }
 CONTENDERS = {**OURS, **PEERS}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from datasets.work import DataSetError
 
-SETS = ("texts", "minilm", "text1m", "sift1m")
+SETS = ("texts", "minilm", "text1m", "sift1m", "glove50")
 FEWEST_ROWS = 10
 
 

