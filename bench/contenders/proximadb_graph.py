@@ -66,6 +66,10 @@ class ProximaDbGraph(Contender):
         """Nothing but the length, as the peers' getters."""
         return len(self._graph)
 
+    def noop(self, query: Any) -> Any:
+        """All of a search's call but the search."""
+        return self._graph.noop(query, K, self._recall)
+
 
 class ProximaDbFast(ProximaDbGraph):
     """With more memory, for recalls of 0.99 and above."""

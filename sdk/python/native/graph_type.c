@@ -531,8 +531,9 @@ static PyMethodDef methods[] = {
 
 PyObject *native_graph_type(PyObject *module)
 {
+    static char text[] = "A graph of vectors for approximate search; made by build() or open().";
     static PyType_Slot slots[] = {
-        {Py_tp_doc, "A graph of vectors for approximate search; made by build() or open()."},
+        {Py_tp_doc, text},
         {Py_tp_methods, methods},
         {Py_tp_dealloc, (void *)graph_free},
         {Py_sq_length, (void *)graph_length},
