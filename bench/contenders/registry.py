@@ -15,7 +15,7 @@ PEERS = {
     "usearch": "usearch_hnsw.UsearchHnsw",
     "zvec": "zvec_hnsw.ZvecHnsw",
     "qdrant-edge": "qdrant_edge_hnsw.QdrantEdgeHnsw",
-    "symphonyqg-pipnn": "symphonyqg.SymphonyQgPipnn",
+    "symphonyqg-random": "symphonyqg.SymphonyQgRandom",
 }
 OURS = {
     "proximadb": "proximadb_graph.ProximaDbGraph",

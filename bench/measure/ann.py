@@ -73,7 +73,7 @@ def _options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--set", choices=SETS, action="append", help="may be repeated; default minilm"
     )
-    names = [name for name in PEERS if name != "symphonyqg-pipnn"]
+    names = [name for name in PEERS if name != "symphonyqg-random"]
     parser.add_argument(
         "--peers", default=",".join(names), help="names with commas between; %(default)s"
     )

@@ -1,0 +1,87 @@
+"""Times the kernels of SimSIMD and NumKong, for bench/kernels.
+
+    python -m contenders.time_kernels DIMS QUERIES ROUNDS
+
+One query against many rows is one call, as with ours, so that the call's own cost is spread over
+the rows; what a call costs without rows to speak of is printed, too. JSON: a list of library,
+kernel, place and ns a row.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numkong
+import simsimd
+
+from contenders.contender import Vectors
+
+L1_BYTES, L2_BYTES, DRAM_BYTES = 24 << 10, 768 << 10, 256 << 20
+SEED = 7
+LIBRARIES = {"simsimd": simsimd, "numkong": numkong}
+KERNELS = (
+    ("dot f32", np.float32, "dot"),
+    ("l2 f32", np.float32, "sqeuclidean"),
+    ("dot int8", np.int8, "dot"),
+    ("hamming 1 bit", np.uint8, "hamming"),
+)
+
+
+def _rows(dtype: Any, count: int, width: int) -> Any:
+    random = np.random.default_rng(SEED)
+    if dtype is np.float32:
+        return random.random((count, width), np.float32)
+    return random.integers(0, 127, (count, width)).astype(dtype)
+
+
+def _ns_a_row(call: Callable[[], Any], calls: int, rows: int, rounds: int) -> float:
+    found = []
+    call()
+    for _ in range(rounds):
+        began = time.perf_counter_ns()
+        for _ in range(calls):
+            call()
+        found.append((time.perf_counter_ns() - began) / calls / rows)
+    return float(np.median(found))
+
+
+def _compare(library: Any, query: Vectors, rows: Vectors, metric: str) -> Callable[[], Any]:
+    """One query against all rows."""
+    if metric == "hamming":
+        return lambda: library.cdist(query, rows, metric=metric, dtype="bin8")
+    return lambda: library.cdist(query, rows, metric=metric)
+
+
+def main(dims: str, queries: str, rounds: str) -> None:
+    """Prints the list; a kernel that a library lacks is left out."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    places = (
+        ("L1", L1_BYTES, int(queries)),
+        ("L2", L2_BYTES, int(queries) // 10 + 1),
+        ("DRAM", DRAM_BYTES, 1),
+    )
+    found = []
+    for name, library in LIBRARIES.items():
+        for kernel, dtype, metric in KERNELS:
+            width = int(dims) // 8 if metric == "hamming" else int(dims)
+            row_bytes = width * np.dtype(dtype).itemsize
+            for place, size_bytes, calls in places:
+                rows = _rows(dtype, size_bytes // row_bytes, width)
+                call = _compare(library, rows[:1].copy(), rows, metric)
+                try:
+                    ns = _ns_a_row(call, calls, len(rows), int(rounds))
+                except (TypeError, ValueError, LookupError, AttributeError) as error:
+                    print(f"{name} {kernel}: {error}", file=sys.stderr)
+                    break
+                found.append({"level": name, "kernel": kernel, "place": place, "ns": ns})
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
