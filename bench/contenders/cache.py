@@ -1,4 +1,4 @@
-"""Indexes on disk: each is built once, by a process of its own, and what that cost stands beside it.
+"""Indexes on disk: each is built once, by a process of its own, with what that cost beside it.
 
     python -m contenders.cache STEM NAME CACHE THREADS
 
@@ -59,9 +59,7 @@ def build_once(cache: Path, files: SetFiles, name: str, threads: int) -> Path:
     return folder
 
 
-def _build(
-    kind: type[Contender], files: SetFiles, folder: Path, threads: int
-) -> dict[str, Any]:
+def _build(kind: type[Contender], files: SetFiles, folder: Path, threads: int) -> dict[str, Any]:
     """What it cost."""
     base = files.base()
     contender = kind(files.shape())

@@ -49,6 +49,7 @@ class Contender(ABC):
 
     def save(self, folder: Path) -> None:
         """Writes the index; not timed."""
+        del folder
 
     @abstractmethod
     def open(self, folder: Path) -> None:

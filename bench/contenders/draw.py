@@ -57,7 +57,8 @@ def main(source: str) -> None:
     """From the file."""
     path = Path(source)
     content = json.loads(path.read_text())
-    draw(content["curves"], content["title"], path.with_name(path.name.removesuffix(".curves.json")))
+    stem = path.with_name(path.name.removesuffix(".curves.json"))
+    draw(content["curves"], content["title"], stem)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import faiss
 
@@ -74,7 +74,10 @@ class FaissIvf(FaissIndex):
         for factor in (4, 10, 30)
         for probes in (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
     )
-    build_settings = {"lists": (LISTS_LARGE, LISTS_SMALL), "refine": "RFlat"}
+    build_settings: ClassVar[dict[str, Any]] = {
+        "lists": (LISTS_LARGE, LISTS_SMALL),
+        "refine": "RFlat",
+    }
 
     def _factory(self) -> str:
         lists = LISTS_LARGE if self.shape.rows >= LARGE_ROWS else LISTS_SMALL
@@ -93,7 +96,7 @@ class FaissHnsw(FaissIndex):
 
     name = "faiss-hnsw"
     efforts = (10, 12, 15, 20, 25, 30, 40, 50, 65, 80, 100, 130, 170, 220, 300, 400, 600, 800)
-    build_settings = {"M": 16, "ef_construction": 100}
+    build_settings: ClassVar[dict[str, Any]] = {"M": 16, "ef_construction": 100}
 
     def _factory(self) -> str:
         return f"HNSW{self.build_settings['M']}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import hnswlib
 
@@ -17,7 +17,7 @@ class HnswlibHnsw(Contender):
 
     name = "hnswlib"
     distribution = "hnswlib"
-    build_settings = {"M": 16, "ef_construction": 100}
+    build_settings: ClassVar[dict[str, Any]] = {"M": 16, "ef_construction": 100}
     efforts = (10, 12, 15, 20, 25, 30, 40, 50, 65, 80, 100, 130, 170, 220, 300, 400, 600, 800, 1200)
 
     def __init__(self, shape: Shape) -> None:

@@ -7,7 +7,7 @@ it; the queries of the measurement have no part in it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,8 +22,8 @@ class ProximaDbGraph(Contender):
 
     name = "proximadb"
     distribution = ""
-    build_settings = {"memory": "lean"}
-    efforts = (0.80, 0.85, 0.88, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999)
+    build_settings: ClassVar[dict[str, Any]] = {"memory": "lean"}
+    efforts = (0.80, 0.85, 0.88, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape)
@@ -75,4 +75,4 @@ class ProximaDbFast(ProximaDbGraph):
     """With more memory, for recalls of 0.99 and above."""
 
     name = "proximadb-fast"
-    build_settings = {"memory": "fast"}
+    build_settings: ClassVar[dict[str, Any]] = {"memory": "fast"}

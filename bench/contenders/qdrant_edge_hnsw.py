@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import qdrant_edge as qdrant
 
@@ -20,7 +20,12 @@ class QdrantEdgeHnsw(Contender):
 
     name = "qdrant-edge"
     distribution = "qdrant-edge-py"
-    build_settings = {"m": 16, "ef_construct": 100, "codes": "int8", "segments": 1}
+    build_settings: ClassVar[dict[str, Any]] = {
+        "m": 16,
+        "ef_construct": 100,
+        "codes": "int8",
+        "segments": 1,
+    }
     efforts = (10, 15, 20, 25, 30, 40, 50, 65, 80, 100, 130, 170, 220, 300, 400, 600, 800)
     saves_itself = True
 

@@ -27,7 +27,5 @@ CONTENDERS = {**OURS, **PEERS}
 def contender_class(name: str) -> type[Contender]:
     """By its name. KeyError if there is none, ImportError if its library is not installed."""
     module, _, class_name = CONTENDERS[name].partition(".")
-    found: type[Contender] = getattr(
-        importlib.import_module(f"contenders.{module}"), class_name
-    )
+    found: type[Contender] = getattr(importlib.import_module(f"contenders.{module}"), class_name)
     return found

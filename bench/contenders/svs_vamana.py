@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import svs
@@ -18,7 +18,12 @@ class SvsVamana(Contender):
 
     name = "svs-lvq4x8"
     distribution = "scalable-vs"
-    build_settings = {"graph_max_degree": 32, "window_size": 100, "primary": 4, "residual": 8}
+    build_settings: ClassVar[dict[str, Any]] = {
+        "graph_max_degree": 32,
+        "window_size": 100,
+        "primary": 4,
+        "residual": 8,
+    }
     efforts = (10, 12, 15, 20, 25, 30, 40, 50, 65, 80, 100, 130, 170, 220, 300, 400, 600, 800, 1200)
 
     def __init__(self, shape: Shape) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import rabitqlib
 
@@ -19,7 +19,11 @@ class SymphonyQg(Contender):
 
     name = "symphonyqg"
     distribution = "rabitqlib"
-    build_settings = {"degree": 32, "ef_construction": 100, "init": "pipnn"}
+    build_settings: ClassVar[dict[str, Any]] = {
+        "degree": 32,
+        "ef_construction": 100,
+        "init": "pipnn",
+    }
     efforts = (10, 12, 15, 20, 25, 30, 40, 50, 65, 80, 100, 130, 170, 220, 300, 400, 600, 800, 1200)
 
     def __init__(self, shape: Shape) -> None:
@@ -66,4 +70,4 @@ class SymphonyQgRandom(SymphonyQg):
     """The same from a random graph, which takes more than twice as long to build."""
 
     name = "symphonyqg-random"
-    build_settings = {**SymphonyQg.build_settings, "init": "random"}
+    build_settings: ClassVar[dict[str, Any]] = {**SymphonyQg.build_settings, "init": "random"}

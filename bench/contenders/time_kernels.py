@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import numkong
+import numpy as np
 import simsimd
 
 from contenders.contender import Vectors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from usearch.index import Index
@@ -18,7 +18,11 @@ class UsearchHnsw(Contender):
 
     name = "usearch"
     distribution = "usearch"
-    build_settings = {"connectivity": 16, "expansion_add": 100, "dtype": "bf16"}
+    build_settings: ClassVar[dict[str, Any]] = {
+        "connectivity": 16,
+        "expansion_add": 100,
+        "dtype": "bf16",
+    }
     efforts = (10, 12, 15, 20, 25, 30, 40, 50, 65, 80, 100, 130, 170, 220, 300, 400, 600, 800)
 
     def __init__(self, shape: Shape) -> None:

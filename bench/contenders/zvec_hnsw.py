@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import zvec
 
@@ -19,7 +19,11 @@ class ZvecHnsw(Contender):
 
     name = "zvec"
     distribution = "zvec"
-    build_settings = {"m": 16, "ef_construction": 100, "quantize_type": "INT8"}
+    build_settings: ClassVar[dict[str, Any]] = {
+        "m": 16,
+        "ef_construction": 100,
+        "quantize_type": "INT8",
+    }
     efforts = (10, 15, 20, 25, 30, 40, 50, 65, 80, 100, 130, 170, 220, 300, 400, 600, 800)
     saves_itself = True
 

@@ -6,5 +6,5 @@ from a second process), `procfs` (its memory, writes and CPU time), `spinner` (a
 CPU time), `stats` (percentiles, medians), `rounding` (what is stored of a vector), `checks` (right
 answers), `recall` and `errors` (what profiles change), `disk` and `access` (bytes, random rows),
 `calibration` (what the machine can do), `report` (table and JSON), `postgres`, `copy_format` and
-`stores` (the peers).
+`stores` (the peers), `contest` (the indexes of contenders/, in turn).
 """

@@ -50,7 +50,10 @@ COLUMNS = (
     *(Column(rate_key(target), f"QPS .{target * 100:.0f}", ",.0f") for target in TARGETS),
     Column("p50_us", "p50 us .95", ",.1f"),
     Column("p99_us", "p99 us .95", ",.1f"),
-    *(Column(f"ours_{round(target * 100)}", f"ours x .{target * 100:.0f}", ".2f") for target in TARGETS),
+    *(
+        Column(f"ours_{round(target * 100)}", f"ours x .{target * 100:.0f}", ".2f")
+        for target in TARGETS
+    ),
 )
 BATCH = (
     Column("contender", "contender, all queries in a call", "s"),
@@ -79,7 +82,9 @@ def _options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--ours", default=OURS_FIRST, help="likewise; %(default)s")
     parser.add_argument("--queries", type=int, default=FULL_QUERIES, help="%(default)s")
-    parser.add_argument("--quick", action="store_true", help="once, 200 queries, every third effort")
+    parser.add_argument(
+        "--quick", action="store_true", help="once, 200 queries, every third effort"
+    )
     parser.add_argument("--threads", type=int, default=1, help="of a build; %(default)s")
     parser.add_argument(
         "--core", type=int, default=(os.cpu_count() or 1) - 1, help="that searches; %(default)s"

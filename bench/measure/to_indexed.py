@@ -14,7 +14,6 @@ import os
 import subprocess
 import time
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,9 +79,10 @@ def rows_to_index(info: Any) -> int:
     return lag
 
 
-def _wait_until_indexed(client: proximadb.ProximaDBClient) -> None:
+def wait_until_indexed(client: proximadb.ProximaDBClient, name: str) -> None:
+    """BenchError if that takes an hour."""
     deadline = time.monotonic() + LONGEST_WAIT_S
-    while rows_to_index(client.get_collection(COLLECTION)) > 0:
+    while rows_to_index(client.get_collection(name)) > 0:
         if time.monotonic() > deadline:
             raise BenchError(f"not all rows were indexed within {LONGEST_WAIT_S:.0f} s")
         time.sleep(POLL_S)
@@ -116,7 +116,7 @@ def _proximadb(rows: Rows, truth: Any, options: Namespace) -> tuple[Run, str]:
         began = time.perf_counter()
         insert_all(client, rows, options.batch)
         loaded_s = time.perf_counter() - began
-        _wait_until_indexed(client)
+        wait_until_indexed(client, COLLECTION)
         indexed_s = time.perf_counter() - began
         check_count(client, COLLECTION, len(rows))
         hits = [client.search(COLLECTION, query, k=K) for query in rows.queries]

@@ -144,8 +144,8 @@ static void run_signed(const struct field *field, const struct px_kernels *float
 }
 
 static const struct kernel kernels[] = {
-    {"dot_and_norm f32", float_bytes, run_dot}, {"l2_squared f32", float_bytes, run_l2},
-    {"byte_dots 8 bit", byte_bytes, run_bytes}, {"sign_sums 1 bit", sign_bytes, run_signs},
+    {"dot_and_norm f32", float_bytes, run_dot},      {"l2_squared f32", float_bytes, run_l2},
+    {"byte_dots 8 bit", byte_bytes, run_bytes},      {"sign_sums 1 bit", sign_bytes, run_signs},
     {"signed_dots 9 bit", signed_bytes, run_signed},
 };
 

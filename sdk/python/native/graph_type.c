@@ -110,7 +110,8 @@ static bool size_answer(struct answer *answer, uint32_t k)
     if (numpy == NULL)
         return false;
     bool made = make_array(numpy, (long)k, "int64", &answer->rows, &answer->copy_rows);
-    if (made && !make_array(numpy, (long)k, "float32", &answer->distances, &answer->copy_distances)) {
+    if (made &&
+        !make_array(numpy, (long)k, "float32", &answer->distances, &answer->copy_distances)) {
         PyBuffer_Release(&answer->rows);
         made = false;
     }
@@ -271,10 +272,9 @@ static PyObject *graph_build(PyObject *type, PyObject *arguments)
         struct px_graph *graph;
         struct proximadb_error error;
         int rc;
-        Py_BEGIN_ALLOW_THREADS
-        rc = build(&config, &base, thread_count, &graph, &error);
-        Py_END_ALLOW_THREADS
-        made = rc == PROXIMADB_OK ? wrap(type, &config, graph) : native_raise(&error);
+        Py_BEGIN_ALLOW_THREADS rc = build(&config, &base, thread_count, &graph, &error);
+        Py_END_ALLOW_THREADS made =
+            rc == PROXIMADB_OK ? wrap(type, &config, graph) : native_raise(&error);
     }
     PyBuffer_Release(&base);
     return made;
@@ -291,10 +291,9 @@ static PyObject *graph_open(PyObject *type, PyObject *arguments)
     struct px_graph *graph;
     struct proximadb_error error;
     int rc;
-    Py_BEGIN_ALLOW_THREADS
-    rc = px_graph_open(&px_fs_posix, path, &config, &graph, &error);
-    Py_END_ALLOW_THREADS
-    return rc == PROXIMADB_OK ? wrap(type, &config, graph) : native_raise(&error);
+    Py_BEGIN_ALLOW_THREADS rc = px_graph_open(&px_fs_posix, path, &config, &graph, &error);
+    Py_END_ALLOW_THREADS return rc == PROXIMADB_OK ? wrap(type, &config, graph)
+                                                   : native_raise(&error);
 }
 
 /* ---- using it ------------------------------------------------------------------------------- */
@@ -313,8 +312,7 @@ static bool read_request(PyObject *const *arguments, Py_ssize_t count,
         return false;
     if (k < 1 || k > PX_GRAPH_MOST_K || !(recall >= 0 && recall < 1) || effort < 0 ||
         effort > INT32_MAX) {
-        PyErr_SetString(PyExc_ValueError,
-                        "k is 1 to 10,000, recall below 1, effort 0 or more");
+        PyErr_SetString(PyExc_ValueError, "k is 1 to 10,000, recall below 1, effort 0 or more");
         return false;
     }
     ret_request->k = (uint32_t)k;
@@ -335,10 +333,9 @@ static PyObject *search_with(struct graph_object *self, struct px_graph_worker *
     self->answer.hits = NULL;
     if (hits == NULL && (hits = PyMem_Calloc(request->k, sizeof *hits)) == NULL)
         return PyErr_NoMemory();
-    Py_BEGIN_ALLOW_THREADS
-    rc = px_graph_search(self->graph, worker, request, hits, &hit_count, &error);
-    Py_END_ALLOW_THREADS
-    PyObject *found = NULL;
+    Py_BEGIN_ALLOW_THREADS rc =
+        px_graph_search(self->graph, worker, request, hits, &hit_count, &error);
+    Py_END_ALLOW_THREADS PyObject *found = NULL;
     if (rc != PROXIMADB_OK)
         native_raise(&error);
     else if (size_answer(&self->answer, request->k))
@@ -378,9 +375,7 @@ static PyObject *graph_noop(PyObject *object, PyObject *const *arguments, Py_ssi
     if (!read_request(arguments, count, &request) ||
         !native_vector_view(arguments[0], self->config.dim_count, &query))
         return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    Py_END_ALLOW_THREADS
-    PyObject *found =
+    Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS PyObject *found =
         size_answer(&self->answer, request.k) ? give_answer(self, NULL, 0) : NULL;
     PyBuffer_Release(&query);
     return found;
@@ -403,10 +398,9 @@ static PyObject *graph_insert(PyObject *object, PyObject *const *arguments, Py_s
     int rc = PROXIMADB_OK;
     struct px_graph_worker *worker = take_worker(self);
     if (worker != NULL) {
-        Py_BEGIN_ALLOW_THREADS
-        rc = px_graph_insert(self->graph, worker, vector.buf, label, &slot, &error);
-        Py_END_ALLOW_THREADS
-        give_worker(self, worker);
+        Py_BEGIN_ALLOW_THREADS rc =
+            px_graph_insert(self->graph, worker, vector.buf, label, &slot, &error);
+        Py_END_ALLOW_THREADS give_worker(self, worker);
     }
     PyBuffer_Release(&vector);
     if (worker == NULL)
@@ -434,11 +428,8 @@ static PyObject *graph_repair(PyObject *object, PyObject *unused)
     (void)unused;
     struct proximadb_error error;
     int rc;
-    Py_BEGIN_ALLOW_THREADS
-    rc = px_graph_repair(as_graph(object)->graph, NULL, NULL, &error);
-    Py_END_ALLOW_THREADS
-    if (rc != PROXIMADB_OK)
-        return native_raise(&error);
+    Py_BEGIN_ALLOW_THREADS rc = px_graph_repair(as_graph(object)->graph, NULL, NULL, &error);
+    Py_END_ALLOW_THREADS if (rc != PROXIMADB_OK) return native_raise(&error);
     Py_RETURN_NONE;
 }
 
@@ -456,10 +447,8 @@ static PyObject *graph_calibrate(PyObject *object, PyObject *argument)
     };
     struct proximadb_error error;
     int rc;
-    Py_BEGIN_ALLOW_THREADS
-    rc = px_graph_calibrate(self->graph, &queries, NULL, NULL, &error);
-    Py_END_ALLOW_THREADS
-    PyBuffer_Release(&view);
+    Py_BEGIN_ALLOW_THREADS rc = px_graph_calibrate(self->graph, &queries, NULL, NULL, &error);
+    Py_END_ALLOW_THREADS PyBuffer_Release(&view);
     if (rc != PROXIMADB_OK)
         return native_raise(&error);
     Py_RETURN_NONE;
@@ -472,11 +461,8 @@ static PyObject *graph_save(PyObject *object, PyObject *argument)
     int rc;
     if (path == NULL)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    rc = px_graph_save(as_graph(object)->graph, &px_fs_posix, path, &error);
-    Py_END_ALLOW_THREADS
-    if (rc != PROXIMADB_OK)
-        return native_raise(&error);
+    Py_BEGIN_ALLOW_THREADS rc = px_graph_save(as_graph(object)->graph, &px_fs_posix, path, &error);
+    Py_END_ALLOW_THREADS if (rc != PROXIMADB_OK) return native_raise(&error);
     Py_RETURN_NONE;
 }
 
