@@ -75,6 +75,7 @@ def _build(kind: type[Contender], files: SetFiles, folder: Path, threads: int) -
         "threads": threads,
         "cpu_s": cpu_s,
         "wall_s": wall_s,
+        "load": os.getloadavg()[0],  # with other work beside it, a build takes more CPU time
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "index_bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
     }

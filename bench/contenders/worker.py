@@ -30,7 +30,8 @@ from contenders.files import SetFiles
 from contenders.registry import contender_class
 from lib.procfs import read_memory
 
-WARM_UP_QUERIES = 100
+WARM_UP_S = 0.5  # before each pass, with its queries: another contender had the caches
+WARM_UP_QUERIES = 100  # of a batch
 NS_A_S = 1e9
 
 
@@ -56,8 +57,7 @@ class Worker:
         """All queries, one a call."""
         contender, search = self._contender, self._contender.search
         contender.set_effort(effort)
-        for query in self._prepared[:WARM_UP_QUERIES]:
-            search(query)
+        self._warm_up()
         found, times_ns = [], []
         clock = time.perf_counter_ns
         for query in self._prepared:
@@ -72,6 +72,13 @@ class Worker:
             "p50_us": float(np.percentile(times_us, 50, method="inverted_cdf")),
             "p99_us": float(np.percentile(times_us, 99, method="inverted_cdf")),
         }
+
+    def _warm_up(self) -> None:
+        until = time.perf_counter() + WARM_UP_S
+        for query in self._prepared:
+            self._contender.search(query)
+            if time.perf_counter() > until:
+                break
 
     def run_batch(self, effort: Any) -> dict[str, float | None]:
         """All queries in one call."""

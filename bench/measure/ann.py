@@ -45,6 +45,7 @@ BATCHED = ("faiss-ivfpqfs", "proximadb-ivf")
 COLUMNS = (
     Column("contender", "contender", "s"),
     Column("build_cpu_s", "build CPU s", ",.1f"),
+    Column("build_load", "load", ".1f"),
     Column("file_bytes", "file B/vec", ",.0f"),
     Column("rss_bytes", "RSS B/vec", ",.0f"),
     *(Column(rate_key(target), f"QPS .{target * 100:.0f}", ",.0f") for target in TARGETS),
@@ -169,6 +170,7 @@ class Contest:
             "version": asked.cost["version"],
             "build_cpu_s": asked.cost["cpu_s"],
             "build_threads": asked.cost["threads"],
+            "build_load": asked.cost.get("load"),
             "file_bytes": asked.cost["index_bytes"] / rows,
             "rss_bytes": asked.ask("memory")["rss_bytes"] / rows,
             **_medians(figures),
