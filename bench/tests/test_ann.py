@@ -8,6 +8,7 @@ import json
 import sys
 from argparse import Namespace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def small_set(tmp_path):
 @pytest.fixture
 def native_build(monkeypatch, repository_build):
     monkeypatch.setenv("PX_BUILD", str(repository_build))
-    monkeypatch.setattr(contest, "PYTHON", sys.executable)
+    monkeypatch.setattr(contest, "PYTHON", Path(sys.executable))
 
 
 def test_contest__asks_real_indexes_in_turn(small_set, tmp_path, native_build):
