@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import rabitqlib
 
 from contenders.contender import Contender, K, RowNumbers, Shape, Vectors, flat_numbers
@@ -12,6 +13,7 @@ from contenders.contender import Contender, K, RowNumbers, Shape, Vectors, flat_
 FILE = "index.symqg"
 # Rows of length 1 have the same order in both metrics; this one is the library's default.
 METRIC = "l2"
+DIMS_MULTIPLE = 64  # its rotation takes no others below; zeros behind a row change no distance
 
 
 class SymphonyQg(Contender):
@@ -34,8 +36,9 @@ class SymphonyQg(Contender):
     def build(self, base: Vectors, folder: Path, threads: int) -> None:
         """Neighbours, then codes."""
         settings = self.build_settings
-        self._index = rabitqlib.SymqgIndex(self.shape.dims, settings["degree"], METRIC)
-        self._index.build(base, settings["ef_construction"], threads, settings["init"])
+        rows = _padded(base)
+        self._index = rabitqlib.SymqgIndex(rows.shape[1], settings["degree"], METRIC)
+        self._index.build(rows, settings["ef_construction"], threads, settings["init"])
 
     def save(self, folder: Path) -> None:
         """One file."""
@@ -48,6 +51,10 @@ class SymphonyQg(Contender):
     def set_effort(self, effort: Any) -> None:
         """The search's ef."""
         self._ef = effort
+
+    def prepare(self, query: Vectors) -> Any:
+        """One row of a matrix."""
+        return _padded(query[None, :])
 
     def search(self, query: Any) -> Any:
         """Row numbers and distances."""
@@ -63,7 +70,12 @@ class SymphonyQg(Contender):
 
     def search_all(self, queries: Vectors) -> RowNumbers | None:
         """One call."""
-        return self.numbers(self._index.search(queries, K, self._ef)).reshape(-1, K)
+        return self.numbers(self._index.search(_padded(queries), K, self._ef)).reshape(-1, K)
+
+
+def _padded(rows: Vectors) -> Vectors:
+    missing = -rows.shape[1] % DIMS_MULTIPLE
+    return np.ascontiguousarray(np.pad(rows, ((0, 0), (0, missing))) if missing else rows)
 
 
 class SymphonyQgRandom(SymphonyQg):
