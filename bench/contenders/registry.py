@@ -20,6 +20,7 @@ PEERS = {
 OURS = {
     "proximadb": "proximadb_graph.ProximaDbGraph",
     "proximadb-fast": "proximadb_graph.ProximaDbFast",
+    "proximadb-ivf": "proximadb_ivf.ProximaDbIvf",
 }
 CONTENDERS = {**OURS, **PEERS}
 

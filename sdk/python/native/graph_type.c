@@ -1,10 +1,6 @@
 /*
  * The class Graph: a px_graph in Python.
  *
- * Answers are arrays of this object, `rows` (int64) and `distances` (float32), which are filled and
- * then copied: copying a small numpy array is the quickest way to a new one without numpy's own C
- * interface.
- *
  * Threads: any; Python's lock is given up while the engine works. Each search under way has a
  * worker, which waits in a list for the next one. Building, calibrating and repairing must not run
  * beside inserts; Python code that does so has to lock.
@@ -20,16 +16,6 @@
 enum {
     MOST_IDLE_WORKERS = 64,
     MOST_SAMPLE_ROWS = 4096,
-    DEFAULT_K = 10,
-};
-static const double DEFAULT_RECALL = 0.95;
-
-/* What is given back for k rows. */
-struct answer {
-    uint32_t k;
-    PyObject *copy_rows, *copy_distances; /* bound methods of both arrays; owned */
-    Py_buffer rows, distances;            /* their memory; held while k > 0 */
-    struct px_graph_hit *hits;            /* k */
 };
 
 /* clang-format off */
@@ -39,7 +25,9 @@ struct graph_object {
     struct px_graph_config config;
     struct px_graph_worker *idle[MOST_IDLE_WORKERS]; /* guarded by Python's lock, like all here */
     size_t idle_count;
-    struct answer answer;
+    struct native_answer answer;
+    struct px_graph_hit *hits; /* hit_capacity; NULL while a search has them */
+    uint32_t hit_capacity;
 };
 /* clang-format on */
 
@@ -48,7 +36,7 @@ static struct graph_object *as_graph(PyObject *self)
     return (struct graph_object *)self;
 }
 
-/* ---- workers and answers ------------------------------------------------------------------- */
+/* ---- workers and hits ------------------------------------------------------------------------ */
 
 /* NULL with an exception set. */
 static struct px_graph_worker *take_worker(struct graph_object *self)
@@ -71,100 +59,41 @@ static void give_worker(struct graph_object *self, struct px_graph_worker *worke
         px_graph_worker_free(worker);
 }
 
-static void release_answer(struct answer *answer)
+/* Memory for the hits of a search, which is under way without Python's lock: the object's own, or
+ * new. NULL with an exception set. Give it back. */
+static struct px_graph_hit *take_hits(struct graph_object *self, uint32_t k)
 {
-    if (answer->k > 0) {
-        PyBuffer_Release(&answer->rows);
-        PyBuffer_Release(&answer->distances);
+    struct px_graph_hit *hits = self->hits;
+    if (hits != NULL && self->hit_capacity == k) {
+        self->hits = NULL;
+        return hits;
     }
-    Py_CLEAR(answer->copy_rows);
-    Py_CLEAR(answer->copy_distances);
-    PyMem_Free(answer->hits);
-    memset(answer, 0, sizeof *answer);
+    hits = PyMem_Calloc(k, sizeof *hits);
+    if (hits == NULL)
+        PyErr_NoMemory();
+    return hits;
 }
 
-/* An array of numpy: its memory, and its method `copy`. */
-static bool make_array(PyObject *numpy, long length, const char *type, Py_buffer *ret_view,
-                       PyObject **ret_copy)
+static void give_hits(struct graph_object *self, struct px_graph_hit *hits, uint32_t k)
 {
-    PyObject *array = PyObject_CallMethod(numpy, "zeros", "ls", length, type);
-    if (array == NULL)
-        return false;
-    PyObject *copy = PyObject_GetAttrString(array, "copy");
-    bool made = copy != NULL && PyObject_GetBuffer(array, ret_view, PyBUF_WRITABLE) == 0;
-    Py_DECREF(array);
-    if (made)
-        *ret_copy = copy;
-    else
-        Py_XDECREF(copy);
-    return made;
-}
-
-/* Makes *answer one for k rows; false with an exception set. */
-static bool size_answer(struct answer *answer, uint32_t k)
-{
-    if (answer->k == k)
-        return true;
-    release_answer(answer);
-    PyObject *numpy = PyImport_ImportModule("numpy");
-    if (numpy == NULL)
-        return false;
-    bool made = make_array(numpy, (long)k, "int64", &answer->rows, &answer->copy_rows);
-    if (made &&
-        !make_array(numpy, (long)k, "float32", &answer->distances, &answer->copy_distances)) {
-        PyBuffer_Release(&answer->rows);
-        made = false;
-    }
-    Py_DECREF(numpy);
-    if (!made) {
-        release_answer(answer);
-        return false;
-    }
-    answer->k = k;
-    answer->hits = PyMem_Calloc(k, sizeof *answer->hits);
-    if (answer->hits != NULL)
-        return true;
-    release_answer(answer);
-    PyErr_NoMemory();
-    return false;
-}
-
-/* New arrays of what the object's own hold. */
-static PyObject *copy_answer(struct answer *answer)
-{
-    PyObject *rows = PyObject_CallNoArgs(answer->copy_rows);
-    PyObject *distances = rows == NULL ? NULL : PyObject_CallNoArgs(answer->copy_distances);
-    PyObject *pair = distances == NULL ? NULL : PyTuple_Pack(2, rows, distances);
-    Py_XDECREF(rows);
-    Py_XDECREF(distances);
-    return pair;
+    PyMem_Free(self->hits);
+    self->hits = hits;
+    self->hit_capacity = k;
 }
 
 /* Rows are -1 behind the last hit. */
 static PyObject *give_answer(struct graph_object *self, const struct px_graph_hit *hits,
                              uint32_t count)
 {
-    struct answer *answer = &self->answer;
-    int64_t *rows = answer->rows.buf;
-    float *distances = answer->distances.buf;
+    struct native_answer *answer = &self->answer;
     for (uint32_t i = 0; i < answer->k; i++) {
-        rows[i] = i < count ? px_graph_label(self->graph, hits[i].slot) : -1;
-        distances[i] = i < count ? hits[i].distance : 0.0f;
+        answer->rows[i] = i < count ? px_graph_label(self->graph, hits[i].slot) : -1;
+        answer->distances[i] = i < count ? hits[i].distance : 0.0f;
     }
-    return copy_answer(answer);
+    return native_answer_copy(answer);
 }
 
 /* ---- making one ----------------------------------------------------------------------------- */
-
-static int metric_of(const char *name)
-{
-    static const char *const names[] = {"cosine", "l2", "dot"};
-    for (int i = 0; i < 3; i++)
-        if (strcmp(names[i], name) == 0)
-            return i;
-    PyErr_SetString(PyExc_ValueError, "metric is one of cosine, l2 and dot");
-    return -1;
-}
 
 static int memory_of(const char *name)
 {
@@ -179,7 +108,7 @@ static int memory_of(const char *name)
 static bool read_config(size_t dim_count, const char *metric, const char *memory,
                         struct px_graph_config *ret_config)
 {
-    int metric_value = metric_of(metric);
+    int metric_value = native_metric_of(metric);
     int memory_value = metric_value < 0 ? -1 : memory_of(memory);
     if (memory_value < 0)
         return false;
@@ -298,29 +227,6 @@ static PyObject *graph_open(PyObject *type, PyObject *arguments)
 
 /* ---- using it ------------------------------------------------------------------------------- */
 
-static bool read_request(PyObject *const *arguments, Py_ssize_t count,
-                         struct px_graph_request *ret_request)
-{
-    if (count < 1 || count > 4) {
-        PyErr_SetString(PyExc_TypeError, "search(query, k=10, recall=0.95, effort=0)");
-        return false;
-    }
-    long k = native_long_at(arguments, count, 1, DEFAULT_K);
-    double recall = native_double_at(arguments, count, 2, DEFAULT_RECALL);
-    long effort = native_long_at(arguments, count, 3, 0);
-    if (PyErr_Occurred() != NULL)
-        return false;
-    if (k < 1 || k > PX_GRAPH_MOST_K || !(recall >= 0 && recall < 1) || effort < 0 ||
-        effort > INT32_MAX) {
-        PyErr_SetString(PyExc_ValueError, "k is 1 to 10,000, recall below 1, effort 0 or more");
-        return false;
-    }
-    ret_request->k = (uint32_t)k;
-    ret_request->target_recall = recall;
-    ret_request->effort = (uint32_t)effort;
-    return true;
-}
-
 /* With a worker and a view of the query, both of which are the caller's. */
 static PyObject *search_with(struct graph_object *self, struct px_graph_worker *worker,
                              const struct px_graph_request *request)
@@ -328,39 +234,38 @@ static PyObject *search_with(struct graph_object *self, struct px_graph_worker *
     struct proximadb_error error;
     uint32_t hit_count = 0;
     int rc;
-    /* The answer belongs to all threads; the hits are this call's while others may run. */
-    struct px_graph_hit *hits = self->answer.hits;
-    self->answer.hits = NULL;
-    if (hits == NULL && (hits = PyMem_Calloc(request->k, sizeof *hits)) == NULL)
-        return PyErr_NoMemory();
+    struct px_graph_hit *hits = take_hits(self, request->k);
+    if (hits == NULL)
+        return NULL;
     Py_BEGIN_ALLOW_THREADS rc =
         px_graph_search(self->graph, worker, request, hits, &hit_count, &error);
     Py_END_ALLOW_THREADS PyObject *found = NULL;
     if (rc != PROXIMADB_OK)
         native_raise(&error);
-    else if (size_answer(&self->answer, request->k))
+    else if (native_answer_size(&self->answer, request->k))
         found = give_answer(self, hits, hit_count);
-    if (self->answer.hits == NULL && self->answer.k == request->k)
-        self->answer.hits = hits;
-    else
-        PyMem_Free(hits);
+    give_hits(self, hits, request->k);
     return found;
 }
 
 static PyObject *graph_search(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
 {
     struct graph_object *self = as_graph(object);
-    struct px_graph_request request = {0};
+    struct native_search search;
     Py_buffer query;
-    if (!read_request(arguments, count, &request) ||
+    if (!native_read_search(arguments, count, &search) ||
         !native_vector_view(arguments[0], self->config.dim_count, &query))
         return NULL;
-    request.query = query.buf;
-    PyObject *found = NULL;
+    struct px_graph_request request = {
+        .query = query.buf,
+        .k = search.k,
+        .target_recall = search.recall,
+        .effort = search.effort,
+    };
     struct px_graph_worker *worker = take_worker(self);
+    PyObject *found = NULL;
     if (worker != NULL) {
-        if (size_answer(&self->answer, request.k))
-            found = search_with(self, worker, &request);
+        found = search_with(self, worker, &request);
         give_worker(self, worker);
     }
     PyBuffer_Release(&query);
@@ -370,13 +275,13 @@ static PyObject *graph_search(PyObject *object, PyObject *const *arguments, Py_s
 static PyObject *graph_noop(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
 {
     struct graph_object *self = as_graph(object);
-    struct px_graph_request request = {0};
+    struct native_search search;
     Py_buffer query;
-    if (!read_request(arguments, count, &request) ||
+    if (!native_read_search(arguments, count, &search) ||
         !native_vector_view(arguments[0], self->config.dim_count, &query))
         return NULL;
     Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS PyObject *found =
-        size_answer(&self->answer, request.k) ? give_answer(self, NULL, 0) : NULL;
+        native_answer_size(&self->answer, search.k) ? give_answer(self, NULL, 0) : NULL;
     PyBuffer_Release(&query);
     return found;
 }
@@ -481,7 +386,8 @@ static void graph_free(PyObject *object)
 {
     struct graph_object *self = as_graph(object);
     PyTypeObject *type = Py_TYPE(object);
-    release_answer(&self->answer);
+    native_answer_release(&self->answer);
+    PyMem_Free(self->hits);
     while (self->idle_count > 0)
         px_graph_worker_free(self->idle[--self->idle_count]);
     px_graph_free(self->graph);

@@ -10,6 +10,9 @@
 
 #include <string.h>
 
+enum { DEFAULT_K = 10, MOST_K = 10000 };
+static const double DEFAULT_RECALL = 0.95;
+
 static bool view_floats(PyObject *object, int dim_count, const char *what, Py_buffer *ret_view)
 {
     if (PyObject_GetBuffer(object, ret_view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) != 0)
@@ -60,25 +63,49 @@ PyObject *native_raise(const struct proximadb_error *error)
     return NULL;
 }
 
-double native_double_at(PyObject *const *arguments, Py_ssize_t count, Py_ssize_t at,
-                        double fallback)
+int native_metric_of(const char *name)
 {
-    return at < count ? PyFloat_AsDouble(arguments[at]) : fallback;
+    static const char *const names[] = {"cosine", "l2", "dot"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    PyErr_SetString(PyExc_ValueError, "metric is one of cosine, l2 and dot");
+    return -1;
 }
 
-long native_long_at(PyObject *const *arguments, Py_ssize_t count, Py_ssize_t at, long fallback)
+bool native_read_search(PyObject *const *arguments, Py_ssize_t count,
+                        struct native_search *ret_search)
 {
-    return at < count ? PyLong_AsLong(arguments[at]) : fallback;
+    if (count < 1 || count > 4) {
+        PyErr_SetString(PyExc_TypeError, "search(query, k=10, recall=0.95, effort=0)");
+        return false;
+    }
+    long k = count > 1 ? PyLong_AsLong(arguments[1]) : DEFAULT_K;
+    double recall = count > 2 ? PyFloat_AsDouble(arguments[2]) : DEFAULT_RECALL;
+    long effort = count > 3 ? PyLong_AsLong(arguments[3]) : 0;
+    if (PyErr_Occurred() != NULL)
+        return false;
+    if (k < 1 || k > MOST_K || !(recall >= 0 && recall < 1) || effort < 0 || effort > INT32_MAX) {
+        PyErr_SetString(PyExc_ValueError, "k is 1 to 10,000, recall below 1, effort 0 or more");
+        return false;
+    }
+    *ret_search = (struct native_search){(uint32_t)k, recall, (uint32_t)effort};
+    return true;
+}
+
+static int add_type(PyObject *module, const char *name, PyObject *type)
+{
+    if (type == NULL)
+        return -1;
+    int rc = PyModule_AddObjectRef(module, name, type);
+    Py_DECREF(type);
+    return rc;
 }
 
 static int add_types(PyObject *module)
 {
-    PyObject *graph = native_graph_type(module);
-    if (graph == NULL)
-        return -1;
-    int rc = PyModule_AddObjectRef(module, "Graph", graph);
-    Py_DECREF(graph);
-    return rc;
+    int rc = add_type(module, "Graph", native_graph_type(module));
+    return rc == 0 ? add_type(module, "Ivf", native_ivf_type(module)) : rc;
 }
 
 static PyModuleDef_Slot slots[] = {
