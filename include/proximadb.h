@@ -185,7 +185,10 @@ enum proximadb_operation {
     /* Compaction in the background, of a collection or, without one, of all that there are; what is
      * asked for by PROXIMADB_COMPACT runs all the same. Forgotten when the database closes. */
     PROXIMADB_PAUSE_COMPACTION = 17, /* no payload -> no payload */
-    PROXIMADB_RESUME_COMPACTION = 18 /* no payload -> no payload */
+    PROXIMADB_RESUME_COMPACTION = 18, /* no payload -> no payload */
+    /* Builds a collection's index anew, in the background, with the memory profile that is asked
+     * for; the present one is used until then. PROXIMADB_INVALID where there is none to build. */
+    PROXIMADB_REBUILD_INDEX = 19 /* RebuildIndexRequest or none -> no payload */
 };
 
 typedef struct proximadb_cancel proximadb_cancel;
@@ -274,12 +277,13 @@ struct proximadb_collection_spec {
     const char *name;   /* [A-Za-z0-9][A-Za-z0-9_-]{0,127} */
     uint32_t dim_count; /* 1 to 65,536 */
     int metric;         /* enum proximadb_metric */
-    int index_type;     /* enum proximadb_index_type; stored: every search is exact for now */
+    int index_type;     /* enum proximadb_index_type */
     int storage;        /* enum proximadb_storage */
     const struct proximadb_filterable *filterable;
     size_t filterable_count; /* at most 64 */
     bool exist_ok;           /* an equal collection of that name is no error */
     int layout;              /* enum proximadb_layout */
+    int index_memory;        /* enum proximadb_index_memory; changed by PROXIMADB_REBUILD_INDEX */
 };
 
 /* What is known of a collection. Strings are views into the reader that gave it. Of one whose
@@ -306,6 +310,17 @@ struct proximadb_collection_info {
     const char *compaction_state;
     uint64_t compaction_rows_done; /* of the step that runs; 0 if none does */
     uint64_t compaction_row_count; /* likewise: how many it writes */
+
+    /* "none": every search compares all rows, because the index type is FLAT, or there are too few
+     * of them; "building": the first index, or one to take the present one's place; "ready". */
+    const char *index_state;
+    uint64_t index_row_count;    /* rows that the index has */
+    uint64_t index_lag;          /* rows that it should have; searches compare them one by one */
+    uint64_t index_file_bytes;   /* 0: there is no file yet */
+    uint64_t index_memory_bytes; /* with what finds its rows */
+    uint64_t index_rows_done;    /* of the build under way */
+    uint64_t index_rebuild_count;     /* since the database was opened */
+    const char *index_rebuild_reason; /* of the last one; "": there was none */
 
     bool read_only; /* damage was found; read_only_reason says what */
     const char *read_only_reason;
@@ -410,9 +425,10 @@ struct proximadb_search_options {
     struct proximadb_filter filter;
     bool include_vectors;
     bool include_metadata; /* and the document */
-    uint32_t ef;           /* 0: chosen by the engine */
-    uint32_t nprobe;       /* 0: likewise */
+    uint32_t ef;           /* 1 to 10,000 candidates of an HNSW walk; 0: by target_recall */
+    uint32_t nprobe;       /* 1 to 65,536 lists of an IVF search; 0: likewise */
     bool exact;            /* compare with every row */
+    double target_recall;  /* share of the k nearest wanted in the mean, below 1; 0: 0.95 */
 };
 
 struct proximadb_scan_options {
@@ -457,6 +473,10 @@ proximadb_encode_collection_change(const struct proximadb_filterable *filterable
 PROXIMADB_API PROXIMADB_MUST_CHECK int
 proximadb_encode_compact(uint32_t cluster_count, struct proximadb_buffer *ret_payload,
                          struct proximadb_error *reterr);
+/* index_memory: an enum proximadb_index_memory, or -1 for the present one. */
+PROXIMADB_API PROXIMADB_MUST_CHECK int
+proximadb_encode_rebuild_index(int index_memory, struct proximadb_buffer *ret_payload,
+                               struct proximadb_error *reterr);
 
 /* ---- reading answers ----------------------------------------------------------------------- */
 

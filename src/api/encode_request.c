@@ -96,3 +96,11 @@ int proximadb_encode_compact(uint32_t cluster_count, struct proximadb_buffer *re
     int rc = px_request_write_compact(&buffer, cluster_count, reterr);
     return finish(&buffer, rc, ret_payload, reterr);
 }
+
+int proximadb_encode_rebuild_index(int index_memory, struct proximadb_buffer *ret_payload,
+                                   struct proximadb_error *reterr)
+{
+    struct px_buffer buffer = {0};
+    int rc = px_request_write_rebuild_index(&buffer, index_memory, reterr);
+    return finish(&buffer, rc, ret_payload, reterr);
+}

@@ -10,24 +10,25 @@
 
 static const uint8_t marker[2] = {0xc3, 0x01};
 
-#define SCHEMAS(ITEM)                                   \
-    ITEM(PX_SCHEMA_VECTOR_BATCH, VectorBatch)           \
-    ITEM(PX_SCHEMA_UPDATE_BATCH, UpdateBatch)           \
-    ITEM(PX_SCHEMA_DELETE_BATCH, DeleteBatch)           \
-    ITEM(PX_SCHEMA_SEARCH_REQUEST, SearchRequest)       \
-    ITEM(PX_SCHEMA_GET_REQUEST, GetRequest)             \
-    ITEM(PX_SCHEMA_SCAN_REQUEST, ScanRequest)           \
-    ITEM(PX_SCHEMA_COUNT_REQUEST, CountRequest)         \
-    ITEM(PX_SCHEMA_COMPACT_REQUEST, CompactRequest)     \
-    ITEM(PX_SCHEMA_COLLECTION_SPEC, CollectionSpec)     \
-    ITEM(PX_SCHEMA_COLLECTION_CHANGE, CollectionChange) \
-    ITEM(PX_SCHEMA_WRITE_RESULT, WriteResult)           \
-    ITEM(PX_SCHEMA_SEARCH_RESULT, SearchResult)         \
-    ITEM(PX_SCHEMA_RECORD_BATCH, RecordBatch)           \
-    ITEM(PX_SCHEMA_COUNT_RESULT, CountResult)           \
-    ITEM(PX_SCHEMA_COMPACT_RESULT, CompactResult)       \
-    ITEM(PX_SCHEMA_COLLECTION_INFO, CollectionInfo)     \
-    ITEM(PX_SCHEMA_COLLECTION_LIST, CollectionList)     \
+#define SCHEMAS(ITEM)                                          \
+    ITEM(PX_SCHEMA_VECTOR_BATCH, VectorBatch)                  \
+    ITEM(PX_SCHEMA_UPDATE_BATCH, UpdateBatch)                  \
+    ITEM(PX_SCHEMA_DELETE_BATCH, DeleteBatch)                  \
+    ITEM(PX_SCHEMA_SEARCH_REQUEST, SearchRequest)              \
+    ITEM(PX_SCHEMA_GET_REQUEST, GetRequest)                    \
+    ITEM(PX_SCHEMA_SCAN_REQUEST, ScanRequest)                  \
+    ITEM(PX_SCHEMA_COUNT_REQUEST, CountRequest)                \
+    ITEM(PX_SCHEMA_COMPACT_REQUEST, CompactRequest)            \
+    ITEM(PX_SCHEMA_REBUILD_INDEX_REQUEST, RebuildIndexRequest) \
+    ITEM(PX_SCHEMA_COLLECTION_SPEC, CollectionSpec)            \
+    ITEM(PX_SCHEMA_COLLECTION_CHANGE, CollectionChange)        \
+    ITEM(PX_SCHEMA_WRITE_RESULT, WriteResult)                  \
+    ITEM(PX_SCHEMA_SEARCH_RESULT, SearchResult)                \
+    ITEM(PX_SCHEMA_RECORD_BATCH, RecordBatch)                  \
+    ITEM(PX_SCHEMA_COUNT_RESULT, CountResult)                  \
+    ITEM(PX_SCHEMA_COMPACT_RESULT, CompactResult)              \
+    ITEM(PX_SCHEMA_COLLECTION_INFO, CollectionInfo)            \
+    ITEM(PX_SCHEMA_COLLECTION_LIST, CollectionList)            \
     ITEM(PX_SCHEMA_WAL_ENTRY, WalEntry)
 
 /* What cmake/Embed.cmake makes of each schemas/proximadb.v1.NAME.avsc. */

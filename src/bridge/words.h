@@ -20,6 +20,7 @@ enum px_vocabulary {
     PX_WORD_INDEX_TYPE,
     PX_WORD_STORAGE,
     PX_WORD_LAYOUT,
+    PX_WORD_INDEX_MEMORY,
     PX_WORD_FIELD_TYPE
 };
 

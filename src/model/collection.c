@@ -19,6 +19,8 @@ static const struct word metric_words[] = {
     {"cosine", PROXIMADB_COSINE}, {"l2", PROXIMADB_L2}, {"dot", PROXIMADB_DOT}, {NULL, 0}};
 static const struct word index_type_words[] = {
     {"HNSW", PROXIMADB_HNSW}, {"IVF", PROXIMADB_IVF}, {"FLAT", PROXIMADB_FLAT}, {NULL, 0}};
+static const struct word index_memory_words[] = {
+    {"lean", PROXIMADB_INDEX_LEAN}, {"fast", PROXIMADB_INDEX_FAST}, {NULL, 0}};
 static const struct word storage_words[] = {{"balanced", PROXIMADB_BALANCED},
                                             {"exact", PROXIMADB_EXACT},
                                             {"compact", PROXIMADB_COMPACT_STORAGE},
@@ -85,6 +87,11 @@ const char *px_index_type_name(enum proximadb_index_type type)
     return known_word_of(index_type_words, (int)type);
 }
 
+const char *px_index_memory_name(enum proximadb_index_memory memory)
+{
+    return known_word_of(index_memory_words, (int)memory);
+}
+
 const char *px_storage_name(enum proximadb_storage storage)
 {
     return known_word_of(storage_words, (int)storage);
@@ -109,6 +116,11 @@ bool px_metric_parse(struct px_slice word, int *ret_metric)
 bool px_index_type_parse(struct px_slice word, int *ret_type)
 {
     return parse_word(index_type_words, word, ret_type);
+}
+
+bool px_index_memory_parse(struct px_slice word, int *ret_memory)
+{
+    return parse_word(index_memory_words, word, ret_memory);
 }
 
 bool px_storage_parse(struct px_slice word, int *ret_storage)
@@ -353,6 +365,9 @@ int px_collection_init(struct px_collection *collection,
     if (rc == PROXIMADB_OK && word_of(index_type_words, spec->index_type) == NULL)
         rc = px_fail(reterr, PROXIMADB_INVALID, "there is no index type number %d",
                      spec->index_type);
+    if (rc == PROXIMADB_OK && word_of(index_memory_words, spec->index_memory) == NULL)
+        rc = px_fail(reterr, PROXIMADB_INVALID, "there is no memory profile number %d of an index",
+                     spec->index_memory);
     if (rc == PROXIMADB_OK)
         rc = px_collection__validate_storage(spec->storage, spec->layout, reterr);
     if (rc != PROXIMADB_OK)
@@ -363,6 +378,7 @@ int px_collection_init(struct px_collection *collection,
         .dim_count = spec->dim_count,
         .metric = (enum proximadb_metric)spec->metric,
         .index_type = (enum proximadb_index_type)spec->index_type,
+        .index_memory = (enum proximadb_index_memory)spec->index_memory,
         .storage = (enum proximadb_storage)spec->storage,
         .layout = spec->layout == PROXIMADB_LAYOUT_PLAIN ? PROXIMADB_LAYOUT_PLAIN
                                                          : PROXIMADB_LAYOUT_COMPRESSED,

@@ -33,6 +33,7 @@ struct px_collection {
     uint32_t dim_count;
     enum proximadb_metric metric;
     enum proximadb_index_type index_type;
+    enum proximadb_index_memory index_memory;
     enum proximadb_storage storage;
     enum proximadb_layout layout; /* never DEFAULT */
     int64_t created_at_ms;
@@ -99,11 +100,13 @@ PX_MUST_CHECK int px_collection_fit(const struct px_collection *collection,
  * false, and *ret untouched, for an unknown word. */
 const char *px_metric_name(enum proximadb_metric metric);
 const char *px_index_type_name(enum proximadb_index_type type);
+const char *px_index_memory_name(enum proximadb_index_memory memory);
 const char *px_storage_name(enum proximadb_storage storage);
 const char *px_layout_name(enum proximadb_layout layout); /* DEFAULT is named as COMPRESSED */
 const char *px_field_type_name(enum proximadb_field_type type);
 bool px_metric_parse(struct px_slice word, int *ret_metric);
 bool px_index_type_parse(struct px_slice word, int *ret_type);
+bool px_index_memory_parse(struct px_slice word, int *ret_memory);
 bool px_storage_parse(struct px_slice word, int *ret_storage);
 bool px_layout_parse(struct px_slice word, int *ret_layout);
 bool px_field_type_parse(struct px_slice word, int *ret_type);

@@ -34,9 +34,10 @@ void px_collection_to_json(const struct px_collection *collection, struct px_buf
                             created_at, collection->vector_count);
     px_buffer_append_format(
         buffer,
-        "  \"index_type\": \"%s\",\n  \"storage\": {\"profile\": \"%s\", \"layout\": \"%s\"},\n",
-        px_index_type_name(collection->index_type), px_storage_name(collection->storage),
-        px_layout_name(collection->layout));
+        "  \"index_type\": \"%s\",\n  \"index_memory\": \"%s\",\n"
+        "  \"storage\": {\"profile\": \"%s\", \"layout\": \"%s\"},\n",
+        px_index_type_name(collection->index_type), px_index_memory_name(collection->index_memory),
+        px_storage_name(collection->storage), px_layout_name(collection->layout));
     append_fields(collection, buffer);
     px_buffer_append_format(buffer,
                             "  \"next_parquet_id\": %" PRId32 ",\n  \"format_version\": %d\n}\n",
@@ -141,17 +142,23 @@ static int read_storage(yyjson_val *storage, struct px_collection *collection,
     return px_collection__validate_storage(profile, layout, reterr);
 }
 
+/* Versions before there were graphs wrote no "index_memory". */
 static int read_words(yyjson_val *root, struct px_collection *collection,
                       struct proximadb_error *reterr)
 {
     struct px_slice word;
-    int metric, index_type;
+    int metric, index_type, index_memory = PROXIMADB_INDEX_LEAN;
     if (!px_json_get_string(root, "metric", &word) || !px_metric_parse(word, &metric))
         return fail_key("metric", "is missing, or none of cosine, l2, dot", reterr);
     if (!px_json_get_string(root, "index_type", &word) || !px_index_type_parse(word, &index_type))
         return fail_key("index_type", "is missing, or none of HNSW, IVF, FLAT", reterr);
+    if (yyjson_obj_get(root, "index_memory") != NULL &&
+        (!px_json_get_string(root, "index_memory", &word) ||
+         !px_index_memory_parse(word, &index_memory)))
+        return fail_key("index_memory", "is none of lean, fast", reterr);
     collection->metric = (enum proximadb_metric)metric;
     collection->index_type = (enum proximadb_index_type)index_type;
+    collection->index_memory = (enum proximadb_index_memory)index_memory;
     return read_storage(yyjson_obj_get(root, "storage"), collection, reterr);
 }
 

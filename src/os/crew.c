@@ -27,6 +27,7 @@ struct hand {
 struct px_crew {
     pthread_mutex_t lock; /* guards: closing, work, member and has_begun of hands, under_way */
     bool closing;
+    int nice_level;
     unsigned size; /* of those that were started */
     struct hand hands[];
 };
@@ -50,6 +51,8 @@ static void *lend_hand(void *context)
 {
     struct hand *hand = context;
     struct px_crew *crew = hand->crew;
+    if (crew->nice_level > 0)
+        px_thread_yield_to_others(crew->nice_level);
     pthread_mutex_lock(&crew->lock);
     while (!crew->closing) {
         if (hand->work != NULL)
@@ -64,11 +67,18 @@ static void *lend_hand(void *context)
 int px_crew_open(unsigned thread_count, const char *name, struct px_crew **ret_crew,
                  struct proximadb_error *reterr)
 {
+    return px_crew_open_nice(thread_count, name, 0, ret_crew, reterr);
+}
+
+int px_crew_open_nice(unsigned thread_count, const char *name, int nice_level,
+                      struct px_crew **ret_crew, struct proximadb_error *reterr)
+{
     assert(thread_count <= 999);
     struct px_crew *crew = calloc(1, sizeof *crew + thread_count * sizeof(struct hand));
     if (crew == NULL)
         return px_fail_no_memory(reterr);
     pthread_mutex_init(&crew->lock, NULL);
+    crew->nice_level = nice_level;
     for (unsigned i = 0; i < thread_count; i++) {
         char thread_name[PX_THREAD_NAME_BYTES];
         struct hand *hand = &crew->hands[i];

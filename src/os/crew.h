@@ -25,6 +25,10 @@ struct px_crew;
 PX_MUST_CHECK int px_crew_open(unsigned thread_count, const char *name, struct px_crew **ret_crew,
                                struct proximadb_error *reterr);
 
+/* The same, with threads that give way to others: nice_level as for px_workers_open(). */
+PX_MUST_CHECK int px_crew_open_nice(unsigned thread_count, const char *name, int nice_level,
+                                    struct px_crew **ret_crew, struct proximadb_error *reterr);
+
 /* Ends the threads. Nobody may have work under way. Accepts NULL. */
 void px_crew_close(struct px_crew *crew);
 

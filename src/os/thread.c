@@ -2,8 +2,11 @@
 #include "os/thread.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 static void fill_blocked(sigset_t *ret_blocked)
 {
@@ -30,4 +33,11 @@ int px_thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *
                        name, strerror(error));
     (void)pthread_setname_np(*ret_thread, name); /* for people only: a failure is no harm */
     return PROXIMADB_OK;
+}
+
+void px_thread_yield_to_others(int nice_level)
+{
+    struct sched_param param = {0};
+    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), nice_level);
 }

@@ -22,4 +22,8 @@ enum { PX_THREAD_NAME_BYTES = 16 }; /* the system's limit, NUL included */
 PX_MUST_CHECK int px_thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *),
                                   void *context, struct proximadb_error *reterr);
 
+/* Makes the calling thread one of the background, on Linux: SCHED_BATCH, and of that nice level. A
+ * system that refuses either only loses the courtesy. */
+void px_thread_yield_to_others(int nice_level);
+
 #endif /* PX_OS_THREAD_H */

@@ -1,15 +1,11 @@
-#define _GNU_SOURCE
 #include "os/workers.h"
 
 #include "os/thread.h"
 
 #include <assert.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 struct px_workers {
     pthread_mutex_t lock; /* guards: first, end, depth, closing */
@@ -41,20 +37,11 @@ static struct px_job *take_job(struct px_workers *workers)
     return job;
 }
 
-/* On Linux both settings are those of the calling thread. A system that refuses them only loses the
- * courtesy of this pool to others. */
-static void yield_to_others(int nice_level)
-{
-    struct sched_param param = {0};
-    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), nice_level);
-}
-
 static void *run_jobs(void *context)
 {
     struct px_workers *workers = context;
     if (workers->nice_level > 0)
-        yield_to_others(workers->nice_level);
+        px_thread_yield_to_others(workers->nice_level);
     for (struct px_job *job = take_job(workers); job != NULL; job = take_job(workers)) {
         job->next = NULL;
         job->run(job);

@@ -285,6 +285,20 @@ static bool read_spec(struct px_answer *answer, struct proximadb_collection_info
     return read_filterable(answer, spec) && spec->name != NULL && info->id != NULL;
 }
 
+static bool read_index(struct px_answer *answer, struct proximadb_collection_info *info)
+{
+    struct px_cursor *cursor = &answer->cursor;
+    info->index_state = read_string(answer);
+    info->index_row_count = read_u64(cursor);
+    info->index_lag = read_u64(cursor);
+    info->index_file_bytes = read_u64(cursor);
+    info->index_memory_bytes = read_u64(cursor);
+    info->index_rows_done = read_u64(cursor);
+    info->index_rebuild_count = read_u64(cursor);
+    info->index_rebuild_reason = read_string(answer);
+    return info->index_state != NULL && info->index_rebuild_reason != NULL;
+}
+
 static int read_collection(struct px_answer *answer, struct proximadb_collection_info *info,
                            struct proximadb_error *reterr)
 {
@@ -306,6 +320,8 @@ static int read_collection(struct px_answer *answer, struct proximadb_collection
     copied = copied && info->compaction_state != NULL;
     info->compaction_rows_done = read_u64(cursor);
     info->compaction_row_count = read_u64(cursor);
+    info->spec.index_memory = read_word(answer, px_index_memory_parse);
+    copied = read_index(answer, info) && copied;
     info->read_only = px_cursor_branch(cursor, 2) == 1;
     if (info->read_only) {
         info->read_only_reason = read_string(answer);

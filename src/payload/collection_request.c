@@ -32,6 +32,8 @@ static const struct word metric_word = {"metric", "cosine, l2 and dot", px_metri
                                         PROXIMADB_COSINE};
 static const struct word index_type_word = {"index_type", "HNSW, IVF and FLAT", px_index_type_parse,
                                             PROXIMADB_HNSW};
+static const struct word index_memory_word = {"index_memory", "lean and fast",
+                                              px_index_memory_parse, PROXIMADB_INDEX_LEAN};
 static const struct word storage_word = {"storage", "exact, balanced and compact", px_storage_parse,
                                          PROXIMADB_BALANCED};
 static const struct word layout_word = {"layout", "compressed and plain", px_layout_parse,
@@ -127,6 +129,8 @@ static int read_spec(struct px_decoder *decoder, struct proximadb_collection_spe
     spec->exist_ok = px_cursor_boolean(&decoder->cursor);
     if (rc == PROXIMADB_OK)
         rc = read_word(decoder, &layout_word, &spec->layout);
+    if (rc == PROXIMADB_OK)
+        rc = read_word(decoder, &index_memory_word, &spec->index_memory);
     return rc != PROXIMADB_OK ? rc : px_decoder__finish(decoder);
 }
 
@@ -155,5 +159,21 @@ int px_collection_change_decode(struct px_slice datum, struct px_arena *arena,
     px_decoder__release(&decoder);
     if (rc == PROXIMADB_OK)
         *ret_change = change;
+    return rc;
+}
+
+int px_rebuild_index_request_decode(struct px_slice datum, int *ret_index_memory,
+                                    struct proximadb_error *reterr)
+{
+    struct px_decoder decoder = px_decoder__of(datum, "RebuildIndexRequest", NULL, NULL, reterr);
+    bool present = px_cursor_branch(&decoder.cursor, 2) == 1;
+    int index_memory = -1;
+    int rc = present ? read_word(&decoder, &index_memory_word, &index_memory)
+                     : px_decoder__check(&decoder);
+    if (rc == PROXIMADB_OK)
+        rc = px_decoder__finish(&decoder);
+    px_decoder__release(&decoder);
+    if (rc == PROXIMADB_OK)
+        *ret_index_memory = index_memory;
     return rc;
 }

@@ -14,8 +14,8 @@
 #include "base/error.h"
 
 /* Decodes the datum of a CollectionSpec; what ret_spec points to lies in `arena`. An empty metric,
- * index_type, storage or layout means cosine, HNSW, balanced or compressed. PROXIMADB_INVALID,
- * PROXIMADB_NO_MEMORY */
+ * index_type, storage, layout or index_memory means cosine, HNSW, balanced, compressed or lean.
+ * PROXIMADB_INVALID, PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_collection_spec_decode(struct px_slice datum, struct px_arena *arena,
                                             struct proximadb_collection_spec *ret_spec,
                                             struct proximadb_error *reterr);
@@ -29,5 +29,10 @@ struct px_collection_change {
 PX_MUST_CHECK int px_collection_change_decode(struct px_slice datum, struct px_arena *arena,
                                               struct px_collection_change *ret_change,
                                               struct proximadb_error *reterr);
+
+/* Decodes the datum of a RebuildIndexRequest: an enum proximadb_index_memory, or -1 where there is
+ * none. PROXIMADB_INVALID */
+PX_MUST_CHECK int px_rebuild_index_request_decode(struct px_slice datum, int *ret_index_memory,
+                                                  struct proximadb_error *reterr);
 
 #endif /* PX_PAYLOAD_COLLECTION_REQUEST_H */

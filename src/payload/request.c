@@ -187,17 +187,35 @@ static int read_k(struct px_decoder *decoder, uint32_t *ret_k)
 }
 
 /* A union [null, int] of a positive number; null gives 0. */
-static int read_optional_count(struct px_decoder *decoder, const char *field, uint32_t *ret_count)
+static int read_optional_count(struct px_decoder *decoder, const char *field, int32_t most,
+                               uint32_t *ret_count)
 {
     bool present = px_cursor_branch(&decoder->cursor, 2) == 1;
     int32_t count = present ? px_cursor_int(&decoder->cursor) : 0;
     int rc = px_decoder__check(decoder);
     if (rc != PROXIMADB_OK)
         return rc;
-    if (present && count < 1)
+    if (present && (count < 1 || count > most))
         return px_fail(decoder->reterr, PROXIMADB_INVALID,
-                       "%s is %d; give 1 or more, or null for the engine's choice", field, count);
+                       "%s is %d; give 1 to %d, or null for the engine's choice", field, count,
+                       most);
     *ret_count = (uint32_t)count;
+    return PROXIMADB_OK;
+}
+
+static int read_target_recall(struct px_decoder *decoder, double *ret_recall)
+{
+    bool present = px_cursor_branch(&decoder->cursor, 2) == 1;
+    double recall = present ? px_cursor_double(&decoder->cursor) : 0;
+    int rc = px_decoder__check(decoder);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    if (present && !(recall > 0 && recall < 1))
+        return px_fail(decoder->reterr, PROXIMADB_INVALID,
+                       "target_recall is %g; give a share above 0 and below 1, null for 0.95, or "
+                       "ask for an exact search",
+                       recall);
+    *ret_recall = recall;
     return PROXIMADB_OK;
 }
 
@@ -211,10 +229,12 @@ static int read_search(struct px_decoder *decoder, struct px_search_request *req
     request->include_vectors = px_cursor_boolean(&decoder->cursor);
     request->include_metadata = px_cursor_boolean(&decoder->cursor);
     if (rc == PROXIMADB_OK)
-        rc = read_optional_count(decoder, "ef", &request->ef);
+        rc = read_optional_count(decoder, "ef", PX_MOST_EF, &request->ef);
     if (rc == PROXIMADB_OK)
-        rc = read_optional_count(decoder, "nprobe", &request->nprobe);
+        rc = read_optional_count(decoder, "nprobe", PX_MOST_NPROBE, &request->nprobe);
     request->exact = px_cursor_boolean(&decoder->cursor);
+    if (rc == PROXIMADB_OK)
+        rc = read_target_recall(decoder, &request->target_recall);
     return rc != PROXIMADB_OK ? rc : px_decoder__finish(decoder);
 }
 
@@ -285,7 +305,8 @@ int px_compact_request_decode(struct px_slice datum, struct px_compact_request *
 {
     struct px_decoder decoder = px_decoder__of(datum, "CompactRequest", NULL, NULL, reterr);
     struct px_compact_request request;
-    int rc = read_optional_count(&decoder, "cluster_count", &request.cluster_count);
+    int rc = read_optional_count(&decoder, "cluster_count", INT32_MAX,
+                                 &request.cluster_count);
     if (rc == PROXIMADB_OK)
         rc = px_decoder__finish(&decoder);
     px_decoder__release(&decoder);

@@ -20,6 +20,8 @@ enum {
     PX_MOST_HITS = 10000,          /* k of a search */
     PX_MOST_QUERIES = 100000,      /* of one search */
     PX_MOST_HITS_OF_ALL = 1000000, /* k times the queries of one search */
+    PX_MOST_EF = 10000,
+    PX_MOST_NPROBE = 65536,
     PX_MOST_GET_IDS = 10000,
     PX_MOST_DELETED_IDS = 100000, /* of one delete, and of an entry of the log */
     PX_MOST_SCAN_ROWS = 10000,    /* batch_size of a scan */
@@ -62,6 +64,7 @@ struct px_search_request {
     uint32_t ef;     /* 0: the engine chooses */
     uint32_t nprobe; /* likewise */
     bool exact;
+    double target_recall; /* 0: likewise */
 };
 
 struct px_scan_request {

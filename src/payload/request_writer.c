@@ -64,12 +64,26 @@ static int put_ids(struct px_buffer *buffer, const struct proximadb_text *ids, s
 
 /* A union [null, int]; 0 stands for null. */
 static int put_optional_count(struct px_buffer *buffer, const char *field, uint32_t count,
-                              struct proximadb_error *reterr)
+                              uint32_t most, struct proximadb_error *reterr)
 {
-    if (count > INT32_MAX)
-        return px_fail(reterr, PROXIMADB_INVALID, "%s is %u; it may be at most %d", field, count,
-                       INT32_MAX);
+    if (count > most)
+        return px_fail(reterr, PROXIMADB_INVALID, "%s is %u; it may be at most %u", field, count,
+                       most);
     px_encode_optional_long(buffer, count > 0, count);
+    return PROXIMADB_OK;
+}
+
+static int put_target_recall(struct px_buffer *buffer, double recall,
+                             struct proximadb_error *reterr)
+{
+    if (!(recall >= 0 && recall < 1))
+        return px_fail(reterr, PROXIMADB_INVALID,
+                       "target_recall is %g; give a share above 0 and below 1, 0 for 0.95, or ask "
+                       "for an exact search",
+                       recall);
+    px_encode_branch(buffer, recall > 0);
+    if (recall > 0)
+        px_encode_double(buffer, recall);
     return PROXIMADB_OK;
 }
 
@@ -108,10 +122,12 @@ int px_request_write_search(struct px_buffer *buffer,
     px_encode_boolean(buffer, options->include_vectors);
     px_encode_boolean(buffer, options->include_metadata);
     if (rc == PROXIMADB_OK)
-        rc = put_optional_count(buffer, "ef", options->ef, reterr);
+        rc = put_optional_count(buffer, "ef", options->ef, PX_MOST_EF, reterr);
     if (rc == PROXIMADB_OK)
-        rc = put_optional_count(buffer, "nprobe", options->nprobe, reterr);
+        rc = put_optional_count(buffer, "nprobe", options->nprobe, PX_MOST_NPROBE, reterr);
     px_encode_boolean(buffer, options->exact);
+    if (rc == PROXIMADB_OK)
+        rc = put_target_recall(buffer, options->target_recall, reterr);
     return rc != PROXIMADB_OK ? rc : px_buffer_status(buffer, reterr);
 }
 
@@ -190,7 +206,7 @@ int px_request_write_compact(struct px_buffer *buffer, uint32_t cluster_count,
                              struct proximadb_error *reterr)
 {
     px_payload_begin(buffer, PX_SCHEMA_COMPACT_REQUEST);
-    int rc = put_optional_count(buffer, "cluster_count", cluster_count, reterr);
+    int rc = put_optional_count(buffer, "cluster_count", cluster_count, INT32_MAX, reterr);
     return rc != PROXIMADB_OK ? rc : px_buffer_status(buffer, reterr);
 }
 
@@ -242,6 +258,9 @@ static int check_spec(const struct proximadb_collection_spec *spec, struct proxi
         return px_fail(reterr, PROXIMADB_INVALID, "there is no storage profile %d", spec->storage);
     if (spec->layout < PROXIMADB_LAYOUT_DEFAULT || spec->layout > PROXIMADB_LAYOUT_PLAIN)
         return px_fail(reterr, PROXIMADB_INVALID, "there is no layout %d", spec->layout);
+    if (spec->index_memory < PROXIMADB_INDEX_LEAN || spec->index_memory > PROXIMADB_INDEX_FAST)
+        return px_fail(reterr, PROXIMADB_INVALID, "there is no memory profile %d of an index",
+                       spec->index_memory);
     return check_string(spec->name, "the name of the collection", reterr);
 }
 
@@ -268,6 +287,7 @@ int px_request_write_collection(struct px_buffer *buffer,
     put_word(buffer, spec->layout == PROXIMADB_LAYOUT_DEFAULT
                          ? ""
                          : px_layout_name((enum proximadb_layout)spec->layout));
+    put_word(buffer, px_index_memory_name((enum proximadb_index_memory)spec->index_memory));
     return rc != PROXIMADB_OK ? rc : px_buffer_status(buffer, reterr);
 }
 
@@ -277,4 +297,17 @@ int px_request_write_change(struct px_buffer *buffer, const struct proximadb_fil
     px_payload_begin(buffer, PX_SCHEMA_COLLECTION_CHANGE);
     int rc = put_filterable(buffer, filterable, filterable_count, reterr);
     return rc != PROXIMADB_OK ? rc : px_buffer_status(buffer, reterr);
+}
+
+int px_request_write_rebuild_index(struct px_buffer *buffer, int index_memory,
+                                   struct proximadb_error *reterr)
+{
+    if (index_memory < -1 || index_memory > PROXIMADB_INDEX_FAST)
+        return px_fail(reterr, PROXIMADB_INVALID, "there is no memory profile %d of an index",
+                       index_memory);
+    px_payload_begin(buffer, PX_SCHEMA_REBUILD_INDEX_REQUEST);
+    px_encode_branch(buffer, index_memory >= 0);
+    if (index_memory >= 0)
+        put_word(buffer, px_index_memory_name((enum proximadb_index_memory)index_memory));
+    return px_buffer_status(buffer, reterr);
 }

@@ -40,6 +40,9 @@ PX_MUST_CHECK int px_request_write_collection(struct px_buffer *buffer,
 PX_MUST_CHECK int px_request_write_change(struct px_buffer *buffer,
                                           const struct proximadb_filterable *filterable,
                                           size_t filterable_count, struct proximadb_error *reterr);
+/* index_memory -1: the present one. */
+PX_MUST_CHECK int px_request_write_rebuild_index(struct px_buffer *buffer, int index_memory,
+                                                 struct proximadb_error *reterr);
 
 /*
  * Appends the datum (no header) of a DeleteBatch that names rows one by one: what the log keeps of

@@ -141,6 +141,18 @@ static void put_fields(struct px_buffer *buffer, const struct px_collection *col
     px_encode_block_end(buffer, collection->field_count);
 }
 
+static void put_index(struct px_buffer *buffer, const struct px_index_numbers *numbers)
+{
+    put_string(buffer, numbers->state != NULL ? numbers->state : "none");
+    put_u64(buffer, numbers->row_count);
+    put_u64(buffer, numbers->lag);
+    put_u64(buffer, numbers->file_bytes);
+    put_u64(buffer, numbers->memory_bytes);
+    put_u64(buffer, numbers->rows_done);
+    put_u64(buffer, numbers->rebuild_count);
+    put_string(buffer, numbers->rebuild_reason != NULL ? numbers->rebuild_reason : "");
+}
+
 void px_result_put_collection(struct px_buffer *buffer, const struct px_collection *collection,
                               const struct px_collection_numbers *numbers)
 {
@@ -170,6 +182,8 @@ void px_result_put_collection(struct px_buffer *buffer, const struct px_collecti
     put_string(buffer, numbers->compaction_state != NULL ? numbers->compaction_state : "idle");
     put_u64(buffer, numbers->compaction_rows_done);
     put_u64(buffer, numbers->compaction_row_count);
+    put_string(buffer, px_index_memory_name(collection->index_memory));
+    put_index(buffer, &numbers->index);
     px_encode_branch(buffer, numbers->read_only_reason != NULL);
     if (numbers->read_only_reason != NULL)
         put_string(buffer, numbers->read_only_reason);

@@ -59,6 +59,18 @@ void px_result_finish_search(struct px_buffer *buffer, size_t query_count);
 
 /* ---- CollectionInfo, CollectionList -------------------------------------------------------- */
 
+/* Of its index, likewise. */
+struct px_index_numbers {
+    const char *state; /* NULL counts as "none" */
+    uint64_t row_count;
+    uint64_t lag;
+    uint64_t file_bytes;
+    uint64_t memory_bytes;
+    uint64_t rows_done;
+    uint64_t rebuild_count;
+    const char *rebuild_reason; /* NULL counts as "" */
+};
+
 /* What changes of a collection while it is used; proximadb_collection_info says what each is. */
 struct px_collection_numbers {
     uint64_t vector_count;
@@ -75,6 +87,7 @@ struct px_collection_numbers {
     uint64_t compaction_rows_done;
     uint64_t compaction_row_count;
     const char *read_only_reason; /* NULL: it is not read-only */
+    struct px_index_numbers index;
 };
 
 void px_result_write_collection(struct px_buffer *buffer, const struct px_collection *collection,

@@ -232,7 +232,7 @@ static int open_answer(struct px_rest_answer *answer, struct proximadb_buffer *r
         return write_collections(response, text, reterr);
     case PROXIMADB_LIST_COLLECTIONS:
         return write_list(response, text, reterr);
-    default: /* flush, delete_collection, pausing and resuming: nothing to say */
+    default: /* flush, delete_collection, pausing, resuming, rebuilding: nothing to say */
         return PROXIMADB_OK;
     }
 }

@@ -55,7 +55,18 @@ static int read_fields(const struct px_rest_member *member, struct fields *field
     return PROXIMADB_OK;
 }
 
-enum { NAME, DIMENSION, METRIC, INDEX_TYPE, STORAGE, LAYOUT, FILTERABLE, EXIST_OK, MEMBERS };
+enum {
+    NAME,
+    DIMENSION,
+    METRIC,
+    INDEX_TYPE,
+    STORAGE,
+    LAYOUT,
+    FILTERABLE,
+    EXIST_OK,
+    INDEX_MEMORY,
+    MEMBERS
+};
 
 /* What is larger than 32 bits is told as it was given. */
 static int read_dimension(const struct px_rest_member *member, uint32_t *ret_value,
@@ -94,6 +105,8 @@ static int read_spec(const struct px_rest_member *members, struct fields *fields
         rc = read_fields(&members[FILTERABLE], fields, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_rest_member_bool(&members[EXIST_OK], &spec->exist_ok, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = read_word(&members[INDEX_MEMORY], PX_WORD_INDEX_MEMORY, &spec->index_memory, reterr);
     spec->filterable = fields->items;
     spec->filterable_count = fields->count;
     return rc;
@@ -119,6 +132,7 @@ int px_rest_decode_create(struct px_rest_request *request, struct proximadb_erro
         [LAYOUT] = {.name = "layout"},
         [FILTERABLE] = {.name = "filterable"},
         [EXIST_OK] = {.name = "exist_ok"},
+        [INDEX_MEMORY] = {.name = "index_memory"},
     };
     struct fields fields = {0};
     struct proximadb_collection_spec spec = {
@@ -163,6 +177,25 @@ int px_rest_decode_change(struct px_rest_request *request, struct proximadb_erro
     return rc;
 }
 
+int px_rest_decode_rebuild_index(struct px_rest_request *request, struct proximadb_error *reterr)
+{
+    struct px_rest_member member = {.name = "index_memory"};
+    int index_memory = -1;
+    yyjson_doc *doc;
+    if (request->body.size_bytes == 0)
+        return proximadb_encode_rebuild_index(-1, &request->payload, reterr);
+    int rc = px_rest_body_parse(request->body, &doc, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    rc = px_rest_members_read(yyjson_doc_get_root(doc), "the body", &member, 1, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = read_word(&member, PX_WORD_INDEX_MEMORY, &index_memory, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = proximadb_encode_rebuild_index(index_memory, &request->payload, reterr);
+    yyjson_doc_free(doc);
+    return rc;
+}
+
 /* ---- to JSON ------------------------------------------------------------------------------- */
 
 static void write_text(struct px_buffer *buffer, const char *name, const char *text)
@@ -183,6 +216,21 @@ static void write_filterable(struct px_buffer *buffer, const struct proximadb_co
                                 spec->filterable[i].name,
                                 px_word_of(PX_WORD_FIELD_TYPE, spec->filterable[i].type));
     px_buffer_append_format(buffer, "},");
+}
+
+static void write_index(struct px_buffer *buffer, const struct proximadb_collection_info *info)
+{
+    write_text(buffer, "index_memory",
+               px_word_of(PX_WORD_INDEX_MEMORY, info->spec.index_memory));
+    write_text(buffer, "index_state", info->index_state);
+    px_buffer_append_format(buffer,
+                            "\"index_row_count\":%" PRIu64 ",\"index_lag\":%" PRIu64
+                            ",\"index_file_bytes\":%" PRIu64 ",\"index_memory_bytes\":%" PRIu64
+                            ",\"index_rows_done\":%" PRIu64 ",\"index_rebuild_count\":%" PRIu64 ",",
+                            info->index_row_count, info->index_lag, info->index_file_bytes,
+                            info->index_memory_bytes, info->index_rows_done,
+                            info->index_rebuild_count);
+    write_text(buffer, "index_rebuild_reason", info->index_rebuild_reason);
 }
 
 void px_rest_collection_write(struct px_buffer *buffer,
@@ -208,6 +256,7 @@ void px_rest_collection_write(struct px_buffer *buffer,
         ",\"last_version\":%" PRId64 ",",
         info->created_at_ms, info->vector_count, info->part_count, info->disk_bytes,
         info->memtable_bytes, info->wal_bytes, info->last_version);
+    write_index(buffer, info);
     write_text(buffer, "compaction_state", info->compaction_state);
     px_buffer_append_format(buffer,
                             "\"compaction_rows_done\":%" PRIu64 ",\"compaction_row_count\":%" PRIu64

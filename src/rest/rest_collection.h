@@ -4,7 +4,8 @@
  *      {"name": "docs", "dimension": 384, "metric": "cosine", "index_type": "HNSW",
  *       "storage": "balanced", "filterable": {"price": "double", "tags": "string_array"}}
  *
- * To create one, "name" and "dimension" are needed, and "exist_ok" may be given. What an answer has
+ * To create one, "name" and "dimension" are needed, and "exist_ok" and
+ * "index_memory" may be given. What an answer has
  * besides stands in docs/REST.md. The functions that read are declared in rest_request.h.
  *
  * Threads: any thread.

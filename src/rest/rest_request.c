@@ -196,6 +196,7 @@ enum {
     SEARCH_EF,
     SEARCH_NPROBE,
     SEARCH_EXACT,
+    SEARCH_TARGET_RECALL,
     SEARCH_MEMBERS
 };
 
@@ -270,6 +271,17 @@ static int read_vectors(const struct px_rest_member *members, struct px_buffer *
     return rc;
 }
 
+static int read_share(const struct px_rest_member *member, double *ret_value,
+                      struct proximadb_error *reterr)
+{
+    if (px_rest_member_is_absent(member))
+        return PROXIMADB_OK;
+    if (!yyjson_is_num(member->value) || !(yyjson_get_num(member->value) > 0))
+        return px_rest_member_fail(member, "a number above 0 and below 1", reterr);
+    *ret_value = yyjson_get_num(member->value);
+    return PROXIMADB_OK;
+}
+
 static int read_search_options(const struct px_rest_member *members, struct px_arena *arena,
                                struct proximadb_search_options *options,
                                struct px_rest_shape *shape, struct proximadb_error *reterr)
@@ -293,6 +305,8 @@ static int read_search_options(const struct px_rest_member *members, struct px_a
         rc = read_u32(&members[SEARCH_NPROBE], &options->nprobe, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_rest_member_bool(&members[SEARCH_EXACT], &options->exact, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = read_share(&members[SEARCH_TARGET_RECALL], &options->target_recall, reterr);
     shape->include_metadata = options->include_metadata;
     return rc;
 }
@@ -314,6 +328,7 @@ static int read_search(struct px_rest_request *request, yyjson_val *root, struct
         [SEARCH_EF] = {.name = "ef"},
         [SEARCH_NPROBE] = {.name = "nprobe"},
         [SEARCH_EXACT] = {.name = "exact"},
+        [SEARCH_TARGET_RECALL] = {.name = "target_recall"},
     };
     struct px_buffer floats = {0};
     struct proximadb_search_options options = {

@@ -46,7 +46,8 @@ typedef int px_rest_decode(struct px_rest_request *request, struct proximadb_err
 
 px_rest_decode px_rest_decode_nothing; /* no payload: list, get, delete, flush */
 px_rest_decode px_rest_decode_create;  /* rest_collection.c */
-px_rest_decode px_rest_decode_change;  /* rest_collection.c */
+px_rest_decode px_rest_decode_change;        /* rest_collection.c */
+px_rest_decode px_rest_decode_rebuild_index; /* likewise */
 px_rest_decode px_rest_decode_rows;    /* insert, upsert, update */
 px_rest_decode px_rest_decode_get;
 px_rest_decode px_rest_decode_delete;

@@ -157,6 +157,16 @@ const struct px_rest_endpoint px_rest_endpoints[] = {
     },
     {
         .method = "POST",
+        .path = "/v1/collections/{name}/rebuild_index",
+        .operation = PROXIMADB_REBUILD_INDEX,
+        .body = PX_REST_BODY_OPTIONAL,
+        .parameters = TIMEOUT,
+        .decode = px_rest_decode_rebuild_index,
+        .success = 204,
+        .statuses = WRITE,
+    },
+    {
+        .method = "POST",
         .path = "/v1/collections/{name}/pause_compaction",
         .operation = PROXIMADB_PAUSE_COMPACTION,
         .parameters = TIMEOUT,

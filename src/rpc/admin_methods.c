@@ -1,10 +1,12 @@
-/* Flush, compact, pausing and resuming that, metrics. */
+/* Flush, compact, pausing and resuming that, rebuilding an index, metrics. */
 #include "codec/protobuf.h"
+#include "bridge/words.h"
 #include "rpc/methods_internal.h"
 
 enum { /* field numbers */
        COLLECTION = 1,
        CLUSTER_COUNT = 2,
+       INDEX_MEMORY = 2,
        RESULT_ROW_COUNT = 1,
        RESULT_CLUSTER_COUNT = 2,
        RESULT_BYTES_READ = 3,
@@ -60,6 +62,29 @@ int px_rpc__decode_resume(struct px_slice message, struct px_rpc_request *reques
     uint64_t ignored;
     request->operation = PROXIMADB_RESUME_COMPACTION;
     return decode_name(message, "ResumeCompactionRequest", request, &ignored, reterr);
+}
+
+int px_rpc__decode_rebuild_index(struct px_slice message, struct px_rpc_request *request,
+                                 struct proximadb_error *reterr)
+{
+    struct px_proto_reader reader = px_proto_reader_of(message);
+    struct px_proto_field field;
+    struct px_slice word = {0};
+    int index_memory = -1, rc = PROXIMADB_OK;
+    request->operation = PROXIMADB_REBUILD_INDEX;
+    while (px_proto_next(&reader, &field)) {
+        if (px_proto_is(&field, COLLECTION, PX_PROTO_BYTES))
+            request->collection = field.bytes;
+        else if (px_proto_is(&field, INDEX_MEMORY, PX_PROTO_BYTES))
+            word = field.bytes;
+    }
+    if (reader.damaged)
+        return px_rpc__fail_damaged("RebuildIndexRequest", reterr);
+    if (word.size_bytes > 0)
+        rc = px_word_parse(PX_WORD_INDEX_MEMORY, word, &index_memory, reterr);
+    return rc == PROXIMADB_OK
+               ? proximadb_encode_rebuild_index(index_memory, &request->built, reterr)
+               : rc;
 }
 
 int px_rpc__decode_metrics(struct px_slice message, struct px_rpc_request *request,

@@ -18,6 +18,7 @@ enum { /* field numbers */
        CREATE_FILTERABLE = 6,
        CREATE_EXIST_OK = 7,
        CREATE_LAYOUT = 8,
+       CREATE_INDEX_MEMORY = 9,
        UPDATE_FILTERABLE = 2,
        FILTERABLE_NAME = 1,
        FILTERABLE_TYPE = 2,
@@ -93,6 +94,8 @@ static int take_create_field(const struct px_proto_field *field, struct fields *
         return take_word(PX_WORD_STORAGE, field->bytes, &spec->storage, reterr);
     if (px_proto_is(field, CREATE_LAYOUT, PX_PROTO_BYTES))
         return take_word(PX_WORD_LAYOUT, field->bytes, &spec->layout, reterr);
+    if (px_proto_is(field, CREATE_INDEX_MEMORY, PX_PROTO_BYTES))
+        return take_word(PX_WORD_INDEX_MEMORY, field->bytes, &spec->index_memory, reterr);
     if (px_proto_is(field, CREATE_FILTERABLE, PX_PROTO_BYTES))
         return add_field(fields, field->bytes, reterr);
     if (px_proto_is(field, CREATE_EXIST_OK, PX_PROTO_VARINT))
@@ -212,6 +215,15 @@ enum { /* field numbers of Collection */
        INFO_COMPACTION_STATE = 23,
        INFO_COMPACTION_ROWS_DONE = 24,
        INFO_COMPACTION_ROW_COUNT = 25,
+       INFO_INDEX_MEMORY = 26,
+       INFO_INDEX_STATE = 27,
+       INFO_INDEX_ROW_COUNT = 28,
+       INFO_INDEX_LAG = 29,
+       INFO_INDEX_FILE_BYTES = 30,
+       INFO_INDEX_MEMORY_BYTES = 31,
+       INFO_INDEX_ROWS_DONE = 32,
+       INFO_INDEX_REBUILD_COUNT = 33,
+       INFO_INDEX_REBUILD_REASON = 34,
 };
 
 static void put_filterable(struct px_proto_writer *writer,
@@ -224,6 +236,20 @@ static void put_filterable(struct px_proto_writer *writer,
         px_proto_set_text(writer, FILTERABLE_TYPE, px_word_of(PX_WORD_FIELD_TYPE, item->type));
         px_proto_end(writer, mark);
     }
+}
+
+static void put_index(struct px_proto_writer *writer, const struct proximadb_collection_info *info)
+{
+    px_proto_set_text(writer, INFO_INDEX_MEMORY,
+                      px_word_of(PX_WORD_INDEX_MEMORY, info->spec.index_memory));
+    px_proto_set_text(writer, INFO_INDEX_STATE, info->index_state);
+    px_proto_set_varint(writer, INFO_INDEX_ROW_COUNT, info->index_row_count);
+    px_proto_set_varint(writer, INFO_INDEX_LAG, info->index_lag);
+    px_proto_set_varint(writer, INFO_INDEX_FILE_BYTES, info->index_file_bytes);
+    px_proto_set_varint(writer, INFO_INDEX_MEMORY_BYTES, info->index_memory_bytes);
+    px_proto_set_varint(writer, INFO_INDEX_ROWS_DONE, info->index_rows_done);
+    px_proto_set_varint(writer, INFO_INDEX_REBUILD_COUNT, info->index_rebuild_count);
+    px_proto_set_text(writer, INFO_INDEX_REBUILD_REASON, info->index_rebuild_reason);
 }
 
 static void put_info(struct px_proto_writer *writer, const struct proximadb_collection_info *info)
@@ -255,6 +281,7 @@ static void put_info(struct px_proto_writer *writer, const struct proximadb_coll
     px_proto_set_text(writer, INFO_COMPACTION_STATE, info->compaction_state);
     px_proto_set_varint(writer, INFO_COMPACTION_ROWS_DONE, info->compaction_rows_done);
     px_proto_set_varint(writer, INFO_COMPACTION_ROW_COUNT, info->compaction_row_count);
+    put_index(writer, info);
 }
 
 static void put_listed(struct px_proto_writer *writer, const struct proximadb_collection_info *info)

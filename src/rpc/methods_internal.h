@@ -58,6 +58,7 @@ px_rpc_encode px_rpc__encode_list;
 px_rpc_decode px_rpc__decode_flush;
 px_rpc_decode px_rpc__decode_compact;
 px_rpc_decode px_rpc__decode_pause;
+px_rpc_decode px_rpc__decode_rebuild_index;
 px_rpc_decode px_rpc__decode_resume;
 px_rpc_decode px_rpc__decode_metrics;
 px_rpc_encode px_rpc__encode_nothing;

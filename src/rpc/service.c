@@ -118,6 +118,7 @@ METHOD(DeleteCollection, delete_collection, nothing);
 METHOD(Flush, flush, nothing);
 METHOD(Compact, compact, compact);
 METHOD(PauseCompaction, pause, nothing);
+METHOD(RebuildIndex, rebuild_index, nothing);
 METHOD(ResumeCompaction, resume, nothing);
 METHOD(Metrics, metrics, payload);
 
@@ -127,5 +128,6 @@ const struct px_grpc_method *const px_service_methods[] = {
     &VectorScan.base,       &VectorCount.base,      &GetCollection.base,    &ListCollections.base,
     &CreateCollection.base, &UpdateCollection.base, &DeleteCollection.base, &Flush.base,
     &Compact.base,          &Metrics.base,          &PauseCompaction.base,  &ResumeCompaction.base,
+    &RebuildIndex.base,
 };
 const size_t px_service_method_count = sizeof px_service_methods / sizeof px_service_methods[0];

@@ -219,6 +219,14 @@ static void put_info(struct px_shard *shard, struct px_buffer *answer, bool in_l
         .compaction_state = known.compaction_state,
         .compaction_rows_done = known.compaction_rows_done,
         .compaction_row_count = known.compaction_row_count,
+        .index = {.state = known.index_state,
+                  .row_count = known.index_row_count,
+                  .lag = known.index_lag,
+                  .file_bytes = known.index_file_bytes,
+                  .memory_bytes = known.index_memory_bytes,
+                  .rows_done = known.index_rows_done,
+                  .rebuild_count = known.index_rebuild_count,
+                  .rebuild_reason = known.index_rebuild_reason},
         .read_only_reason = known.read_only_reason[0] != '\0' ? known.read_only_reason : NULL,
     };
     if (in_list)
@@ -423,6 +431,13 @@ static void finish_read(struct px_call *call, int rc, struct px_buffer *answer,
     px_buffer_release(answer);
 }
 
+/* A new memory profile is that of the next graph. */
+static void rebuild_if_changed(struct px_shard *shard, const struct px_write_op *op)
+{
+    if (op->as.alter.is_rebuild)
+        (void)!px_shard_rebuild_index(shard, NULL);
+}
+
 static void updated(struct px_write_op *op, const struct proximadb_error *error)
 {
     struct updating *updating = op->done_context;
@@ -430,27 +445,24 @@ static void updated(struct px_write_op *op, const struct proximadb_error *error)
     struct px_shard *shard = updating->shard;
     struct px_buffer answer = {0};
     if (error == NULL)
+        rebuild_if_changed(shard, op);
+    if (error == NULL && !op->as.alter.is_rebuild)
         put_info(shard, &answer, false);
     px_shard_unref(shard);
     finish_read(call, error != NULL ? error->status : PROXIMADB_OK, &answer, error);
 }
 
-static int update(struct px_collection_service *service, struct px_call *call,
-                  struct px_slice datum, struct proximadb_error *reterr)
+/* The shard's reference is taken on success. */
+static int submit_update(struct px_collection_service *service, struct px_call *call,
+                         struct px_shard *shard, const struct px_alteration *alteration,
+                         struct proximadb_error *reterr)
 {
-    struct px_shard *shard;
-    struct px_collection_change change;
     struct updating *updating = px_arena_calloc(&call->arena, 1, sizeof *updating);
     if (updating == NULL)
         return px_fail_no_memory(reterr);
-    int rc = px_collection_change_decode(datum, &call->arena, &change, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_collection_service_find(service, call->collection, &shard, reterr);
-    if (rc != PROXIMADB_OK)
-        return rc;
     *updating = (struct updating){.service = service, .call = call, .shard = shard};
     updating->op = (struct px_write_op){.kind = PX_WRITE_ALTER,
-                                        .as.alter = change,
+                                        .as.alter = *alteration,
                                         .arena = &call->arena,
                                         .deadline_ms = call->deadline_ms,
                                         .cancel = call->cancel,
@@ -458,6 +470,60 @@ static int update(struct px_collection_service *service, struct px_call *call,
                                         .done_context = updating};
     px_shard_submit(shard, &updating->op);
     return PROXIMADB_OK;
+}
+
+static int update(struct px_collection_service *service, struct px_call *call,
+                  struct px_slice datum, struct proximadb_error *reterr)
+{
+    struct px_shard *shard;
+    struct px_alteration alteration = {.has_fields = true};
+    int rc = px_collection_change_decode(datum, &call->arena, &alteration.fields, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_collection_service_find(service, call->collection, &shard, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    rc = submit_update(service, call, shard, &alteration, reterr);
+    if (rc != PROXIMADB_OK)
+        px_shard_unref(shard);
+    return rc;
+}
+
+/* Whether the index is to be of another kind than it is, which the description has to say first. */
+static bool changes_memory(struct px_shard *shard, int index_memory)
+{
+    struct px_description *description = px_shard_describe(shard);
+    bool changes =
+        index_memory >= 0 && index_memory != (int)description->collection.index_memory;
+    px_description_unref(description);
+    return changes;
+}
+
+/* Without a payload, the datum is empty. *ret_finished: the call is not taken further. */
+static int rebuild_index(struct px_collection_service *service, struct px_call *call,
+                         struct px_slice datum, bool *ret_finished,
+                         struct proximadb_error *reterr)
+{
+    struct px_shard *shard;
+    struct px_alteration alteration = {.index_memory = -1, .is_rebuild = true};
+    int rc = PROXIMADB_OK;
+    if (datum.size_bytes > 0)
+        rc = px_rebuild_index_request_decode(datum, &alteration.index_memory, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_collection_service_find(service, call->collection, &shard, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    *ret_finished = !changes_memory(shard, alteration.index_memory);
+    if (*ret_finished) {
+        rc = px_shard_rebuild_index(shard, reterr);
+        px_shard_unref(shard);
+        return rc;
+    }
+    rc = px_shard_check_index(shard, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = submit_update(service, call, shard, &alteration, reterr);
+    if (rc != PROXIMADB_OK)
+        px_shard_unref(shard);
+    return rc;
 }
 
 /* ---- dispatch ------------------------------------------------------------------------------ */
@@ -501,6 +567,7 @@ void px_collection_service_execute(struct px_collection_service *service, struct
 {
     struct px_buffer answer = {0};
     struct proximadb_error error;
+    bool is_finished;
     int rc;
     switch (call->operation) {
     case PROXIMADB_GET_COLLECTION:
@@ -513,6 +580,11 @@ void px_collection_service_execute(struct px_collection_service *service, struct
         return;
     case PROXIMADB_UPDATE_COLLECTION:
         rc = update(service, call, datum, &error);
+        break;
+    case PROXIMADB_REBUILD_INDEX:
+        rc = rebuild_index(service, call, datum, &is_finished, &error);
+        if (rc == PROXIMADB_OK && is_finished)
+            finish_read(call, rc, &answer, &error);
         break;
     default:
         rc = submit_change(service, call, datum, &error);

@@ -2,6 +2,7 @@
 #ifndef PX_SERVICE_COORDINATOR_INTERNAL_H
 #define PX_SERVICE_COORDINATOR_INTERNAL_H
 
+#include "axis/exact.h"
 #include "model/filter.h"
 #include "service/row_reader.h"
 #include "service/vector_storage_coordinator.h"
@@ -35,6 +36,68 @@ void px_coordinator__end_reading(struct px_reading *reading);
 
 /* Whether the snapshot sees the row and the filter takes it. */
 bool px_coordinator__accepts(struct px_reading *reading, uint32_t source_index, uint32_t row);
+
+/* ---- searching ------------------------------------------------------------------------------ */
+
+/* Rows that are compared with the queries one by one. */
+struct px_row_ranges {
+    struct px_row_range *items;
+    uint32_t count;
+    uint64_t row_count; /* of all */
+};
+
+/* The hits of each query among the rows of the ranges, or among all of the snapshot, with the help
+ * of the crew. Errors as px_exact_search(), or why the call has to end. */
+PX_MUST_CHECK int px_coordinator__compare(struct px_crew *crew, struct px_reading *reading,
+                                          const struct px_exact_request *request,
+                                          const struct px_row_ranges *ranges,
+                                          struct px_hits *ret_hits, struct proximadb_error *reterr);
+PX_MUST_CHECK int px_coordinator__compare_all(struct px_crew *crew, struct px_reading *reading,
+                                              const struct px_exact_request *request,
+                                              struct px_hits *ret_hits,
+                                              struct proximadb_error *reterr);
+
+/* Comparing all rows takes less time than a walk for more than a row in so many. */
+enum { PX_ROWS_PER_CANDIDATE = 8 };
+
+/* What an index is asked. */
+struct px_candidate_request {
+    struct px_crew *crew;
+    struct px_rows queries;
+    uint32_t wanted; /* candidates for each query, at least */
+    double target_recall;
+    uint32_t ef; /* 0: as the target recall needs */
+};
+
+/* Rows that may be the nearest of a query, near ones first; none is twice. */
+struct px_query_candidates {
+    struct px_row_place *items;
+    uint32_t count;
+};
+
+/* What it answers: a snapshot, and in its terms for each query candidates, and for all of them the
+ * rows that the index does not know, which are to be compared with the queries and are no
+ * candidates. All but the snapshot lies in the call's arena. */
+struct px_candidates {
+    struct px_snapshot snapshot; /* taken by who begins to read it */
+    struct px_query_candidates *queries;
+    struct px_row_ranges tail;
+};
+
+/*
+ * An index that collections are searched by. *ret_found false: there is none yet, it is the longer
+ * way, or rows moved too often while it was searched; then everything is compared. PROXIMADB_TOO_LARGE,
+ * PROXIMADB_NO_MEMORY, or why the call has to end.
+ */
+typedef int px_find_candidates(struct px_shard *shard, struct px_call *call,
+                               const struct px_candidate_request *request,
+                               struct px_candidates *ret_candidates, bool *ret_found,
+                               struct proximadb_error *reterr);
+
+PX_MUST_CHECK int px_coordinator__find_in_graph(struct px_shard *shard, struct px_call *call,
+                                                const struct px_candidate_request *request,
+                                                struct px_candidates *ret_candidates,
+                                                bool *ret_found, struct proximadb_error *reterr);
 
 /* Each reads and writes the answer. */
 PX_MUST_CHECK int px_coordinator__get(struct px_shard *shard, struct px_call *call,

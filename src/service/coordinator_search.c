@@ -1,55 +1,19 @@
 #include "service/coordinator_internal.h"
 
-#include "axis/exact.h"
 #include "payload/result.h"
 
-/* A millisecond's worth of them: less is not worth waking a thread for. */
-#define PRODUCTS_OF_A_MEMBER 4e6
+#include <math.h>
 
-/* ---- what AXIS asks ------------------------------------------------------------------------ */
+enum { FILTER_FACTOR = 4 }; /* candidates for each wanted one, where not every row matches */
 
-static uint32_t source_rows(void *context, uint32_t source_index)
-{
-    const struct px_reading *reading = context;
-    return px_snapshot_row_count(&reading->snapshot, source_index);
-}
-
-static int give_block(void *context, uint32_t source_index, uint32_t row,
-                      struct px_exact_block *ret_block, struct proximadb_error *reterr)
-{
-    struct px_reading *reading = context;
-    struct px_part_block block;
-    int rc = px_row_reader_block(&reading->rows, source_index, row, &block, reterr);
-    if (rc == PROXIMADB_OK)
-        *ret_block = (struct px_exact_block){.vectors = block.vectors,
-                                             .stride_bytes = block.stride_bytes,
-                                             .first_row = block.first_row,
-                                             .row_count = block.row_count};
-    return rc;
-}
-
-static bool should_stop(void *context)
-{
-    const struct px_reading *reading = context;
-    return px_call_check(reading->call, NULL) != PROXIMADB_OK;
-}
-
-static bool accept(void *context, uint32_t source_index, uint32_t row)
-{
-    return px_coordinator__accepts(context, source_index, row);
-}
-
-static struct px_slice give_id(void *context, uint32_t source_index, uint32_t row)
-{
-    struct px_reading *reading = context;
-    return px_row_reader_id(&reading->rows, source_index, row);
-}
-
-static const void *give_vector(void *context, uint32_t source_index, uint32_t row)
-{
-    struct px_reading *reading = context;
-    return px_row_reader_vector(&reading->rows, source_index, row);
-}
+/* What a search did, for who wants it explained. */
+struct search_effort {
+    uint64_t candidate_count; /* that the index gave */
+    uint64_t ranked_count;    /* of these, compared with the stored vectors */
+    uint64_t tail_row_count;  /* rows that the index did not know */
+    uint32_t attempt_count;   /* of asking the index */
+    bool is_exact;            /* in the end every row was compared */
+};
 
 /* ---- the search ---------------------------------------------------------------------------- */
 
@@ -90,142 +54,217 @@ static int put_hits(struct px_reading *reading, const struct px_search_request *
     return PROXIMADB_OK;
 }
 
-/* ---- several threads ------------------------------------------------------------------------ */
 
-/* One thread's part of a search. The first one's is the request's own. */
-struct member {
-    struct px_reading *reading;
-    struct px_reading own; /* of a helper: the request's, with readers of its own */
-    struct px_arena arena; /* of a helper */
-    struct px_exact_input input;
-    struct px_exact_scan *scan; /* NULL: it did not get to begin */
-    int rc;
-    struct proximadb_error error;
+/* ---- by an index --------------------------------------------------------------------------- */
+
+/* One search, as far as it has come. */
+struct searching {
+    struct px_crew *crew;
+    struct px_shard *shard;
+    struct px_call *call;
+    const struct px_search_request *request;
+    const struct px_filter *filter; /* NULL: every row matches */
+    struct px_exact_request exact;
+    struct px_reading reading; /* of the last attempt */
+    struct px_hits *hits;      /* of each query */
+    struct search_effort effort;
 };
 
-struct team {
-    struct px_exact_request request;
-    struct px_exact_shares shares;
-    struct member *members;
-    unsigned member_count;
-};
-
-static struct px_exact_input input_of(struct px_reading *reading)
+static struct px_slice give_id(void *context, uint32_t source_index, uint32_t row)
 {
-    return (struct px_exact_input){
-        .context = reading,
-        .source_count = reading->snapshot.view->source_count,
-        .row_count = px_snapshot_total_rows(&reading->snapshot),
-        .source_rows = source_rows,
-        .block = give_block,
-        .should_stop = should_stop,
-        .rows = {.context = reading, .accept = accept, .id = give_id, .vector = give_vector},
-    };
+    struct px_reading *reading = context;
+    return px_row_reader_id(&reading->rows, source_index, row);
 }
 
-static int begin_first(struct team *team, struct proximadb_error *reterr)
+static const void *give_vector(void *context, uint32_t source_index, uint32_t row)
 {
-    struct member *first = &team->members[0];
-    first->input = input_of(first->reading);
-    return px_exact_begin(&team->request, &first->input, &first->reading->call->arena, &first->scan,
-                          reterr);
+    struct px_reading *reading = context;
+    return px_row_reader_vector(&reading->rows, source_index, row);
 }
 
-/* A helper that has no memory is no loss: what it does not take is left to the others. */
-static void begin_helper(struct team *team, struct member *helper)
+/* Hits that are certain beyond k: the index's distances are a little wrong, so that a row that it
+ * has behind the k-th may be before it. */
+static uint32_t slack_of(uint32_t k)
 {
-    const struct px_reading *first = team->members[0].reading;
-    helper->own = (struct px_reading){
-        .call = first->call, .snapshot = first->snapshot, .filter = first->filter};
-    helper->reading = &helper->own;
-    px_arena_init(&helper->arena, first->call->arena.limit_bytes);
-    helper->input = input_of(&helper->own);
-    if (px_row_reader_init(&helper->own.rows, &helper->own.snapshot, NULL) != PROXIMADB_OK ||
-        px_exact_begin(&team->request, &helper->input, &helper->arena, &helper->scan, NULL) !=
-            PROXIMADB_OK)
-        helper->scan = NULL;
+    return k / 8 + 4;
 }
 
-static void run_member(void *context, unsigned number)
+/* Offers candidates until enough of them match. */
+static void offer_candidates(struct searching *searching,
+                             const struct px_query_candidates *candidates, struct px_topk *topk)
 {
-    struct team *team = context;
-    struct member *member = &team->members[number];
-    if (number > 0)
-        begin_helper(team, member);
-    if (member->scan == NULL)
-        return;
-    member->rc = px_exact_run(member->scan, &team->shares, &member->error);
-    /* What stopped it, and what was wrong with a row, is said better here. */
-    if (member->rc == PROXIMADB_CANCELLED)
-        member->rc = px_call_check(member->reading->call, &member->error);
-    if (px_row_reader_status(&member->reading->rows, &member->error) != PROXIMADB_OK)
-        member->rc = member->error.status;
-}
-
-static int add_up(struct team *team, struct proximadb_error *reterr)
-{
-    struct member *first = &team->members[0];
-    for (unsigned i = 0; i < team->member_count; i++) {
-        if (team->members[i].rc != PROXIMADB_OK) {
-            *reterr = team->members[i].error;
-            return reterr->status;
-        }
-        if (i > 0 && team->members[i].scan != NULL)
-            px_exact_merge(first->scan, team->members[i].scan);
+    static const struct px_interval unknown = {-(double)INFINITY, (double)INFINITY};
+    uint32_t k = searching->request->k, enough = k + slack_of(k), offered = 0;
+    for (uint32_t i = 0; i < candidates->count && offered < enough; i++) {
+        const struct px_row_place *place = &candidates->items[i];
+        if (!px_coordinator__accepts(&searching->reading, place->source_index, place->row))
+            continue;
+        px_topk_offer(topk, unknown, place->source_index, place->row);
+        offered++;
     }
-    return PROXIMADB_OK;
+    searching->effort.ranked_count += offered;
 }
 
-static void release_helpers(struct team *team)
+/* The order of the answer is made of canonical distances, whatever the index thinks of them. */
+static int rank(struct searching *searching, uint32_t query_index,
+                const struct px_query_candidates *candidates, const struct px_hits *tail,
+                struct proximadb_error *reterr)
 {
-    for (unsigned i = 1; i < team->member_count; i++) {
-        px_row_reader_release(&team->members[i].own.rows);
-        px_arena_release(&team->members[i].arena);
-    }
-}
-
-/* As many as have a millisecond's work each. */
-static unsigned wanted_members(const struct px_reading *reading,
-                               const struct px_exact_request *request, unsigned most)
-{
-    double products = (double)px_snapshot_total_rows(&reading->snapshot) *
-                      (double)request->queries.dim_count * (double)request->queries.row_count;
-    double wanted = products / PRODUCTS_OF_A_MEMBER + 1;
-    return wanted < most ? (unsigned)wanted : most;
-}
-
-static int find_hits(struct px_crew *crew, struct px_reading *reading,
-                     const struct px_exact_request *request, struct px_hits *hits,
-                     struct proximadb_error *reterr)
-{
-    if (request->queries.row_count == 0)
-        return PROXIMADB_OK;
-    unsigned count = wanted_members(reading, request, px_crew_size(crew) + 1);
-    struct px_arena *arena = &reading->call->arena;
-    struct team team = {.request = *request, .member_count = count};
-    team.members = px_arena_calloc(arena, count, sizeof *team.members);
-    if (team.members == NULL)
-        return px_fail_no_memory(reterr);
-    struct member *first = &team.members[0];
-    first->reading = reading;
-    int rc = begin_first(&team, reterr);
+    const struct px_row_visitor rows = {
+        .context = &searching->reading, .id = give_id, .vector = give_vector};
+    const struct px_rows *queries = &searching->exact.queries;
+    struct px_arena *arena = &searching->call->arena;
+    struct px_query query;
+    struct px_topk topk;
+    px_query_init(&query, searching->exact.metric,
+                  (const uint8_t *)queries->data + query_index * queries->stride_bytes,
+                  queries->dim_count);
+    int rc = px_topk_init(&topk, searching->request->k, &query, &rows, arena, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    px_crew_run(crew, count, run_member, &team);
-    rc = add_up(&team, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_exact_finish(first->scan, hits, reterr);
-    release_helpers(&team);
+    offer_candidates(searching, candidates, &topk);
+    for (size_t i = 0; i < tail->count; i++) {
+        const struct px_hit *hit = &tail->items[i];
+        px_topk_offer(&topk, (struct px_interval){hit->distance, hit->distance}, hit->source_index,
+                      hit->row_index);
+    }
+    rc = px_topk_finish(&topk, arena, &searching->hits[query_index], reterr);
+    /* What is wrong with a row is said better here. */
+    if (px_row_reader_status(&searching->reading.rows, NULL) != PROXIMADB_OK)
+        return px_row_reader_status(&searching->reading.rows, reterr);
     return rc;
 }
 
-/* ---- the search ---------------------------------------------------------------------------- */
+static int rank_all(struct searching *searching, const struct px_candidates *candidates,
+                    struct proximadb_error *reterr)
+{
+    uint32_t query_count = searching->request->query_count;
+    struct px_arena *arena = &searching->call->arena;
+    struct px_hits *tail = px_arena_calloc(arena, query_count, sizeof *tail);
+    if (tail == NULL)
+        return px_fail_no_memory(reterr);
+    int rc = PROXIMADB_OK;
+    if (candidates->tail.row_count > 0)
+        rc = px_coordinator__compare(searching->crew, &searching->reading, &searching->exact,
+                                     &candidates->tail, tail, reterr);
+    for (uint32_t query = 0; query < query_count && rc == PROXIMADB_OK; query++) {
+        searching->effort.candidate_count += candidates->queries[query].count;
+        rc = px_call_check(searching->call, reterr);
+        if (rc == PROXIMADB_OK)
+            rc = rank(searching, query, &candidates->queries[query], &tail[query], reterr);
+    }
+    searching->effort.tail_row_count += candidates->tail.row_count;
+    return rc;
+}
 
-static int search(struct px_crew *crew, struct px_reading *reading,
-                  const struct px_collection *collection, const struct px_search_request *request,
+/* Fewest hits of a query. */
+static size_t fewest_hits(const struct searching *searching)
+{
+    size_t fewest = searching->request->k;
+    for (uint32_t query = 0; query < searching->request->query_count; query++)
+        if (searching->hits[query].count < fewest)
+            fewest = searching->hits[query].count;
+    return fewest;
+}
+
+/* How many candidates to ask for next; 0: comparing all rows is better. */
+static uint32_t next_wanted(const struct searching *searching, uint32_t wanted, size_t fewest)
+{
+    uint64_t total = px_snapshot_total_rows(&searching->reading.snapshot);
+    uint64_t k = searching->request->k;
+    /* As many as would have been enough this time, and half as many again. */
+    uint64_t next = fewest > 0 ? wanted * k * 3 / (2 * (uint64_t)fewest) : (uint64_t)wanted * 16;
+    if (next < 2 * (uint64_t)wanted)
+        next = 2 * (uint64_t)wanted;
+    return next <= PX_GRAPH_MOST_K && next * PX_ROWS_PER_CANDIDATE <= total ? (uint32_t)next : 0;
+}
+
+static int search_index(struct searching *searching, px_find_candidates *find, uint32_t wanted,
+                        bool *ret_found, struct proximadb_error *reterr)
+{
+    const struct px_search_request *request = searching->request;
+    const struct px_candidate_request asked = {.crew = searching->crew,
+                                               .queries = searching->exact.queries,
+                                               .wanted = wanted,
+                                               .target_recall = request->target_recall,
+                                               .ef = request->ef};
+    struct px_candidates candidates;
+    int rc = find(searching->shard, searching->call, &asked, &candidates, ret_found, reterr);
+    searching->effort.attempt_count++;
+    if (rc != PROXIMADB_OK || !*ret_found)
+        return rc;
+    px_coordinator__end_reading(&searching->reading);
+    rc = px_coordinator__begin_reading(&searching->reading, searching->call, &candidates.snapshot,
+                                       searching->filter, reterr);
+    return rc == PROXIMADB_OK ? rank_all(searching, &candidates, reterr) : rc;
+}
+
+/* ---- plan ---------------------------------------------------------------------------------- */
+
+static int search_exactly(struct searching *searching, struct proximadb_error *reterr)
+{
+    struct px_snapshot snapshot;
+    searching->effort.is_exact = true;
+    px_coordinator__end_reading(&searching->reading);
+    px_shard_snapshot(searching->shard, &snapshot);
+    int rc = px_coordinator__begin_reading(&searching->reading, searching->call, &snapshot,
+                                           searching->filter, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    return px_coordinator__compare_all(searching->crew, &searching->reading, &searching->exact,
+                                       searching->hits, reterr);
+}
+
+/* Which index is asked, if any. */
+static px_find_candidates *choose_index(const struct searching *searching,
+                                        const struct px_collection *collection)
+{
+    if (searching->request->exact)
+        return NULL;
+    return collection->index_type == PROXIMADB_HNSW ? px_coordinator__find_in_graph : NULL;
+}
+
+/* As many candidates as needed for k hits, as long as that is the shorter way. */
+static int find_hits(struct searching *searching, px_find_candidates *find,
+                     struct proximadb_error *reterr)
+{
+    uint32_t k = searching->request->k;
+    uint32_t wanted = k + slack_of(k);
+    bool is_found = find != NULL;
+    if (searching->filter != NULL)
+        wanted *= FILTER_FACTOR;
+    wanted = wanted > PX_GRAPH_MOST_K ? PX_GRAPH_MOST_K : wanted;
+    while (is_found && wanted != 0) {
+        int rc = search_index(searching, find, wanted, &is_found, reterr);
+        if (rc != PROXIMADB_OK)
+            return rc;
+        size_t fewest = is_found ? fewest_hits(searching) : 0;
+        if (is_found && fewest == k)
+            return PROXIMADB_OK;
+        if (is_found)
+            wanted = next_wanted(searching, wanted, fewest);
+    }
+    return search_exactly(searching, reterr);
+}
+
+static int answer_hits(struct searching *searching, struct px_buffer *answer,
+                       struct proximadb_error *reterr)
+{
+    const struct px_search_request *request = searching->request;
+    int rc = PROXIMADB_OK;
+    px_result_begin_search(answer, request->query_count);
+    for (uint32_t query = 0; query < request->query_count && rc == PROXIMADB_OK; query++)
+        rc = put_hits(&searching->reading, request, &searching->hits[query], answer, reterr);
+    if (rc == PROXIMADB_OK)
+        px_result_finish_search(answer, request->query_count);
+    return rc;
+}
+
+static int search(struct searching *searching, const struct px_collection *collection,
                   struct px_buffer *answer, struct proximadb_error *reterr)
 {
-    struct px_exact_request exact = {
+    const struct px_search_request *request = searching->request;
+    searching->exact = (struct px_exact_request){
         .queries = {.data = request->queries,
                     .stride_bytes = collection->dim_count * sizeof(float),
                     .row_count = request->query_count,
@@ -233,17 +272,14 @@ static int search(struct px_crew *crew, struct px_reading *reading,
         .metric = collection->metric,
         .k = request->k,
     };
-    struct px_arena *arena = &reading->call->arena;
-    struct px_hits *hits = px_arena_calloc(arena, request->query_count, sizeof *hits);
-    if (hits == NULL)
+    searching->hits =
+        px_arena_calloc(&searching->call->arena, request->query_count, sizeof *searching->hits);
+    if (searching->hits == NULL)
         return px_fail_no_memory(reterr);
-    int rc = find_hits(crew, reading, &exact, hits, reterr);
+    int rc = find_hits(searching, choose_index(searching, collection), reterr);
     if (rc == PROXIMADB_OK)
-        px_result_begin_search(answer, request->query_count);
-    for (uint32_t query = 0; query < request->query_count && rc == PROXIMADB_OK; query++)
-        rc = put_hits(reading, request, &hits[query], answer, reterr);
-    if (rc == PROXIMADB_OK)
-        px_result_finish_search(answer, request->query_count);
+        rc = answer_hits(searching, answer, reterr);
+    px_coordinator__end_reading(&searching->reading);
     return rc;
 }
 
@@ -252,20 +288,16 @@ int px_coordinator__search(struct px_vector_storage_coordinator *coordinator,
                            const struct px_search_request *request, struct px_buffer *answer,
                            struct proximadb_error *reterr)
 {
-    struct px_reading reading;
-    struct px_snapshot snapshot;
-    const struct px_filter *filter;
+    struct searching searching = {
+        .crew = coordinator->crew, .shard = shard, .call = call, .request = request};
     int rc = check_size(request, reterr);
     if (rc == PROXIMADB_OK)
-        rc = px_coordinator__parse_filter(shard, call, &request->filter, &filter, reterr);
+        rc = px_coordinator__parse_filter(shard, call, &request->filter, &searching.filter, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
+    px_shard_note_read(shard);
     struct px_description *description = px_shard_describe(shard);
-    px_shard_snapshot(shard, &snapshot);
-    rc = px_coordinator__begin_reading(&reading, call, &snapshot, filter, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = search(coordinator->crew, &reading, &description->collection, request, answer, reterr);
-    px_coordinator__end_reading(&reading);
+    rc = search(&searching, &description->collection, answer, reterr);
     px_description_unref(description);
     return rc;
 }

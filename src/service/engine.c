@@ -13,6 +13,7 @@ enum {
     WRITER_COUNT = 1,
     FLUSHER_COUNT = 1,
     BACKGROUND_COUNT = 1, /* compactions of one collection must not run at once */
+    INDEXER_COUNT = 1,    /* builds of one collection must not run at once; its crew helps */
     SWEEPER_COUNT = 1,
     BACKGROUND_NICE = 19,
     SECOND_MS = 1000,
@@ -96,7 +97,19 @@ static void write_metrics(void *context, struct px_buffer *text)
          offsetof(struct px_shard_numbers, memtable_bytes)},
         {NULL, "proximadb_wal_bytes", "Log files.", offsetof(struct px_shard_numbers, wal_bytes)},
         {NULL, "proximadb_id_index_bytes", "The index of ids.",
-         offsetof(struct px_shard_numbers, index_bytes)},
+         offsetof(struct px_shard_numbers, id_index_bytes)},
+        {NULL, "proximadb_index_rows", "Rows that the index has.",
+         offsetof(struct px_shard_numbers, index_row_count)},
+        {NULL, "proximadb_index_lag_rows", "Rows that the index should have, and has not yet.",
+         offsetof(struct px_shard_numbers, index_lag)},
+        {NULL, "proximadb_index_file_bytes", "The file of the index.",
+         offsetof(struct px_shard_numbers, index_file_bytes)},
+        {NULL, "proximadb_index_memory_bytes", "The index in memory.",
+         offsetof(struct px_shard_numbers, index_memory_bytes)},
+        {NULL, "proximadb_index_rebuilds", "Times the index was built anew since the start.",
+         offsetof(struct px_shard_numbers, index_rebuild_count)},
+        {NULL, "proximadb_index_failures", "Steps of indexing that failed since one went well.",
+         offsetof(struct px_shard_numbers, index_failure_count)},
         {NULL, "proximadb_fresh_parts", "Parts that are not clustered yet.",
          offsetof(struct px_shard_numbers, fresh_part_count)},
         {NULL, "proximadb_dead_rows", "Rows of parts that are deleted or superseded.",
@@ -144,6 +157,9 @@ static void fill_context(struct px_engine *engine, const struct px_engine_option
         .plan_limits = options->plan_limits,
         .cluster_sizes = options->cluster_sizes,
         .list_rows = options->list_rows,
+        .index_pacer = &engine->index_pacer,
+        .has_indexing = !options->has_no_indexing,
+        .index_least_rows = options->index_least_rows,
         .memtable_limit_bytes = or_default(given->memtable_limit_bytes, UINT64_C(64) << 20),
         .wal_file_limit_bytes = or_default(given->wal_file_limit_bytes, UINT64_C(256) << 20),
         .wal_rotate_ms = or_default(given->wal_rotate_ms, 30 * 60 * SECOND_MS),
@@ -172,6 +188,12 @@ static int start_threads(struct px_engine *engine, const struct proximadb_option
     if (rc == PROXIMADB_OK)
         rc = px_workers_open(BACKGROUND_COUNT, "px-back", BACKGROUND_NICE, &context->background,
                              reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_workers_open(INDEXER_COUNT, "px-index", BACKGROUND_NICE, &context->indexers,
+                             reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_crew_open_nice(thread_count(given->worker_count, core_count()) - 1, "px-build",
+                               BACKGROUND_NICE, &context->index_crew, reterr);
     if (rc == PROXIMADB_OK)
         rc =
             px_workers_open(SWEEPER_COUNT, "px-sweep", BACKGROUND_NICE, &context->sweepers, reterr);
@@ -223,6 +245,7 @@ int px_engine_open(const char *data_dir, const struct px_engine_options *options
     pthread_mutex_init(&engine->lock, NULL);
     pthread_cond_init(&engine->idle, NULL);
     px_pacer_init(&engine->pacer, BACKGROUND_DUTY_PERCENT, NULL);
+    px_pacer_init(&engine->index_pacer, BACKGROUND_DUTY_PERCENT, NULL);
     fill_context(engine, options);
     int rc = open_all(engine, data_dir, options, reterr);
     if (rc != PROXIMADB_OK) {
@@ -248,6 +271,7 @@ void px_engine_close(struct px_engine *engine)
     if (engine == NULL)
         return;
     wait_for_calls(engine);
+    px_pacer_begin_hurry(&engine->index_pacer);
     px_pacer_begin_hurry(&engine->pacer); /* what has to end is not slowed down any more */
     if (engine->context.timer != NULL)
         (void)px_timer_cancel(engine->context.timer, &engine->sweep_event);
@@ -260,6 +284,8 @@ void px_engine_close(struct px_engine *engine)
     px_timer_close(engine->context.timer);
     px_workers_close(engine->context.flushers);
     px_workers_close(engine->context.background);
+    px_workers_close(engine->context.indexers);
+    px_crew_close(engine->context.index_crew);
     px_workers_close(engine->context.sweepers);
     px_committers_close(engine->context.committers);
     if (engine->has_data_folder)

@@ -2,7 +2,8 @@
  * engine: a database that is open: everything of the engine, put together and taken apart again.
  *
  * Threads it starts: px-read-N (searches and other reads), px-write-N (decoding of writes),
- * px-commit-N (the log), px-flush-N (memtables to parts), px-back-N (compaction, expiry),
+ * px-commit-N (the log), px-flush-N (memtables to parts), px-back-N (compaction),
+ * px-index-0 with px-build-N (indexes), px-sweep-N (expiry),
  * px-catalog-0 (creating and dropping), and a timer.
  *
  * Threads: any thread, but for open and close.
@@ -21,6 +22,7 @@ struct px_engine {
     struct px_workers *writers;
     struct px_crew *crew; /* helps readers with large searches */
     struct px_pacer pacer;
+    struct px_pacer index_pacer;
     struct px_timer_event sweep_event;
     struct px_collection_service collections;
     bool has_collections;
@@ -45,6 +47,10 @@ struct px_engine_options {
     struct px_plan_limits plan_limits;
     struct px_clustering_sizes cluster_sizes;
     uint32_t list_rows;
+
+    /* Of indexes, likewise. */
+    bool has_no_indexing;
+    uint32_t index_least_rows;
 };
 
 /* Opens the database in a folder. Errors as proximadb_open(). ret_engine: free with

@@ -8,6 +8,7 @@
 #define PX_SERVICE_ENGINE_CONTEXT_H
 
 #include "metadata/data_folder.h"
+#include "os/crew.h"
 #include "os/pacer.h"
 #include "os/timer.h"
 #include "os/workers.h"
@@ -23,15 +24,21 @@ struct px_engine_context {
     struct px_committers *committers;
     struct px_workers *flushers;   /* memtables to parts */
     struct px_workers *background; /* compaction */
+    struct px_workers *indexers;   /* building indexes; one thread, one step at a time */
+    struct px_crew *index_crew;    /* that helps it */
     struct px_workers *sweepers;   /* expiry, which must not wait for a compaction */
     struct px_timer *timer;
-    struct px_pacer *pacer; /* of compactions that nobody asked for */
+    struct px_pacer *pacer;       /* of compactions that nobody asked for */
+    struct px_pacer *index_pacer; /* of index builds; asked by reads only */
 
     /* When and how to compact; zeros mean their defaults. */
     bool has_background_compaction;
     struct px_plan_limits plan_limits;
     struct px_clustering_sizes cluster_sizes; /* without row_bytes */
     uint32_t list_rows;                       /* that a list has */
+
+    bool has_indexing;
+    uint32_t index_least_rows; /* below which searches are exact; 0: by dimension */
 
     /* Limits, from struct proximadb_options with the defaults filled in. */
     uint64_t memtable_limit_bytes;

@@ -93,6 +93,19 @@ struct px_slice px_row_reader_id(struct px_row_reader *reader, uint32_t source_i
     return id;
 }
 
+int64_t px_row_reader_version(struct px_row_reader *reader, uint32_t source_index, uint32_t row)
+{
+    const struct px_source *source = source_of(reader, source_index);
+    int64_t version = 0;
+    struct proximadb_error error;
+    if (source->memtable != NULL)
+        return px_memtable_get_version(source->memtable, row);
+    struct px_part_reader *part = part_reader(reader, source_index);
+    if (part == NULL || !check(reader, px_part_read_version(part, row, &version, &error), &error))
+        return 0;
+    return version;
+}
+
 const void *px_row_reader_vector(struct px_row_reader *reader, uint32_t source_index, uint32_t row)
 {
     const struct px_source *source = source_of(reader, source_index);

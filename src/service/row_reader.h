@@ -37,6 +37,9 @@ bool px_row_reader_is_visible(struct px_row_reader *reader, uint32_t source_inde
 /* A view into the source; empty on failure. */
 struct px_slice px_row_reader_id(struct px_row_reader *reader, uint32_t source_index, uint32_t row);
 
+/* 0 on failure. */
+int64_t px_row_reader_version(struct px_row_reader *reader, uint32_t source_index, uint32_t row);
+
 /* Valid until the next call for this source; NULL on failure. */
 const void *px_row_reader_vector(struct px_row_reader *reader, uint32_t source_index, uint32_t row);
 

@@ -61,6 +61,7 @@ static int make_view(struct px_shard *shard, struct px_viper_parts *parts,
     uint32_t count = (uint32_t)parts->count + 1;
     struct px_source **sources = calloc(count, sizeof(struct px_source *));
     struct px_memtable *memtable = NULL;
+    struct px_view *view;
     if (sources == NULL)
         return px_fail_no_memory(reterr);
     int rc = px_shard__reserve_sources(shard, count, reterr);
@@ -81,8 +82,10 @@ static int make_view(struct px_shard *shard, struct px_viper_parts *parts,
     if (rc == PROXIMADB_OK) {
         px_shard__add_source(shard, sources[count - 1]);
         shard->active = sources[count - 1];
-        rc = px_view_new(sources, count, &shard->view, reterr);
+        rc = px_view_new(sources, count, &view, reterr);
     }
+    if (rc == PROXIMADB_OK)
+        px_shard__set_view(shard, view);
     free(sources);
     return rc;
 }
@@ -180,6 +183,7 @@ static int shard_new(const struct px_engine_context *context,
     shard->mantissa_bits = px_storage_mantissa_bits(collection->storage);
     shard->next_source = 1; /* 0 means none */
     shard->flush_job.run = px_shard__flush;
+    shard->index_job.run = px_shard__index;
     shard->slow_event.fire = end_delay;
     shard->round.end = &shard->round.first;
     int rc = px_request_memory_new(&shard->requests, reterr);
@@ -210,6 +214,8 @@ static void resume_compacting(struct px_shard *shard)
 {
     pthread_mutex_lock(&shard->lock);
     px_shard__note_pressure(shard);
+    shard->indexing.had_rows = px_shard__index_lag(shard) > 0;
+    px_shard__note_index(shard);
     bool has_parts = shard->view->sources[0]->part != NULL;
     pthread_mutex_unlock(&shard->lock);
     if (has_parts)
@@ -280,6 +286,7 @@ static void shard_free(struct px_shard *shard)
     for (uint32_t i = 0; i < shard->source_capacity; i++)
         px_source_unref(shard->sources[i]);
     free(shard->sources);
+    px_graph_index_unref(shard->indexing.index);
     px_id_index_release(&shard->index);
     px_request_memory_free(shard->requests);
     px_description_unref(shard->description);
@@ -330,6 +337,7 @@ void px_shard_close(struct px_shard *shard)
     while (shard->job_count > 0)
         pthread_cond_wait(&shard->idle, &shard->lock);
     pthread_mutex_unlock(&shard->lock);
+    px_shard__close_index(shard);
     (void)px_timer_cancel(shard->context->timer, &shard->slow_event);
     px_commit_lane_close(shard->lane);
     shard->lane = NULL;
@@ -373,6 +381,11 @@ void px_shard__take_snapshot(struct px_shard *shard, struct px_snapshot *ret_sna
         .live_count = shard->live_count,
         .active_row_count = px_memtable_row_count(shard->active->memtable),
     };
+}
+
+void px_shard_note_read(struct px_shard *shard)
+{
+    px_pacer_note_request(shard->context->index_pacer);
 }
 
 bool px_shard_is_free(struct px_shard *shard)
@@ -425,7 +438,7 @@ static void put_compaction(struct px_shard *shard, struct px_shard_numbers *numb
 
 void px_shard_get_numbers(struct px_shard *shard, struct px_shard_numbers *ret_numbers)
 {
-    struct px_shard_numbers numbers = {.compaction_state = "idle"};
+    struct px_shard_numbers numbers = {.compaction_state = "idle", .index_state = "none"};
     if (shard->failure.status != PROXIMADB_OK) {
         snprintf(numbers.read_only_reason, sizeof numbers.read_only_reason, "%s",
                  shard->failure.message);
@@ -443,9 +456,10 @@ void px_shard_get_numbers(struct px_shard *shard, struct px_shard_numbers *ret_n
     numbers.vector_count = shard->live_count;
     numbers.memtable_bytes = memtable_bytes(shard->view);
     if (atomic_load_explicit(&shard->is_index_ready, memory_order_acquire))
-        numbers.index_bytes = px_id_index_size_bytes(&shard->index);
+        numbers.id_index_bytes = px_id_index_size_bytes(&shard->index);
     numbers.last_version = shard->visible_lsn;
     put_compaction(shard, &numbers);
+    px_shard__put_index_numbers(shard, &numbers);
     pthread_mutex_unlock(&shard->lock);
     const char *reason = px_wal_read_only_reason(shard->wal);
     if (reason != NULL)

@@ -25,8 +25,9 @@
 #ifndef PX_SERVICE_SHARD_H
 #define PX_SERVICE_SHARD_H
 
+#include "base/arena.h"
 #include "service/engine_context.h"
-#include "service/view.h"
+#include "service/graph_index.h"
 #include "service/write_op.h"
 
 struct px_shard;
@@ -101,6 +102,46 @@ PX_MUST_CHECK int px_shard_locate(struct px_shard *shard, const struct px_id_lis
                                   struct px_located_row *ret_rows, struct px_snapshot *ret_snapshot,
                                   struct proximadb_error *reterr);
 
+/*
+ * A search of the collection's graph, as far as the shard is concerned. The snapshot that decides
+ * which rows are seen is taken behind the walk: what was live then was live all the time, so the
+ * walk could find it; and what was written meanwhile is known by its place behind the rows of the
+ * beginning. So nothing is seen twice or not at all, whatever is written, moved or indexed.
+ *
+ *      px_shard_begin_walk()       the graph, and the view before
+ *      px_shard_list_tail()        rows that the graph does not know
+ *      walks of the graph
+ *      px_shard_end_walk()         the snapshot, and in its terms the tail and what the walks found
+ */
+struct px_shard_walk {
+    struct px_graph_index *index; /* a reference */
+    struct px_snapshot before;
+    struct px_row_range *tail; /* in an arena; in the order of the view, and of rows */
+    uint32_t tail_count;
+    uint32_t tail_capacity;
+};
+
+/* False: there is no graph. End it with px_shard_release_walk(). */
+bool px_shard_begin_walk(struct px_shard *shard, struct px_shard_walk *ret_walk);
+
+/* PROXIMADB_TOO_LARGE: the arena's ceiling. */
+PX_MUST_CHECK int px_shard_list_tail(struct px_shard_walk *walk, struct px_arena *arena,
+                                     struct proximadb_error *reterr);
+
+/*
+ * Takes the snapshot that counts, puts the tail in its terms, and finds the rows of `count` slots in
+ * it: source_index is the snapshot's source count where there is none. False: rows moved on, or the
+ * graph was replaced; begin anew. *ret_snapshot: release with px_snapshot_release().
+ */
+bool px_shard_end_walk(struct px_shard *shard, struct px_shard_walk *walk, const uint32_t *slots,
+                       size_t count, struct px_snapshot *ret_snapshot,
+                       struct px_row_place *ret_places);
+
+void px_shard_release_walk(struct px_shard_walk *walk); /* accepts a zeroed one */
+
+/* Says that somebody reads, so that index builds hold back. */
+void px_shard_note_read(struct px_shard *shard);
+
 /* Whether nobody holds the shard's lock just now. */
 bool px_shard_is_free(struct px_shard *shard);
 
@@ -130,6 +171,13 @@ void px_shard_compact(struct px_shard *shard, const struct px_shard_compact_requ
  * step under way ends soon and leaves everything as it was. Forgotten when the database closes. */
 void px_shard_pause_compaction(struct px_shard *shard, bool is_paused);
 
+/* PROXIMADB_OK if the collection is to have an index that is built; PROXIMADB_INVALID otherwise. */
+PX_MUST_CHECK int px_shard_check_index(struct px_shard *shard, struct proximadb_error *reterr);
+
+/* Has the index built anew in the background; the present one is used until then.
+ * PROXIMADB_INVALID: the collection's type has none. */
+PX_MUST_CHECK int px_shard_rebuild_index(struct px_shard *shard, struct proximadb_error *reterr);
+
 /* Looks for expired rows in the background and deletes them. Returns at once. */
 void px_shard_sweep(struct px_shard *shard);
 
@@ -148,7 +196,7 @@ struct px_shard_numbers {
     uint64_t disk_bytes;
     uint64_t memtable_bytes;
     uint64_t wal_bytes;
-    uint64_t index_bytes;
+    uint64_t id_index_bytes;
     int64_t last_version;
     uint64_t fresh_part_count;
     uint64_t dead_row_count;
@@ -157,6 +205,15 @@ struct px_shard_numbers {
     const char *compaction_state; /* static */
     uint64_t compaction_rows_done;
     uint64_t compaction_row_count;
+    const char *index_state; /* static */
+    uint64_t index_row_count;
+    uint64_t index_lag;
+    uint64_t index_file_bytes;
+    uint64_t index_memory_bytes;
+    uint64_t index_rows_done;
+    uint64_t index_rebuild_count;
+    uint64_t index_failure_count; /* steps that failed, one behind the other */
+    char index_rebuild_reason[200];
     uint64_t write_delay_ms; /* that a round of writes waits because compaction is behind */
     char read_only_reason[sizeof((struct proximadb_error *)0)->message]; /* "": writes are taken */
 };

@@ -33,6 +33,13 @@ static uint32_t copy_kept(const struct px_view *view, bool parts, struct px_sour
     return count;
 }
 
+void px_shard__set_view(struct px_shard *shard, struct px_view *view)
+{
+    for (uint32_t i = 0; i < view->source_count; i++)
+        view->sources[i]->view_index = i;
+    shard->view = view;
+}
+
 int px_shard__replace_in_view(struct px_shard *shard, struct px_source *const *old,
                               uint32_t old_count, struct px_source *const *fresh,
                               uint32_t fresh_count, struct proximadb_error *reterr)
@@ -55,7 +62,7 @@ int px_shard__replace_in_view(struct px_shard *shard, struct px_source *const *o
     if (rc != PROXIMADB_OK)
         return rc;
     px_view_unref(shard->view);
-    shard->view = view;
+    px_shard__set_view(shard, view);
     return PROXIMADB_OK;
 }
 
@@ -278,6 +285,7 @@ static int try_publish(struct px_shard *shard, struct px_source *from,
         replacement->targets[0] = to;
     }
     px_source_set_moved(from, replacement->moved, replacement->targets, to_count);
+    px_shard__expect_slots(from);
     shard->stored_lsn = px_memtable_last_lsn(from->memtable);
     shard->frozen_count--;
     memmove(shard->frozen, shard->frozen + 1, shard->frozen_count * sizeof shard->frozen[0]);
@@ -296,6 +304,10 @@ static struct px_write_op *publish_flush(struct flush *flush, struct px_moved *m
     struct px_write_op *waiting = NULL;
     while (!try_make_replacement(part, &replacement))
         px_shard__wait_for_memory();
+    if (replacement.to != NULL) {
+        px_shard__carry_slots(shard, flush->source, moved, &replacement.to);
+        px_shard__settle_slots(replacement.to);
+    }
     int rc;
     do {
         pthread_mutex_lock(&shard->lock);
@@ -433,8 +445,13 @@ static int describe_anew(struct px_shard *shard, const struct px_write_op *op,
     struct px_description *present = px_shard_describe(shard);
     struct px_collection collection = present->collection;
     px_description_unref(present);
-    int rc = px_collection_set_fields(&collection, op->as.alter.filterable,
-                                      op->as.alter.filterable_count, reterr);
+    const struct px_alteration *alteration = &op->as.alter;
+    int rc = PROXIMADB_OK;
+    if (alteration->has_fields)
+        rc = px_collection_set_fields(&collection, alteration->fields.filterable,
+                                      alteration->fields.filterable_count, reterr);
+    else if (alteration->index_memory >= 0)
+        collection.index_memory = (enum proximadb_index_memory)alteration->index_memory;
     return rc == PROXIMADB_OK ? px_description_new(&collection, ret_description, reterr) : rc;
 }
 

@@ -29,6 +29,7 @@ int px_shard__reserve_sources(struct px_shard *shard, uint32_t count,
 void px_shard__add_source(struct px_shard *shard, struct px_source *source)
 {
     assert(source->number == 0 && shard->next_source < shard->source_capacity);
+    px_shard__check_slots(shard, source);
     source->number = shard->next_source++;
     shard->sources[source->number] = source;
 }
@@ -167,6 +168,7 @@ void px_shard__move_index(struct px_shard *shard, struct px_source *source)
     uint64_t hashes[PX_INDEX_STEP_ROWS];
     struct px_part_reader *reader = NULL;
     uint32_t row_count = px_source_row_count(source);
+    px_shard__move_slots(shard, source);
     bool done =
         source->part == NULL || px_part_reader_new(source->part, &reader, NULL) == PROXIMADB_OK;
     for (uint32_t row = 0; done && row < row_count; row += PX_INDEX_STEP_ROWS) {

@@ -2,6 +2,7 @@
 #ifndef PX_SERVICE_SHARD_INTERNAL_H
 #define PX_SERVICE_SHARD_INTERNAL_H
 
+#include "service/graph_index.h"
 #include "service/request_memory.h"
 #include "service/shard.h"
 #include "viper/viper.h"
@@ -58,6 +59,31 @@ struct px_compacting {
     _Atomic uint64_t row_count;
 };
 
+/* The index of a collection, and what is done with it in the background. */
+struct px_indexing {
+    struct px_graph_index *index;    /* that is searched; NULL: every search is exact */
+    struct px_graph_index *building; /* to take its place; NULL: none */
+    bool is_scheduled;               /* a step is queued or runs */
+    bool is_asked_again;             /* something has changed since it looked */
+    bool is_rebuild_asked;           /* by somebody, or because the present one does not fit */
+    bool had_rows;                   /* enough for a graph, when the shard was opened */
+    bool has_looked;                 /* for a file of before */
+    uint32_t failure_count;          /* steps that failed, one behind the other */
+    int64_t retry_ms;                /* monotonic; 0: none waits to be tried again */
+    uint64_t rebuild_count;          /* in this process */
+    char reason[200];                /* of the last rebuild; "": there was none */
+
+    uint64_t file_number;     /* of the last file; 0: none */
+    uint64_t file_bytes;      /* likewise */
+    uint64_t saved_row_count; /* that it has */
+    uint64_t changed_count;   /* rows that came and went since */
+    int64_t next_save_ms;     /* monotonic; not before */
+    bool must_save;           /* there is no file of this graph */
+
+    _Atomic uint64_t rows_done; /* of the graph that is being built */
+    _Atomic uint64_t row_count;
+};
+
 struct px_shard {
     atomic_uint reference_count;
     const struct px_engine_context *context;
@@ -95,6 +121,7 @@ struct px_shard {
     bool is_sweeping;
     struct px_sweep_waiter *sweep_waiters; /* of the sweep under way */
     struct px_compacting compacting;
+    struct px_indexing indexing;
     bool is_closing; /* nothing is submitted any more */
     bool is_stopped; /* nothing begins in the background any more */
 
@@ -107,6 +134,7 @@ struct px_shard {
 
     struct px_timer_event slow_event; /* has the lane go on at slow_until_ms */
     struct px_job flush_job;
+    struct px_job index_job;
     struct px_round round;
     _Atomic int64_t clock_ms; /* written by the committer: never goes back */
     int64_t active_since_ms;  /* the committer's, monotonic: the active memtable's first write */
@@ -181,6 +209,10 @@ PX_MUST_CHECK int px_shard__settle_json(struct px_shard *shard, struct proximadb
 /* The flusher: shard->flush_job's function. */
 void px_shard__flush(struct px_job *job);
 
+/* Makes a view the present one; its reference is taken, the one before is the caller's. Under the
+ * lock. */
+void px_shard__set_view(struct px_shard *shard, struct px_view *view);
+
 /* Replaces sources in the view: those of `old` by those of `new`, which come in front of the
  * memtables. Under the lock. */
 PX_MUST_CHECK int px_shard__replace_in_view(struct px_shard *shard, struct px_source *const *old,
@@ -216,6 +248,53 @@ uint32_t px_shard__write_delay_ms(const struct px_shard *shard);
 /* Has compaction work at full speed while writes wait for it. Under the lock, when what they wait
  * has changed, and when the shard is closing. */
 void px_shard__note_hurry(struct px_shard *shard);
+
+/* ---- shard_graph.c, shard_graph_job.c; shard_walk.c searches ------------------------------------------------------- */
+
+/* Whether the collection is to have a graph. */
+bool px_shard__has_graph(const struct px_shard *shard);
+
+/* Rows that a graph of the collection should have, and does not. Under the lock. */
+uint64_t px_shard__index_lag(const struct px_shard *shard);
+
+/* A row has died: its slots do, too. Under the lock. */
+void px_shard__kill_slots(struct px_shard *shard, const struct px_source *source, uint32_t row);
+
+/* Gives sources that are not in the view yet the slots of the rows that come to them, so that no
+ * search takes them for new. What changes meanwhile follows with px_shard__move_slots(). */
+void px_shard__carry_slots(struct px_shard *shard, const struct px_source *from,
+                           const struct px_moved *moved, struct px_source *const *to);
+
+/* Notes from where on a row of such a source may have no slot, once all have been carried. */
+void px_shard__settle_slots(struct px_source *source);
+
+/* Forgets carried slots that are of no use any more. Under the lock, when a source is added. */
+void px_shard__check_slots(struct px_shard *shard, struct px_source *source);
+
+/* Notes that the slots of a source that was just replaced are still to follow. Under the lock. */
+void px_shard__expect_slots(struct px_source *from);
+
+/* Lets the slots follow the rows of a replaced source, in small steps. */
+void px_shard__move_slots(struct px_shard *shard, struct px_source *from);
+
+/* Has the index brought up to date in the background, if there is enough to do for the time being.
+ * Under the lock, when rows or the view have changed. */
+void px_shard__note_index(struct px_shard *shard);
+
+/* The same, whatever there is to do; also what has failed, if that was long enough ago. */
+void px_shard__tick_index(struct px_shard *shard, int64_t now_ms);
+
+/* Whether a step would do anything. Under the lock. */
+bool px_shard__index_has_work(const struct px_shard *shard);
+
+/* What is known of the index. Under the lock. */
+void px_shard__put_index_numbers(const struct px_shard *shard, struct px_shard_numbers *numbers);
+
+/* Saves what has changed, when nothing runs any more. */
+void px_shard__close_index(struct px_shard *shard);
+
+/* The job: shard->index_job's function. */
+void px_shard__index(struct px_job *job);
 
 /* ---- shard_replay.c ------------------------------------------------------------------------- */
 

@@ -185,6 +185,7 @@ static void publish(struct px_shard_compaction *compaction, struct px_source ***
     for (uint32_t i = 0; i < compaction->old_count; i++) {
         px_source_set_moved(compaction->old[i], compaction->output.moved[i], targets[i],
                             compaction->fresh_count);
+        px_shard__expect_slots(compaction->old[i]);
         targets[i] = NULL; /* taken, as is the next */
         compaction->output.moved[i] = NULL;
         px_part_set_obsolete(compaction->old_parts[i], shard->viper.gate);
@@ -217,6 +218,16 @@ static bool try_publish(struct px_shard_compaction *compaction)
     return done;
 }
 
+/* So that the first search of the new view finds its rows in the graph. */
+static void carry_slots(const struct px_shard_compaction *compaction)
+{
+    for (uint32_t i = 0; i < compaction->old_count; i++)
+        px_shard__carry_slots(compaction->shard, compaction->old[i], compaction->output.moved[i],
+                              compaction->fresh);
+    for (uint32_t i = 0; i < compaction->fresh_count; i++)
+        px_shard__settle_slots(compaction->fresh[i]);
+}
+
 /* From the new manifest to the new view nothing may be flushed: what it stores names parts. */
 int px_shard__replace_parts(struct px_shard_compaction *compaction, bool *ret_unsure,
                             struct proximadb_error *reterr)
@@ -225,6 +236,8 @@ int px_shard__replace_parts(struct px_shard_compaction *compaction, bool *ret_un
     struct px_viper *viper = &shard->viper;
     pthread_mutex_lock(&viper->commit_lock);
     int rc = store(compaction, ret_unsure, reterr);
+    if (rc == PROXIMADB_OK)
+        carry_slots(compaction);
     while (rc == PROXIMADB_OK && !try_publish(compaction))
         px_shard__wait_for_memory();
     pthread_mutex_unlock(&viper->commit_lock);

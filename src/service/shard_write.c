@@ -337,6 +337,7 @@ static bool kill_row(struct px_shard *shard, const struct px_found_row *found, i
     uint32_t row = found->row;
     bool there = px_source_resolve(&source, &row);
     assert(there);
+    px_shard__kill_slots(shard, source, row);
     if (source->memtable != NULL)
         return px_memtable_kill(source->memtable, row, lsn);
     if (!px_dead_rows_kill(px_part_dead_rows(source->part), row, lsn))
@@ -419,6 +420,7 @@ static void publish(void *context)
     if (px_memtable_size_bytes(active) >= shard->context->memtable_limit_bytes &&
         px_shard__freeze(shard, NULL) == PROXIMADB_OK)
         shard->active_since_ms = 0; /* without memory it is tried again at the next write */
+    px_shard__note_index(shard);
     shard->round.is_locked = false;
     pthread_mutex_unlock(&shard->lock);
 }
@@ -492,6 +494,7 @@ static void tick(void *context)
         shard->active_since_ms = 0;
     if (now_ms >= shard->flush_retry_ms)
         px_shard__start_flush(shard);
+    px_shard__tick_index(shard, now_ms);
     pthread_mutex_unlock(&shard->lock);
     px_shard__retry_compaction(shard, now_ms);
 }

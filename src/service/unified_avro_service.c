@@ -33,6 +33,7 @@ static const struct operation_form forms[] = {
     [PROXIMADB_METRICS] = {POOL_READERS, false, false, 0},
     [PROXIMADB_PAUSE_COMPACTION] = {POOL_READERS, false, false, 0},
     [PROXIMADB_RESUME_COMPACTION] = {POOL_READERS, false, false, 0},
+    [PROXIMADB_REBUILD_INDEX] = {POOL_READERS, true, true, PX_SCHEMA_REBUILD_INDEX_REQUEST},
 };
 enum { OPERATION_COUNT = sizeof forms / sizeof forms[0] };
 

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+enum { FIRST_SLOTS = 1024 }; /* of a memtable, whose rows are yet to come */
+
 int px_source_new(struct px_memtable *memtable, struct px_part *part, struct px_source **ret_source,
                   struct proximadb_error *reterr)
 {
@@ -13,6 +15,9 @@ int px_source_new(struct px_memtable *memtable, struct px_part *part, struct px_
     atomic_init(&source->reference_count, 1);
     source->memtable = memtable;
     source->part = part;
+    uint32_t row_count = part != NULL ? px_part_row_count(part) : FIRST_SLOTS;
+    for (int side = 0; side < PX_GRAPH_SIDES; side++)
+        px_slot_map_init(&source->slots[side], row_count > 0 ? row_count : 1);
     *ret_source = source;
     return PROXIMADB_OK;
 }
@@ -35,6 +40,8 @@ void px_source_unref(struct px_source *source)
         px_source_unref(source->targets[i]);
     free(source->targets);
     free(source->moved);
+    for (int side = 0; side < PX_GRAPH_SIDES; side++)
+        px_slot_map_release(&source->slots[side]);
     px_part_reader_free(source->id_reader);
     px_memtable_free(source->memtable);
     px_part_close(source->part);

@@ -14,20 +14,30 @@
  * source.
  *
  * Threads: references are counted atomically; `moved`, `id_reader` and `scratch` are guarded by the
- * shard's lock.
+ * shard's lock, and so are writing `slots`, `arriving_count` and `view_index`.
  */
 #ifndef PX_SERVICE_VIEW_H
 #define PX_SERVICE_VIEW_H
 
 #include "service/id_index.h"
+#include "service/slot_map.h"
 #include "viper/viper.h"
+
+/* A collection's rows may be in two graphs at once: the one that is searched, and the one that is
+ * built to take its place. */
+enum { PX_GRAPH_SIDES = 2 };
 
 struct px_source {
     atomic_uint reference_count;
     uint32_t number;              /* given by the shard; 0 before */
+    uint32_t view_index;          /* in the shard's present view, while it is in it */
     uint32_t scratch;             /* of who walks over sources under the shard's lock; else 0 */
     struct px_memtable *memtable; /* owned; NULL for a part */
     struct px_part *part;         /* owned; NULL for a memtable */
+
+    struct px_slot_map slots[PX_GRAPH_SIDES]; /* of its rows in graphs (service/graph_index.h) */
+    uint64_t slots_of[PX_GRAPH_SIDES];        /* before it has a number: of which graphs; 0: none */
+    uint32_t arriving_count; /* sources whose rows came here, with slots that are still to follow */
 
     struct px_part_reader *id_reader; /* made when first needed; for looking ids up */
     struct px_moved *moved;           /* owned; one for each row, once the source is replaced */
@@ -83,6 +93,18 @@ struct px_snapshot {
     int64_t now_ms;            /* rows that expire at or before it are not seen */
     uint64_t live_count;       /* rows that are seen, expired ones included */
     uint32_t active_row_count; /* of the last source */
+};
+
+/* A row of a snapshot, and rows side by side: [begin, end). */
+struct px_row_place {
+    uint32_t source_index;
+    uint32_t row;
+};
+
+struct px_row_range {
+    uint32_t source_index;
+    uint32_t begin;
+    uint32_t end;
 };
 
 void px_snapshot_release(struct px_snapshot *snapshot); /* accepts a zeroed one */

@@ -34,6 +34,14 @@ enum px_write_kind {
 
 struct px_description;
 
+/* What is to change of a collection's description. */
+struct px_alteration {
+    bool has_fields;
+    struct px_collection_change fields; /* the whole new list */
+    int index_memory;                   /* -1: as it is; looked at without has_fields only */
+    bool is_rebuild;                    /* the index is to be built anew, then */
+};
+
 /* A row that a batch supersedes or deletes, as it was found when the batch was decided. */
 struct px_found_row {
     struct px_source *source; /* a reference; NULL: there is no such row */
@@ -52,7 +60,7 @@ struct px_write_op {
         struct px_batch batch; /* insert, upsert */
         struct px_update update;
         struct px_id_list ids;             /* delete, expire */
-        struct px_collection_change alter; /* the new fields */
+        struct px_alteration alter;
     } as;
     /* Of rows: what they were decoded and checked by. If it was replaced meanwhile, they are
      * decoded again when they are decided. A reference, which the submitter gives back; NULL:

@@ -152,6 +152,11 @@ class Random(random.Random):
             "bytes_accepted": self.getrandbits(50), "bytes_written": self.getrandbits(50),
             "compaction_state": self.choice(["idle", "running", "paused", "behind"]),
             "compaction_rows_done": self.getrandbits(30), "compaction_row_count": self.getrandbits(30),
+            "index_memory": self.choice(["lean", "fast"]), "index_state": self.choice(["none", "building", "ready"]),
+            "index_row_count": self.getrandbits(32), "index_lag": self.getrandbits(32),
+            "index_file_bytes": self.getrandbits(40), "index_memory_bytes": self.getrandbits(40),
+            "index_rows_done": self.getrandbits(32), "index_rebuild_count": self.getrandbits(9),
+            "index_rebuild_reason": self.choice(["", "its file is missing", "é"]),
             "read_only_reason": self.maybe(lambda: "part_001.parquet is damaged: é")}
 
 
@@ -181,8 +186,8 @@ def get_request(r):
 def search_request(r):
     return {"queries": [r.vector() for _ in range(r.randint(1, 9))], "k": r.randint(1, 10000), **r.filter(),
             "include_vectors": r.random() < 0.5, "include_metadata": r.random() < 0.5,
-            "ef": r.maybe(lambda: r.randint(1, 2**31 - 1)), "nprobe": r.maybe(lambda: r.randint(1, 99)),
-            "exact": r.random() < 0.5}
+            "ef": r.maybe(lambda: r.randint(1, 10000)), "nprobe": r.maybe(lambda: r.randint(1, 99)),
+            "exact": r.random() < 0.5, "target_recall": r.maybe(lambda: r.uniform(0.01, 0.99))}
 
 
 def scan_request(r):
@@ -214,9 +219,11 @@ MAKERS = {
     "GetRequest": get_request,
     "ScanRequest": scan_request,
     "CountRequest": lambda r: r.filter(),
+    "RebuildIndexRequest": lambda r: {"index_memory": r.maybe(lambda: r.choice(["lean", "fast"]))},
     "CompactRequest": lambda r: {"cluster_count": r.maybe(lambda: r.randint(1, 2**31 - 1))},
     "CollectionSpec": lambda r: {key: value for key, value in r.collection().items() if key in (
-        "name", "dimension", "metric", "index_type", "storage", "layout", "filterable")} | {"exist_ok": r.random() < 0.5},
+        "name", "dimension", "metric", "index_type", "storage", "layout", "filterable",
+        "index_memory")} | {"exist_ok": r.random() < 0.5},
     "CollectionChange": lambda r: {"filterable": r.filterable()},
     "WriteResult": lambda r: {"row_count": r.getrandbits(62), "first_version": r.getrandbits(62),
                               "affected": r.getrandbits(9), "repeated": r.random() < 0.5},

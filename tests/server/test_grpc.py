@@ -63,7 +63,7 @@ def test_grpc__calls_every_method(stub, proto):
 
     fields = [m.FilterableField(name="price", type="double"), m.FilterableField(name="tags", type="string_array")]
     made = stub.CreateCollection(m.CreateCollectionRequest(name="docs", dimension=384, metric="dot", index_type="ivf",
-                                                           filterable=fields))
+                                                           index_memory="fast", filterable=fields))
     assert (made.name, made.dimension, made.metric, made.index_type, made.storage) == ("docs", 384, "dot", "IVF", "balanced")
     assert (made.layout, made.mantissa_bits, made.relative_error) == ("compressed", 7, 2**-8)
     assert sorted((each.name, each.type) for each in made.filterable) == [("price", "double"), ("tags", "string_array")]
@@ -72,6 +72,9 @@ def test_grpc__calls_every_method(stub, proto):
     assert (made.fresh_part_count, made.dead_row_count, made.bytes_accepted, made.bytes_written,
             made.compaction_rows_done, made.compaction_row_count) == (1, 6, 2000, 5000, 40, 50)
     assert made.compaction_state == "running"
+    assert (made.index_memory, made.index_state, made.index_row_count, made.index_lag, made.index_file_bytes,
+            made.index_memory_bytes, made.index_rows_done, made.index_rebuild_count, made.index_rebuild_reason) == (
+                "fast", "building", 60, 11, 12, 13, 14, 15, "somebody asked for it")
     assert stub.GetCollection(m.GetCollectionRequest(name="docs")) == made
     assert list(stub.ListCollections(m.ListCollectionsRequest()).collections) == [made]
     changed = stub.UpdateCollection(m.UpdateCollectionRequest(name="docs", filterable=fields[:1]))
@@ -80,6 +83,7 @@ def test_grpc__calls_every_method(stub, proto):
     assert not stub.ListCollections(m.ListCollectionsRequest()).collections
 
     stub.Flush(m.FlushRequest(collection="docs"))
+    stub.RebuildIndex(m.RebuildIndexRequest(collection="docs", index_memory="lean"))
     stub.PauseCompaction(m.PauseCompactionRequest(collection="docs"))
     stub.ResumeCompaction(m.ResumeCompactionRequest())
     compacted = stub.Compact(m.CompactRequest(collection="docs", cluster_count=11))

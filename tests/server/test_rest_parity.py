@@ -214,7 +214,9 @@ def test_rest_parity__manages_collections(sdk, rest, name):
     for each in (name + "g", name + "r"):
         everything = (*INFO_PARTS, "name", "id", "created_at", "part_count", "disk_bytes", "memtable_bytes", "wal_bytes",
                       "fresh_part_count", "dead_row_count", "bytes_accepted", "bytes_written", "compaction_state",
-                      "compaction_rows_done", "compaction_row_count")
+                      "compaction_rows_done", "compaction_row_count", "index_memory", "index_state", "index_row_count",
+                      "index_lag", "index_file_bytes", "index_memory_bytes", "index_rows_done", "index_rebuild_count",
+                      "index_rebuild_reason")
         same(parts(ok(rest.get(path(each))), everything), parts(sdk.get_collection(each), everything))
     listed = ok(rest.get("/v1/collections"))["collections"]
     assert [each["name"] for each in listed] == [each.name for each in sdk.list_collections()]
@@ -428,7 +430,7 @@ def batch(rows, request_id=None):
 def search(query=(1, 2, 3, 4), k=1, filter=None, params=None):
     return payload("SearchRequest", {"queries": [list(query)], "k": k, "filter": filter, "params": params or {},
                                      "include_vectors": False, "include_metadata": True, "ef": None, "nprobe": None,
-                                     "exact": False})
+                                     "exact": False, "target_recall": None})
 
 
 def ids_and_filter(kind, ids=(), filter=None):

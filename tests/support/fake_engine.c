@@ -74,6 +74,14 @@ static const struct px_collection_numbers numbers = {
     .compaction_state = "running",
     .compaction_rows_done = 40,
     .compaction_row_count = 50,
+    .index = {.state = "building",
+              .row_count = 60,
+              .lag = 11,
+              .file_bytes = 12,
+              .memory_bytes = 13,
+              .rows_done = 14,
+              .rebuild_count = 15,
+              .rebuild_reason = "somebody asked for it"},
 };
 
 static int create_collection(proximadb *db, struct px_slice payload, struct px_buffer *answer,

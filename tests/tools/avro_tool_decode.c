@@ -190,6 +190,9 @@ static bool search_request(struct avro_tool *tool, struct px_slice datum, yyjson
     add(tool, root, "ef", optional_long(tool, request.ef > 0, request.ef));
     add(tool, root, "nprobe", optional_long(tool, request.nprobe > 0, request.nprobe));
     add(tool, root, "exact", yyjson_mut_bool(tool->out, request.exact));
+    add(tool, root, "target_recall",
+        request.target_recall > 0 ? yyjson_mut_real(tool->out, request.target_recall)
+                                  : yyjson_mut_null(tool->out));
     return true;
 }
 
@@ -236,6 +239,9 @@ static void add_spec(struct avro_tool *tool, yyjson_mut_val *root,
         yyjson_mut_str(tool->out, px_storage_name((enum proximadb_storage)spec->storage)));
     add(tool, root, "layout",
         yyjson_mut_str(tool->out, px_layout_name((enum proximadb_layout)spec->layout)));
+    add(tool, root, "index_memory",
+        yyjson_mut_str(tool->out,
+                       px_index_memory_name((enum proximadb_index_memory)spec->index_memory)));
     add(tool, root, "filterable", filterable_map(tool, spec->filterable, spec->filterable_count));
 }
 
@@ -247,6 +253,19 @@ static bool collection_spec(struct avro_tool *tool, struct px_slice datum, yyjso
     add(tool, root, "name", yyjson_mut_strcpy(tool->out, spec.name));
     add_spec(tool, root, &spec);
     add(tool, root, "exist_ok", yyjson_mut_bool(tool->out, spec.exist_ok));
+    return true;
+}
+
+static bool rebuild_index_request(struct avro_tool *tool, struct px_slice datum,
+                                  yyjson_mut_val *root)
+{
+    int memory;
+    if (px_rebuild_index_request_decode(datum, &memory, &tool->error) != PROXIMADB_OK)
+        return false;
+    add(tool, root, "index_memory",
+        memory >= 0 ? yyjson_mut_str(tool->out,
+                                     px_index_memory_name((enum proximadb_index_memory)memory))
+                    : yyjson_mut_null(tool->out));
     return true;
 }
 
@@ -372,6 +391,15 @@ static void add_info(struct avro_tool *tool, yyjson_mut_val *root,
     add(tool, root, "compaction_state", yyjson_mut_strcpy(tool->out, info->compaction_state));
     add(tool, root, "compaction_rows_done", yyjson_mut_uint(tool->out, info->compaction_rows_done));
     add(tool, root, "compaction_row_count", yyjson_mut_uint(tool->out, info->compaction_row_count));
+    add(tool, root, "index_state", yyjson_mut_strcpy(tool->out, info->index_state));
+    add(tool, root, "index_row_count", yyjson_mut_uint(tool->out, info->index_row_count));
+    add(tool, root, "index_lag", yyjson_mut_uint(tool->out, info->index_lag));
+    add(tool, root, "index_file_bytes", yyjson_mut_uint(tool->out, info->index_file_bytes));
+    add(tool, root, "index_memory_bytes", yyjson_mut_uint(tool->out, info->index_memory_bytes));
+    add(tool, root, "index_rows_done", yyjson_mut_uint(tool->out, info->index_rows_done));
+    add(tool, root, "index_rebuild_count", yyjson_mut_uint(tool->out, info->index_rebuild_count));
+    add(tool, root, "index_rebuild_reason",
+        yyjson_mut_strcpy(tool->out, info->index_rebuild_reason));
     add(tool, root, "read_only_reason",
         info->read_only ? yyjson_mut_strcpy(tool->out, info->read_only_reason)
                         : yyjson_mut_null(tool->out));
@@ -448,6 +476,7 @@ static const struct {
     [PX_SCHEMA_SCAN_REQUEST] = {scan_request, false},
     [PX_SCHEMA_COUNT_REQUEST] = {count_request, false},
     [PX_SCHEMA_COMPACT_REQUEST] = {compact_request, false},
+    [PX_SCHEMA_REBUILD_INDEX_REQUEST] = {rebuild_index_request, false},
     [PX_SCHEMA_COLLECTION_SPEC] = {collection_spec, false},
     [PX_SCHEMA_COLLECTION_CHANGE] = {collection_change, false},
     [PX_SCHEMA_WRITE_RESULT] = {write_result, true},

@@ -241,6 +241,7 @@ static int search_request(struct avro_tool *tool, yyjson_val *datum, struct px_b
         .ef = (uint32_t)long_of(datum, "ef"),
         .nprobe = (uint32_t)long_of(datum, "nprobe"),
         .exact = bool_of(datum, "exact"),
+        .target_recall = yyjson_get_real(yyjson_obj_get(datum, "target_recall")),
     };
     float *floats = alloc(tool, options.query_count * options.dim_count, sizeof *floats);
     size_t i, count, dim_count;
@@ -282,6 +283,17 @@ static int compact_request(struct avro_tool *tool, yyjson_val *datum, struct px_
     return take(proximadb_encode_compact(cluster_count, &taken, &tool->error), &taken, payload);
 }
 
+static int rebuild_index_request(struct avro_tool *tool, yyjson_val *datum,
+                                 struct px_buffer *payload)
+{
+    struct proximadb_buffer taken = {0};
+    yyjson_val *word = yyjson_obj_get(datum, "index_memory");
+    int memory = -1;
+    bool parsed = !yyjson_is_str(word) || px_index_memory_parse(slice_of(word), &memory);
+    assert(parsed);
+    return take(proximadb_encode_rebuild_index(memory, &taken, &tool->error), &taken, payload);
+}
+
 static struct proximadb_collection_spec spec_of(struct avro_tool *tool, yyjson_val *datum)
 {
     struct proximadb_collection_spec spec = {
@@ -294,7 +306,8 @@ static struct proximadb_collection_spec spec_of(struct avro_tool *tool, yyjson_v
         px_metric_parse(slice_of(yyjson_obj_get(datum, "metric")), &spec.metric) &&
         px_index_type_parse(slice_of(yyjson_obj_get(datum, "index_type")), &spec.index_type) &&
         px_storage_parse(slice_of(yyjson_obj_get(datum, "storage")), &spec.storage) &&
-        px_layout_parse(slice_of(yyjson_obj_get(datum, "layout")), &spec.layout);
+        px_layout_parse(slice_of(yyjson_obj_get(datum, "layout")), &spec.layout) &&
+        px_index_memory_parse(slice_of(yyjson_obj_get(datum, "index_memory")), &spec.index_memory);
     assert(parsed);
     spec.filterable = filterable_of(tool, datum, &spec.filterable_count);
     return spec;
@@ -420,6 +433,7 @@ static struct px_collection collection_of(struct avro_tool *tool, yyjson_val *da
         .index_type = (enum proximadb_index_type)spec.index_type,
         .storage = (enum proximadb_storage)spec.storage,
         .layout = (enum proximadb_layout)spec.layout,
+        .index_memory = (enum proximadb_index_memory)spec.index_memory,
         .created_at_ms = long_of(datum, "created_at_ms"),
         .field_count = (uint32_t)spec.filterable_count,
     };
@@ -451,6 +465,14 @@ static struct px_collection_numbers numbers_of(yyjson_val *datum)
         .compaction_rows_done = (uint64_t)long_of(datum, "compaction_rows_done"),
         .compaction_row_count = (uint64_t)long_of(datum, "compaction_row_count"),
         .read_only_reason = yyjson_get_str(yyjson_obj_get(datum, "read_only_reason")),
+        .index = {.state = string_of(datum, "index_state"),
+                  .row_count = (uint64_t)long_of(datum, "index_row_count"),
+                  .lag = (uint64_t)long_of(datum, "index_lag"),
+                  .file_bytes = (uint64_t)long_of(datum, "index_file_bytes"),
+                  .memory_bytes = (uint64_t)long_of(datum, "index_memory_bytes"),
+                  .rows_done = (uint64_t)long_of(datum, "index_rows_done"),
+                  .rebuild_count = (uint64_t)long_of(datum, "index_rebuild_count"),
+                  .rebuild_reason = string_of(datum, "index_rebuild_reason")},
     };
 }
 
@@ -487,6 +509,7 @@ static int (*const writers[PX_SCHEMA_TOTAL])(struct avro_tool *tool, yyjson_val 
     [PX_SCHEMA_SCAN_REQUEST] = scan_request,
     [PX_SCHEMA_COUNT_REQUEST] = count_request,
     [PX_SCHEMA_COMPACT_REQUEST] = compact_request,
+    [PX_SCHEMA_REBUILD_INDEX_REQUEST] = rebuild_index_request,
     [PX_SCHEMA_COLLECTION_SPEC] = collection_spec,
     [PX_SCHEMA_COLLECTION_CHANGE] = collection_change,
     [PX_SCHEMA_WRITE_RESULT] = write_result,

@@ -160,7 +160,8 @@ static void test_answer__leaves_out_what_was_not_asked_for(void **state)
 }
 
 static const struct px_collection_numbers numbers = {1, 2, 3,  4,        5,  6,  7,
-                                                     8, 9, 10, "paused", 11, 12, NULL};
+                                                     8, 9, 10, "paused", 11, 12, NULL,
+                                                     {"ready", 13, 14, 15, 16, 17, 18, "why"}};
 
 static void put_collections(struct px_buffer *buffer, size_t count)
 {
@@ -192,6 +193,12 @@ static void test_answer__collections_read_back(void **state)
         assert_int_equal(info.spec.metric, PROXIMADB_DOT);
         assert_int_equal(info.spec.storage, PROXIMADB_EXACT);
         assert_int_equal(info.spec.layout, PROXIMADB_LAYOUT_COMPRESSED);
+        assert_int_equal(info.spec.index_memory, PROXIMADB_INDEX_LEAN);
+        assert_string_equal(info.index_state, "ready");
+        assert_true(info.index_row_count == 13 && info.index_lag == 14);
+        assert_true(info.index_file_bytes == 15 && info.index_memory_bytes == 16);
+        assert_true(info.index_rows_done == 17 && info.index_rebuild_count == 18);
+        assert_string_equal(info.index_rebuild_reason, "why");
         assert_int_equal(info.mantissa_bits, 23);
         assert_true(info.relative_error == 0.0);
         assert_int_equal(info.spec.filterable_count, 2);

@@ -16,6 +16,7 @@ static const char file[] =
     "  \"created_at\": \"2024-01-15T12:00:00.123Z\",\n"
     "  \"vector_count\": 10000,\n"
     "  \"index_type\": \"HNSW\",\n"
+    "  \"index_memory\": \"fast\",\n"
     "  \"storage\": {\"profile\": \"exact\", \"layout\": \"compressed\"},\n"
     "  \"filterable\": [\n"
     "    {\"name\": \"category\", \"type\": \"string\", \"parquet_id\": 101},\n"
@@ -59,6 +60,7 @@ static void test_collection_json__is_read_and_written(void **state)
     assert_int_equal(collection.created_at_ms, INT64_C(1705320000123));
     assert_int_equal(collection.vector_count, 10000);
     assert_int_equal(collection.index_type, PROXIMADB_HNSW);
+    assert_int_equal(collection.index_memory, PROXIMADB_INDEX_FAST);
     assert_int_equal(collection.storage, PROXIMADB_EXACT);
     assert_int_equal(collection.layout, PROXIMADB_LAYOUT_COMPRESSED);
     assert_int_equal(collection.field_count, 2);
@@ -147,6 +149,7 @@ static void test_collection_json__refuses_what_breaks_a_rule(void **state)
         {"384", "384.0", "\"dimension\""},
         {"cosine", "sine", "\"metric\""},
         {"HNSW", "TREE", "\"index_type\""},
+        {"\"fast\"", "\"thick\"", "\"index_memory\""},
         {"{\"profile\": \"exact\", \"layout\": \"compressed\"}", "\"exact\"", "\"storage\""},
         {"\"compressed\"", "\"tiny\"", "\"layout\""},
         {"\"compressed\"", "7", "\"layout\""},

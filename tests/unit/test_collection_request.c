@@ -19,12 +19,13 @@ struct spec {
     const char *field;
     const char *field_type;
     const char *layout;
+    const char *index_memory;
 };
 
 static struct spec valid_spec(void)
 {
     return (struct spec){
-        payload_test_slice("docs"), 384, "l2", "IVF", "exact", "price", "double", "plain"};
+        payload_test_slice("docs"), 384, "l2", "IVF", "exact", "price", "double", "plain", "fast"};
 }
 
 static void put_spec(struct px_buffer *buffer, const struct spec *spec, size_t field_count)
@@ -42,6 +43,7 @@ static void put_spec(struct px_buffer *buffer, const struct spec *spec, size_t f
     px_encode_block_end(buffer, field_count);
     px_encode_boolean(buffer, true);
     px_encode_string(buffer, payload_test_slice(spec->layout));
+    px_encode_string(buffer, payload_test_slice(spec->index_memory));
 }
 
 static int decode(const struct spec *spec, size_t field_count, struct px_arena *arena,
@@ -66,6 +68,7 @@ static void test_collection_request__reads_a_spec(void **state)
     assert_int_equal(got.dim_count, 384);
     assert_int_equal(got.metric, PROXIMADB_L2);
     assert_int_equal(got.index_type, PROXIMADB_IVF);
+    assert_int_equal(got.index_memory, PROXIMADB_INDEX_FAST);
     assert_int_equal(got.storage, PROXIMADB_EXACT);
     assert_int_equal(got.layout, PROXIMADB_LAYOUT_PLAIN);
     assert_int_equal(got.filterable_count, 1);
@@ -106,6 +109,9 @@ static void test_collection_request__refuses_what_means_nothing(void **state)
     struct spec spec = valid_spec();
     spec.metric = "hamming";
     check_refused(&spec, 0, "metric is 'hamming'; there are cosine, l2 and dot");
+    spec = valid_spec();
+    spec.index_memory = "thick";
+    check_refused(&spec, 0, "index_memory is 'thick'; there are lean and fast");
     spec = valid_spec();
     spec.index_type = "DISKANN";
     check_refused(&spec, 0, "index_type is 'DISKANN'; there are HNSW, IVF and FLAT");
@@ -181,7 +187,8 @@ static void test_collection_request__every_enum_value_reads_back(void **state)
                                                        .filterable = fields,
                                                        .filterable_count = 3,
                                                        .exist_ok = value == 1,
-                                                       .layout = value};
+                                                       .layout = value,
+                                                       .index_memory = value % 2};
         struct px_buffer payload = {0};
         struct px_arena arena = {0};
         struct proximadb_collection_spec got;
@@ -194,6 +201,7 @@ static void test_collection_request__every_enum_value_reads_back(void **state)
         assert_int_equal(got.index_type, 2 - value);
         assert_int_equal(got.storage, value);
         assert_int_equal(got.layout, value);
+        assert_int_equal(got.index_memory, value % 2);
         assert_int_equal(got.filterable_count, 3);
         assert_int_equal(got.exist_ok, value == 1);
         px_arena_release(&arena);

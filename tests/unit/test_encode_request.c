@@ -107,6 +107,12 @@ static void test_encode_request__count_and_compact(void **state)
     assert_int_equal(check_payload(proximadb_encode_compact(0, &payload, NULL), &payload,
                                    PX_SCHEMA_COMPACT_REQUEST),
                      1);
+    assert_int_equal(check_payload(proximadb_encode_rebuild_index(-1, &payload, NULL), &payload,
+                                   PX_SCHEMA_REBUILD_INDEX_REQUEST),
+                     1);
+    check_payload(proximadb_encode_rebuild_index(PROXIMADB_INDEX_FAST, &payload, NULL), &payload,
+                  PX_SCHEMA_REBUILD_INDEX_REQUEST);
+    check_refused(proximadb_encode_rebuild_index(2, &payload, NULL), &payload);
     check_refused(proximadb_encode_count(&bad, &payload, NULL), &payload);
     check_refused(proximadb_encode_compact(UINT32_MAX, &payload, NULL), &payload);
 }

@@ -124,7 +124,10 @@ static struct px_collection collection_of(const char *name)
     "'metric':'cosine','index_type':'HNSW','storage':'exact','layout':'compressed',"         \
     "'mantissa_bits':23,'relative_error':0,'filterable':{},"                                 \
     "'read_only_reason':null,'created_at':5,'vector_count':7,'part_count':0,'disk_bytes':0," \
-    "'memtable_bytes':0,'wal_bytes':0,'last_version':0,'compaction_state':'idle',"           \
+    "'memtable_bytes':0,'wal_bytes':0,'last_version':0,'index_memory':'lean',"               \
+    "'index_state':'none','index_row_count':0,'index_lag':0,'index_file_bytes':0,"           \
+    "'index_memory_bytes':0,'index_rows_done':0,'index_rebuild_count':0,"                    \
+    "'index_rebuild_reason':'','compaction_state':'idle',"                                   \
     "'compaction_rows_done':0,'compaction_row_count':0,'fresh_part_count':0,"                \
     "'dead_row_count':0,'bytes_accepted':0,'bytes_written':0}"
 

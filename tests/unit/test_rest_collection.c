@@ -158,7 +158,8 @@ static void test_rest_collection__is_written_whole(void **state)
                  .storage = PROXIMADB_COMPACT_STORAGE,
                  .filterable = fields,
                  .filterable_count = 2,
-                 .layout = PROXIMADB_LAYOUT_COMPRESSED},
+                 .layout = PROXIMADB_LAYOUT_COMPRESSED,
+                 .index_memory = PROXIMADB_INDEX_FAST},
         .id = "123e4567-e89b-42d3-a456-426614174000",
         .created_at_ms = 1700000000000,
         .vector_count = UINT64_MAX,
@@ -174,6 +175,14 @@ static void test_rest_collection__is_written_whole(void **state)
         .compaction_state = "running",
         .compaction_rows_done = 11,
         .compaction_row_count = 12,
+        .index_state = "ready",
+        .index_row_count = 13,
+        .index_lag = 14,
+        .index_file_bytes = 15,
+        .index_memory_bytes = 16,
+        .index_rows_done = 17,
+        .index_rebuild_count = 18,
+        .index_rebuild_reason = "asked",
         .read_only_reason = "",
         .mantissa_bits = 4,
         .relative_error = 0x1p-5,
@@ -188,6 +197,10 @@ static void test_rest_collection__is_written_whole(void **state)
                      "'read_only_reason':null,'created_at':1700000000000,"
                      "'vector_count':18446744073709551615,'part_count':2,'disk_bytes':3,"
                      "'memtable_bytes':4,'wal_bytes':5,'last_version':6,"
+                     "'index_memory':'fast','index_state':'ready','index_row_count':13,"
+                     "'index_lag':14,'index_file_bytes':15,'index_memory_bytes':16,"
+                     "'index_rows_done':17,'index_rebuild_count':18,"
+                     "'index_rebuild_reason':'asked',"
                      "'compaction_state':'running','compaction_rows_done':11,"
                      "'compaction_row_count':12,'fresh_part_count':7,'dead_row_count':8,"
                      "'bytes_accepted':9,'bytes_written':10}");

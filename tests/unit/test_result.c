@@ -130,18 +130,27 @@ static const char tail_part[] = "\6"
                                 "\x0c"
                                 "paused"
                                 "\x16\x18"
+                                "\x08"
+                                "fast"
+                                "\x0a"
+                                "ready"
+                                "\x1a\x1c\x1e\x20\x22\x24"
+                                "\x06"
+                                "old"
                                 "\2\6why";
 
 static void test_result__collections(void **state)
 {
     (void)state;
     const struct px_collection_numbers numbers = {1, 2, 3,  4,        5,  6,  7,
-                                                  8, 9, 10, "paused", 11, 12, "why"};
+                                                  8, 9, 10, "paused", 11, 12, "why",
+                                                  {"ready", 13, 14, 15, 16, 17, 18, "old"}};
     struct px_collection collection = payload_test_collection(3, PROXIMADB_L2);
     struct px_buffer buffer = {0};
     char expected[256];
     char id[PX_UUID_TEXT_BYTES];
     collection.index_type = PROXIMADB_IVF;
+    collection.index_memory = PROXIMADB_INDEX_FAST;
     px_uuid_format(collection.id, id);
     memcpy(expected, name_part, 6);
     memcpy(expected + 6, id, 36);

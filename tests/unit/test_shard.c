@@ -139,7 +139,8 @@ static void make_alter(struct hand_op *hand, size_t count)
 {
     hand_op_init(hand, PX_WRITE_ALTER);
     hand->op.as.alter =
-        (struct px_collection_change){.filterable = engine_fields, .filterable_count = count};
+        (struct px_alteration){.has_fields = true,
+                               .fields = {.filterable = engine_fields, .filterable_count = count}};
 }
 
 /* ---- changing fields ----------------------------------------------------------------------- */

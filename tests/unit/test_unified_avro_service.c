@@ -126,7 +126,7 @@ static void test_unified_avro_service__takes_the_schema_of_the_operation(void **
 static void test_unified_avro_service__refuses_what_it_does_not_know(void **state)
 {
     (void)state;
-    static const int unknown[] = {0, -1, PROXIMADB_RESUME_COMPACTION + 1, 1000};
+    static const int unknown[] = {0, -1, PROXIMADB_REBUILD_INDEX + 1, 1000};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
         assert_int_equal(engine_call(&box, unknown[i], "docs", NULL, NULL, &box.error),
                          PROXIMADB_UNIMPLEMENTED);

@@ -136,6 +136,7 @@ class Collection:
     index_type: str
     storage: str
     layout: str
+    index_memory: str
     filterable: dict[str, str]
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     created_at_ms: int = field(default_factory=lambda: int(time.time() * 1000))
@@ -382,6 +383,7 @@ class FakeServer:
         metric, index = request.metric or "cosine", request.index_type or "HNSW"
         storage = request.storage or "balanced"
         layout = request.layout or "compressed"
+        memory = request.index_memory or "lean"
         filterable = check_fields(request.filterable)
         if not COLLECTION_NAME.match(request.name):
             raise RefusalError("INVALID", "a collection's name is 1 to 128 of A-Z a-z 0-9 _ -")
@@ -393,8 +395,10 @@ class FakeServer:
             raise RefusalError("INVALID", "an unknown storage profile or layout")
         if layout == "plain" and storage != "exact":
             raise RefusalError("INVALID", "the layout plain goes with the storage exact only")
+        if memory not in ("lean", "fast"):
+            raise RefusalError("INVALID", "an unknown memory profile of an index")
         made = Collection(
-            request.name, request.dimension, metric, index, storage, layout, filterable
+            request.name, request.dimension, metric, index, storage, layout, memory, filterable
         )
         old = self.collections.get(request.name)
         if old is not None:
@@ -427,6 +431,13 @@ class FakeServer:
     def do_Flush(self, request: Any) -> Any:  # noqa: N802
         self._collection(request.collection)
         return answer("FlushResponse")
+
+    def do_RebuildIndex(self, request: Any) -> Any:  # noqa: N802
+        collection = self._collection(request.collection)
+        if request.index_memory not in ("", "lean", "fast"):
+            raise RefusalError("INVALID", "an unknown memory profile of an index")
+        collection.index_memory = request.index_memory or collection.index_memory
+        return answer("RebuildIndexResponse")
 
     def do_PauseCompaction(self, request: Any) -> Any:  # noqa: N802
         if request.collection:
@@ -623,6 +634,8 @@ def describe(collection: Collection) -> Any:
         index_type=collection.index_type,
         storage=collection.storage,
         layout=collection.layout,
+        index_memory=collection.index_memory,
+        index_state="none",
         mantissa_bits=MANTISSA_BITS[collection.storage],
         relative_error=RELATIVE_ERROR[collection.storage],
         filterable=fields,

@@ -329,8 +329,9 @@ def test_avro__requests_are_byte_identical(dice, rng, attempt):
     queries = rng.standard_normal((dice.randrange(1, 20), 7)).astype(np.float32)
     flags = [dice.random() < 0.5 for _ in range(3)]
     ef, nprobe = dice.choice([None, 200]), dice.choice([None, 8])
+    recall = dice.choice([None, 0.5, 0.99])
     settings = _requests.SearchSettings(
-        10, filter, params, flags[0], flags[1], ef, nprobe, flags[2]
+        10, filter, params, flags[0], flags[1], ef, nprobe, flags[2], recall
     )
     search = {
         "queries": queries.tolist(),
@@ -341,6 +342,7 @@ def test_avro__requests_are_byte_identical(dice, rng, attempt):
         "ef": ef,
         "nprobe": nprobe,
         "exact": flags[2],
+        "target_recall": recall,
     }
     written = b"".join(_requests.search_payload(queries, settings.encode()))
     assert_same(written, encode("SearchRequest", search))

@@ -119,6 +119,7 @@ class Operations:
         layout: str | None,
         filterable: Mapping[str, str] | None,
         exist_ok: bool,
+        index_memory: str | None,
     ) -> CollectionInfo:
         """A repeat of a creation finds its own collection, so only one with exist_ok is retried."""
         method = METHODS["CreateCollection"]
@@ -132,6 +133,7 @@ class Operations:
             layout=layout or "",
             filterable=_fields(filterable),
             exist_ok=exist_ok,
+            index_memory=index_memory or "",
         )
         call = self._call if exist_ok else self._call_once
         return _collection_info(await call(method, request))
@@ -182,6 +184,12 @@ class Operations:
         return CompactResult(
             answer.row_count, answer.cluster_count, answer.bytes_read, answer.bytes_written
         )
+
+    async def rebuild_index(self, name: str, index_memory: str | None) -> None:
+        """None: the memory profile stays what it is."""
+        method = METHODS["RebuildIndex"]
+        request = _encode(method, collection=name, index_memory=index_memory or "")
+        await self._call(method, request)
 
     async def pause_compaction(self, name: str | None) -> None:
         """None: of all collections."""
@@ -557,6 +565,15 @@ def _collection_info(collection: Any) -> CollectionInfo:
         compaction_state=collection.compaction_state,
         compaction_rows_done=collection.compaction_rows_done,
         compaction_row_count=collection.compaction_row_count,
+        index_memory=collection.index_memory,
+        index_state=collection.index_state,
+        index_row_count=collection.index_row_count,
+        index_lag=collection.index_lag,
+        index_file_bytes=collection.index_file_bytes,
+        index_memory_bytes=collection.index_memory_bytes,
+        index_rows_done=collection.index_rows_done,
+        index_rebuild_count=collection.index_rebuild_count,
+        index_rebuild_reason=collection.index_rebuild_reason,
     )
 
 

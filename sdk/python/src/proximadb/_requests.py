@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,7 @@ class SearchSettings:
     ef: int | None
     nprobe: int | None
     exact: bool
+    target_recall: float | None
 
     def encode(self) -> bytes:
         """The fields of a SearchRequest behind `queries`."""
@@ -53,12 +55,23 @@ class SearchSettings:
                 _optional_int(self.ef, "ef"),
                 _optional_int(self.nprobe, "nprobe"),
                 avro.encode_boolean(self.exact),
+                _optional_share(self.target_recall, "target_recall"),
             )
         )
 
 
 def _optional_int(value: int | None, name: str) -> bytes:
     return avro.encode_optional_long(None if value is None else _arguments.integer(value, name))
+
+
+def _optional_share(value: float | None, name: str) -> bytes:
+    if value is None:
+        return avro.encode_long(0)
+    try:
+        share = float(value)
+    except (TypeError, ValueError):
+        raise InvalidArgumentError(f"{name} is {value!r}; it must be a number") from None
+    return avro.encode_long(1) + struct.pack("<d", share)
 
 
 def search_payload(queries: npt.NDArray[Any], settings: bytes) -> list[bytes]:

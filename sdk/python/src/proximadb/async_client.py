@@ -80,10 +80,19 @@ class AsyncProximaDBClient:
         filterable: Mapping[str, str] | None = None,
         exist_ok: bool = False,
         layout: str | None = None,
+        index_memory: str | None = None,
     ) -> CollectionInfo:
         """Creates a collection. As `ProximaDBClient.create_collection`."""
         return await self._operations.create_collection(
-            name, dimension, metric, index_type, storage, layout, filterable, exist_ok
+            name,
+            dimension,
+            metric,
+            index_type,
+            storage,
+            layout,
+            filterable,
+            exist_ok,
+            index_memory,
         )
 
     async def list_collections(self) -> list[CollectionInfo]:
@@ -111,6 +120,10 @@ class AsyncProximaDBClient:
     ) -> CompactResult:
         """Clusters and rewrites all parts now. As `ProximaDBClient.compact`."""
         return await self._operations.compact(name, cluster_count, timeout)
+
+    async def rebuild_index(self, name: str, index_memory: str | None = None) -> None:
+        """Has the index built anew, in the background. As `ProximaDBClient.rebuild_index`."""
+        await self._operations.rebuild_index(name, index_memory)
 
     async def pause_compaction(self, name: str | None = None) -> None:
         """Stops compaction in the background. As `ProximaDBClient.pause_compaction`."""
@@ -227,10 +240,11 @@ class AsyncProximaDBClient:
         ef: int | None = None,
         nprobe: int | None = None,
         exact: bool = False,
+        target_recall: float | None = None,
     ) -> list[Any]:
         """The k nearest rows, nearest first. As `ProximaDBClient.search`."""
         settings = SearchSettings(
-            k, filter, params, include_vectors, include_metadata, ef, nprobe, exact
+            k, filter, params, include_vectors, include_metadata, ef, nprobe, exact, target_recall
         )
         return await self._operations.search(collection, query, settings)
 

@@ -96,6 +96,7 @@ class ProximaDBClient:
         filterable: Mapping[str, str] | None = None,
         exist_ok: bool = False,
         layout: str | None = None,
+        index_memory: str | None = None,
     ) -> CollectionInfo:
         """Creates a collection.
 
@@ -114,6 +115,9 @@ class ProximaDBClient:
             exist_ok: an equal collection of that name is no error.
             layout: "plain", for storage "exact" only, leaves vectors in the files as they are in
                 memory: larger, and quicker to scan. Otherwise they are compressed without loss.
+            index_memory: "lean" (also when None) or "fast": what the index of an HNSW collection
+                may take of memory, about 640 or 2,000 bytes a row at 384 dimensions; "fast" is
+                quicker at the highest recalls. `rebuild_index` changes it.
 
         Raises:
             CollectionExistsError: the name is taken (with exist_ok: by a collection that differs).
@@ -124,7 +128,15 @@ class ProximaDBClient:
         """
         return run(
             self._operations.create_collection(
-                name, dimension, metric, index_type, storage, layout, filterable, exist_ok
+                name,
+                dimension,
+                metric,
+                index_type,
+                storage,
+                layout,
+                filterable,
+                exist_ok,
+                index_memory,
             )
         )
 
@@ -195,6 +207,24 @@ class ProximaDBClient:
             >>> client.compact("docs").bytes_written
         """
         return run(self._operations.compact(name, cluster_count, timeout))
+
+    def rebuild_index(self, name: str, index_memory: str | None = None) -> None:
+        """Has the index of an HNSW collection built anew, in the background.
+
+        The present one is used until then. `get_collection` says how far it is: `index_state` is
+        "building", and `index_rows_done` counts.
+
+        Args:
+            name: the collection.
+            index_memory: "lean" or "fast", from now on; None: as it is.
+
+        Raises:
+            InvalidArgumentError: the collection's index type is not HNSW, or no such profile.
+
+        Example:
+            >>> client.rebuild_index("docs", index_memory="fast")
+        """
+        run(self._operations.rebuild_index(name, index_memory))
 
     def pause_compaction(self, name: str | None = None) -> None:
         """Stops compaction in the background until it is resumed or the server starts anew.
@@ -409,6 +439,7 @@ class ProximaDBClient:
         ef: int | None = None,
         nprobe: int | None = None,
         exact: bool = False,
+        target_recall: float | None = None,
     ) -> list[Any]:
         """The k nearest rows, nearest first; of rows at one distance the smaller id comes first.
 
@@ -421,9 +452,13 @@ class ProximaDBClient:
             params: values of the filter's $names. Use them for whatever comes from outside.
             include_vectors: whether hits have vectors.
             include_metadata: whether hits have metadata and document.
-            ef: candidates of the graph walk (HNSW); more is slower and finds more. None: chosen.
-            nprobe: lists that are read (IVF), likewise.
+            ef: candidates of the graph walk (HNSW), 1 to 10,000; more is slower and finds more.
+                None: chosen, by `target_recall`.
+            nprobe: lists that are read (IVF), 1 to 65,536, likewise.
             exact: compare with every row.
+            target_recall: the share of the k nearest rows that is wanted in the mean, above 0 and
+                below 1. None: 0.95. What it takes was learnt from rows of the collection, so
+                queries of another kind may find more or less.
 
         Returns:
             For a 1-D query a list of `Hit`; for a 2-D one a list of such lists, in the order of
@@ -438,7 +473,7 @@ class ProximaDBClient:
             >>> hits[0].id, hits[0].score
         """
         settings = SearchSettings(
-            k, filter, params, include_vectors, include_metadata, ef, nprobe, exact
+            k, filter, params, include_vectors, include_metadata, ef, nprobe, exact, target_recall
         )
         return run(self._operations.search(collection, query, settings))
 

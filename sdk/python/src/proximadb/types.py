@@ -163,6 +163,17 @@ class CollectionInfo(_Value):
             waits to be compacted that writes are slowed down.
         compaction_rows_done: rows that the step which runs has written; 0 if none does.
         compaction_row_count: rows that it writes; 0 likewise.
+        index_memory: "lean" or "fast": what the index may take of memory.
+        index_state: "none": every search compares all rows, because the index type says so or there
+            are too few of them; "building": the first index, or one to take the present one's
+            place; "ready".
+        index_row_count: rows that the index has.
+        index_lag: rows that it should have; until they are in it, searches compare them one by one.
+        index_file_bytes: size of its file; 0: there is none yet.
+        index_memory_bytes: memory that it takes.
+        index_rows_done: rows that are in the index which is being built; 0 if none is.
+        index_rebuild_count: times it was built anew since the server was started.
+        index_rebuild_reason: why, the last time; "": it was not.
     """
 
     __slots__ = (
@@ -191,6 +202,15 @@ class CollectionInfo(_Value):
         "compaction_state",
         "compaction_rows_done",
         "compaction_row_count",
+        "index_memory",
+        "index_state",
+        "index_row_count",
+        "index_lag",
+        "index_file_bytes",
+        "index_memory_bytes",
+        "index_rows_done",
+        "index_rebuild_count",
+        "index_rebuild_reason",
     )
     name: str
     id: str
@@ -217,6 +237,15 @@ class CollectionInfo(_Value):
     compaction_state: str
     compaction_rows_done: int
     compaction_row_count: int
+    index_memory: str
+    index_state: str
+    index_row_count: int
+    index_lag: int
+    index_file_bytes: int
+    index_memory_bytes: int
+    index_rows_done: int
+    index_rebuild_count: int
+    index_rebuild_reason: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,267 @@
+#include "service/shard_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+enum {
+    /* Rows without a slot that are not worth waking a thread for: comparing with them takes some
+     * ten microseconds of a search. */
+    LAG_ROWS = 64,
+
+    /* Comparing all rows takes about a millisecond at this many components and rows, of which each
+     * costs as much as ROW_COMPONENTS more; a walk takes a tenth of that. */
+    EXACT_COMPONENTS = 2000000,
+    ROW_COMPONENTS = 32,
+    FEWEST_ROWS = 256,
+};
+
+bool px_shard__has_graph(const struct px_shard *shard)
+{
+    return shard->context->has_indexing &&
+           shard->description->collection.index_type == PROXIMADB_HNSW;
+}
+
+/* How many rows make a graph worth having. */
+static uint64_t least_rows(const struct px_shard *shard)
+{
+    if (shard->context->index_least_rows != 0)
+        return shard->context->index_least_rows;
+    uint32_t rows = EXACT_COMPONENTS / (shard->dim_count + ROW_COMPONENTS);
+    return rows > FEWEST_ROWS ? rows : FEWEST_ROWS;
+}
+
+uint64_t px_shard__index_lag(const struct px_shard *shard)
+{
+    const struct px_graph_index *index = shard->indexing.index;
+    if (!px_shard__has_graph(shard) || (index == NULL && shard->live_count < least_rows(shard)))
+        return 0;
+    uint64_t indexed = index != NULL ? index->row_count : 0;
+    return shard->live_count > indexed ? shard->live_count - indexed : 0;
+}
+
+/* ---- slots of rows that die ---------------------------------------------------------------- */
+
+/* The graphs that rows have slots of; NULL: none. */
+static struct px_graph_index *graph_of(const struct px_shard *shard, unsigned which)
+{
+    return which == 0 ? shard->indexing.index : shard->indexing.building;
+}
+
+void px_shard__kill_slots(struct px_shard *shard, const struct px_source *source, uint32_t row)
+{
+    for (unsigned which = 0; which < PX_GRAPH_SIDES; which++) {
+        struct px_graph_index *index = graph_of(shard, which);
+        if (index == NULL)
+            continue;
+        uint32_t before = index->row_count;
+        px_graph_index_kill(index, source, row);
+        if (which == 0)
+            shard->indexing.changed_count += before - index->row_count;
+    }
+}
+
+/* ---- slots of rows that move --------------------------------------------------------------- */
+
+/* References of the graphs, taken under the lock. */
+struct graphs {
+    struct px_graph_index *items[PX_GRAPH_SIDES];
+};
+
+static struct graphs take_graphs(struct px_shard *shard)
+{
+    struct graphs graphs = {0};
+    pthread_mutex_lock(&shard->lock);
+    for (unsigned which = 0; which < PX_GRAPH_SIDES; which++)
+        if (graph_of(shard, which) != NULL)
+            graphs.items[which] = px_graph_index_ref(graph_of(shard, which));
+    pthread_mutex_unlock(&shard->lock);
+    return graphs;
+}
+
+static void release_graphs(struct graphs *graphs)
+{
+    for (unsigned which = 0; which < PX_GRAPH_SIDES; which++)
+        px_graph_index_unref(graphs->items[which]);
+}
+
+void px_shard__settle_slots(struct px_source *source)
+{
+    uint32_t row_count = px_source_row_count(source);
+    for (unsigned side = 0; side < PX_GRAPH_SIDES; side++) {
+        struct px_slot_map *map = &source->slots[side];
+        uint32_t row = 0;
+        while (row < row_count && px_slot_map_get(map, row) != PX_NO_SLOT)
+            row++;
+        px_slot_map_settle(map, row);
+    }
+}
+
+static void carry(struct px_graph_index *index, const struct px_source *from,
+                  const struct px_moved *moved, struct px_source *const *to)
+{
+    uint32_t row_count = px_source_row_count(from);
+    for (uint32_t row = 0; row < row_count; row++) {
+        uint32_t slot = px_slot_map_get(&from->slots[index->side], row);
+        if (slot == PX_NO_SLOT || moved[row].target == PX_NOT_MOVED)
+            continue;
+        struct px_slot_map *map = &to[moved[row].target]->slots[index->side];
+        /* Without memory the slot comes later, or the row gets another one. */
+        if (px_slot_map_reserve(map, moved[row].row, NULL) == PROXIMADB_OK)
+            px_slot_map_put(map, moved[row].row, slot);
+        to[moved[row].target]->slots_of[index->side] = index->serial;
+    }
+}
+
+void px_shard__carry_slots(struct px_shard *shard, const struct px_source *from,
+                           const struct px_moved *moved, struct px_source *const *to)
+{
+    struct graphs graphs = take_graphs(shard);
+    for (unsigned which = 0; which < PX_GRAPH_SIDES; which++)
+        if (graphs.items[which] != NULL)
+            carry(graphs.items[which], from, moved, to);
+    release_graphs(&graphs);
+}
+
+/* What was carried is of no use if the graph was replaced meanwhile. */
+void px_shard__check_slots(struct px_shard *shard, struct px_source *source)
+{
+    for (unsigned side = 0; side < PX_GRAPH_SIDES; side++) {
+        bool is_present = source->slots_of[side] == 0;
+        for (unsigned which = 0; which < PX_GRAPH_SIDES; which++)
+            is_present |= graph_of(shard, which) != NULL &&
+                          graph_of(shard, which)->serial == source->slots_of[side];
+        if (!is_present)
+            px_slot_map_clear(&source->slots[side]);
+    }
+}
+
+void px_shard__expect_slots(struct px_source *from)
+{
+    for (uint32_t i = 0; i < from->target_count; i++)
+        from->targets[i]->arriving_count++;
+}
+
+static void move_step(struct px_shard *shard, struct px_source *from, uint32_t begin, uint32_t end)
+{
+    pthread_mutex_lock(&shard->lock);
+    for (unsigned which = 0; which < PX_GRAPH_SIDES; which++)
+        for (uint32_t row = begin; graph_of(shard, which) != NULL && row < end; row++)
+            px_graph_index_follow(graph_of(shard, which), from, row);
+    pthread_mutex_unlock(&shard->lock);
+}
+
+void px_shard__move_slots(struct px_shard *shard, struct px_source *from)
+{
+    uint32_t row_count = px_source_row_count(from);
+    for (uint32_t row = 0; row < row_count; row += PX_INDEX_STEP_ROWS)
+        move_step(shard, from, row,
+                  row_count - row < PX_INDEX_STEP_ROWS ? row_count : row + PX_INDEX_STEP_ROWS);
+    pthread_mutex_lock(&shard->lock);
+    for (uint32_t i = 0; i < from->target_count; i++) {
+        assert(from->targets[i]->arriving_count > 0);
+        from->targets[i]->arriving_count--;
+    }
+    px_shard__note_index(shard);
+    pthread_mutex_unlock(&shard->lock);
+}
+
+/* ---- whether there is something to do ------------------------------------------------------ */
+
+static void schedule(struct px_shard *shard)
+{
+    struct px_indexing *state = &shard->indexing;
+    if (shard->is_closing || shard->is_stopped)
+        return;
+    if (state->is_scheduled) {
+        state->is_asked_again = true;
+        return;
+    }
+    state->is_scheduled = true;
+    px_shard__begin_job(shard);
+    px_workers_submit(shard->context->indexers, &shard->index_job);
+}
+
+void px_shard__note_index(struct px_shard *shard)
+{
+    const struct px_indexing *state = &shard->indexing;
+    if (!px_shard__has_graph(shard) || state->retry_ms != 0)
+        return;
+    if (state->is_rebuild_asked || px_shard__index_lag(shard) >= LAG_ROWS ||
+        (state->index == NULL && px_shard__index_lag(shard) > 0))
+        schedule(shard);
+}
+
+void px_shard__tick_index(struct px_shard *shard, int64_t now_ms)
+{
+    struct px_indexing *state = &shard->indexing;
+    if (!px_shard__has_graph(shard) || (state->retry_ms != 0 && now_ms < state->retry_ms))
+        return;
+    state->retry_ms = 0;
+    if (px_shard__index_has_work(shard))
+        schedule(shard);
+}
+
+int px_shard_check_index(struct px_shard *shard, struct proximadb_error *reterr)
+{
+    int rc = px_shard_check(shard, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    pthread_mutex_lock(&shard->lock);
+    if (!px_shard__has_graph(shard))
+        rc = px_fail(reterr, PROXIMADB_INVALID,
+                     "the collection '%s' has no index to be built, since its index type is %s",
+                     shard->name, px_index_type_name(shard->description->collection.index_type));
+    pthread_mutex_unlock(&shard->lock);
+    return rc;
+}
+
+int px_shard_rebuild_index(struct px_shard *shard, struct proximadb_error *reterr)
+{
+    struct px_indexing *state = &shard->indexing;
+    int rc = px_shard_check_index(shard, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    pthread_mutex_lock(&shard->lock);
+    state->retry_ms = state->failure_count = 0;
+    if (state->index != NULL || state->is_scheduled) { /* else it will be built anyway */
+        state->is_rebuild_asked = true;
+        snprintf(state->reason, sizeof state->reason, "somebody asked for it");
+    }
+    px_shard__note_index(shard);
+    pthread_mutex_unlock(&shard->lock);
+    return rc;
+}
+
+/* ---- looking ------------------------------------------------------------------------------- */
+
+static const char *index_state(const struct px_shard *shard)
+{
+    const struct px_indexing *state = &shard->indexing;
+    if (state->building != NULL || state->is_rebuild_asked ||
+        atomic_load(&state->row_count) > 0 ||
+        (state->index == NULL && px_shard__index_lag(shard) > 0))
+        return "building";
+    return state->index != NULL ? "ready" : "none";
+}
+
+void px_shard__put_index_numbers(const struct px_shard *shard, struct px_shard_numbers *numbers)
+{
+    const struct px_indexing *state = &shard->indexing;
+    numbers->index_state = index_state(shard);
+    numbers->index_lag = px_shard__index_lag(shard);
+    numbers->index_file_bytes = state->file_bytes;
+    numbers->index_rows_done = atomic_load(&state->rows_done);
+    numbers->index_rebuild_count = state->rebuild_count;
+    numbers->index_failure_count = state->failure_count;
+    memcpy(numbers->index_rebuild_reason, state->reason, sizeof state->reason);
+    for (unsigned which = 0; which < PX_GRAPH_SIDES; which++)
+        if (graph_of(shard, which) != NULL)
+            numbers->index_memory_bytes += px_graph_index_memory_bytes(graph_of(shard, which));
+    if (state->index == NULL)
+        return;
+    numbers->index_row_count = state->index->row_count;
+    for (uint32_t i = 0; i < shard->view->source_count; i++)
+        for (unsigned side = 0; side < PX_GRAPH_SIDES; side++)
+            numbers->index_memory_bytes +=
+                px_slot_map_size_bytes(&shard->view->sources[i]->slots[side]);
+}
