@@ -1,5 +1,6 @@
 #include "codec/zstd.h"
 
+#include <stdatomic.h>
 #include <zstd.h>
 
 /* The structs exist in name only: a pointer to one is libzstd's own context. */
@@ -83,14 +84,30 @@ int px_zstd_compress_parts(struct px_zstd_compressor *compressor, int level,
     return PROXIMADB_OK;
 }
 
+/* Contexts that nobody uses at the moment. Making one takes longer than decompressing a page. */
+enum { MOST_SPARE = 8 };
+static _Atomic(ZSTD_DCtx *) spare_contexts[MOST_SPARE];
+
 struct px_zstd_decompressor *px_zstd_decompressor_new(void)
 {
-    return (struct px_zstd_decompressor *)(void *)ZSTD_createDCtx();
+    ZSTD_DCtx *context = NULL;
+    for (size_t i = 0; i < MOST_SPARE && context == NULL; i++)
+        context = atomic_exchange_explicit(&spare_contexts[i], NULL, memory_order_acquire);
+    if (context == NULL)
+        context = ZSTD_createDCtx();
+    return (struct px_zstd_decompressor *)(void *)context;
 }
 
 void px_zstd_decompressor_free(struct px_zstd_decompressor *decompressor)
 {
-    ZSTD_freeDCtx(context_of_decompressor(decompressor));
+    ZSTD_DCtx *context = context_of_decompressor(decompressor);
+    for (size_t i = 0; i < MOST_SPARE && context != NULL; i++) {
+        ZSTD_DCtx *none = NULL;
+        if (atomic_compare_exchange_strong_explicit(&spare_contexts[i], &none, context,
+                                                    memory_order_release, memory_order_relaxed))
+            return;
+    }
+    ZSTD_freeDCtx(context);
 }
 
 /* Before any memory is taken: a frame that states its size must state the right one. */

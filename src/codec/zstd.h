@@ -36,7 +36,8 @@ PX_MUST_CHECK int px_zstd_compress_parts(struct px_zstd_compressor *compressor, 
                                          const struct px_slice *parts, size_t part_count,
                                          struct px_buffer *buffer, struct proximadb_error *reterr);
 
-/* Returned, free with px_zstd_decompressor_free(); NULL without memory. */
+/* Returned, free with px_zstd_decompressor_free(), which keeps some for the next; NULL without
+ * memory. */
 struct px_zstd_decompressor *px_zstd_decompressor_new(void);
 void px_zstd_decompressor_free(struct px_zstd_decompressor *decompressor);
 
