@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 enum {
-    INSERT_BEAM = 160,
+    INSERT_BEAM = 180,
     SLACK_SHARE = 8, /* of a list that is pruned, one in so many stays free */
     PATH_CAPACITY = 256,
     MOST_CANDIDATES = 256 + PATH_CAPACITY,

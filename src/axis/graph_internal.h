@@ -20,8 +20,8 @@
  *      + 12             4               f32 added component a
  *
  * For a query z the nine-bit distance is norm + |z|^2 - 2 <y^, z>, and the one-bit estimate puts
- * sign_factor * <+-1/2, z> in the place of <y^, z> (RaBitQ, Gao and Long, SIGMOD 2024). A line of up
- * to 32 bytes takes 32, longer ones a multiple of 64.
+ * sign_factor * <+-1/2, z> in the place of <y^, z> (RaBitQ, Gao and Long, SIGMOD 2024). A line of
+ * up to 32 bytes takes 32, longer ones a multiple of 64.
  *
  * Writing: a slot's line, magnitudes and label are written before its number is stored, with
  * release, in any list or the entry table; whoever loads it there, with acquire, may read them.

@@ -11,6 +11,10 @@ static const struct px_graph__effort usual_efforts[] = {
     {100, 0.99, 1.12f, 384}, {100, 0.998, 1.25f, 512},
 };
 
+/* Aimed at beside the recall that is asked for: what was learnt is of a sample, and of the nearest
+ * by nine bits, which are not quite the nearest. */
+static const double most_margin = 0.002;
+
 /* The entries for the k nearest to one (by ratio). */
 static size_t entries_for(const struct px_graph__effort **efforts, size_t count, uint32_t k)
 {
@@ -69,6 +73,8 @@ struct px_graph__walk px_graph__plan(const struct px_graph *graph,
             k, (request->effort > k ? request->effort : k) + request->dead_capacity,
             (float)INFINITY};
     double recall = request->target_recall > 0 ? request->target_recall : 0.95;
+    double missing = (1 - recall) / 5;
+    recall += missing < most_margin ? missing : most_margin;
     struct px_graph__effort effort = learnt_effort(graph, k, recall);
     uint32_t beam = effort.beam > k + k / 2 ? effort.beam : k + k / 2;
     return (struct px_graph__walk){k, beam + request->dead_capacity, effort.reach};
