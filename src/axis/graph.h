@@ -21,8 +21,8 @@
  * more component, sqrt(M^2 - |x|^2), where M bounds the norms (Bachrach et al., RecSys 2014).
  *
  * Threads: any number may search, insert and mark at the same time, each with a worker of its own.
- * Building, repairing, calibrating and saving exclude each other and inserts (the caller sees to
- * it), but neither searches nor marks. Searches take no lock.
+ * Repairing, calibrating and saving exclude each other and inserts (the caller sees to it), but
+ * neither searches nor marks; building excludes all. Searches take no lock.
  *
  * Memory: px_graph_memory_bytes(); at 384 dimensions 584 bytes a vector and 2 more per worker.
  * Arrays grow by moving their pages, not by copying them.
@@ -101,8 +101,9 @@ struct px_graph_input {
 };
 
 /*
- * Builds an empty graph, with the help of a crew (may be NULL), and calibrates it. Quicker than
- * inserts, and near vectors get near slots, which makes searches quicker, too.
+ * Builds an empty graph, with the help of a crew (may be NULL), and calibrates it. Near vectors get
+ * near slots, which makes searches of large graphs quicker. Until it has returned, nobody else may
+ * use the graph.
  *
  * ret_slots: of row_count slots, the slot of each row; may be NULL.
  * PROXIMADB_CANCELLED, what read() fails with, and what px_graph_insert() does: the graph is then
@@ -147,7 +148,8 @@ struct px_graph_hit {
 /*
  * The k nearest live vectors that the walk found, nearest first, with up to dead_capacity dead ones
  * in between. ret_hits has room for k + dead_capacity. Fewer than k: no more are live, or the walk
- * did not come across them.
+ * did not come across them. Who puts hits in order by the vectors themselves does well to ask for
+ * some more than it needs: nine bits do not tell apart what is nearly at the same distance.
  *
  * PROXIMADB_NO_MEMORY
  */

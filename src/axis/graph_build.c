@@ -1,4 +1,4 @@
-#include "axis/graph_steps_internal.h"
+#include "axis/graph_build_internal.h"
 
 #include "os/crew.h"
 
@@ -6,28 +6,14 @@
 
 enum {
     ROWS_AT_ONCE = 64,
+    NUMBERS_AT_ONCE = 64,
     MOST_HELD = 256,         /* rows that the graph is calibrated with before they are inserted */
     LEAST_CALIBRATED = 2000, /* rows that make it worth while */
 };
 
-/* A build under way. */
-struct build {
-    struct px_graph *graph;
-    const struct px_graph_input *input;
-    const struct px_graph_control *control;
-    uint32_t *ret_slots;
-    pthread_mutex_t lock; /* guards: next_row, rc, error */
-    uint64_t next_row;
-    uint64_t held_step;   /* one row in so many is held back; 0: none */
-    float *held;          /* owned */
-    int64_t *held_labels; /* owned */
-    uint64_t *held_rows;  /* owned */
-    uint32_t held_count;
-    int rc;
-    struct proximadb_error error;
-};
+/* ---- members -------------------------------------------------------------------------------- */
 
-static void stop_with(struct build *build, int rc, const struct proximadb_error *error)
+static void stop_with(struct px_graph__build *build, int rc, const struct proximadb_error *error)
 {
     pthread_mutex_lock(&build->lock);
     if (build->rc == PROXIMADB_OK) {
@@ -37,32 +23,85 @@ static void stop_with(struct build *build, int rc, const struct proximadb_error 
     pthread_mutex_unlock(&build->lock);
 }
 
-/* Reads the next rows; 0: there are none, or the build has failed. */
-static size_t take_rows(struct build *build, float *vectors, int64_t *labels, uint64_t *ret_first)
+/* Whether to go on after `count` more steps; the lock is held. A row is read, and linked. */
+static bool go_on(struct px_graph__build *build, size_t count)
 {
     const struct px_graph_control *control = build->control;
-    pthread_mutex_lock(&build->lock);
-    uint64_t left = build->input->row_count - build->next_row;
-    size_t count = left < ROWS_AT_ONCE ? (size_t)left : ROWS_AT_ONCE;
     if (build->rc == PROXIMADB_OK && control != NULL && control->should_stop != NULL &&
         control->should_stop(control->context))
         build->rc = px_fail(&build->error, PROXIMADB_CANCELLED, "the build was stopped");
-    if (build->rc == PROXIMADB_OK && count > 0)
-        build->rc = build->input->read(build->input->context, build->next_row, count, vectors,
-                                       labels, &build->error);
-    if (build->rc != PROXIMADB_OK)
-        count = 0;
-    *ret_first = build->next_row;
-    build->next_row += count;
-    if (control != NULL && control->progress != NULL && count > 0)
-        control->progress(control->context, build->next_row, build->input->row_count);
+    build->progress += count;
+    if (control != NULL && control->progress != NULL)
+        control->progress(control->context, build->progress / 2, build->input->row_count);
+    return build->rc == PROXIMADB_OK;
+}
+
+/* The end of a share; 0: there is none left, or the build has failed. */
+static uint32_t take_share(struct px_graph__build *build, uint32_t *ret_first)
+{
+    uint32_t first = atomic_fetch_add(&build->next_number, NUMBERS_AT_ONCE);
+    if (first >= build->end_number)
+        return 0;
+    uint32_t left = build->end_number - first;
+    uint32_t count = left < NUMBERS_AT_ONCE ? left : NUMBERS_AT_ONCE;
+    pthread_mutex_lock(&build->lock);
+    bool goes_on = go_on(build, 0);
     pthread_mutex_unlock(&build->lock);
-    return count;
+    *ret_first = first;
+    return goes_on ? first + count : 0;
+}
+
+static int run_shares(struct px_graph__build *build, struct px_graph_worker *worker,
+                      struct proximadb_error *reterr)
+{
+    uint32_t first, end;
+    int rc = px_graph__prepare_path(worker, reterr);
+    while (rc == PROXIMADB_OK && (end = take_share(build, &first)) > 0) {
+        rc = px_graph__enter(build->graph, worker, reterr);
+        if (rc != PROXIMADB_OK)
+            break;
+        for (uint32_t number = first; number < end; number++)
+            build->step(build, worker, number);
+        px_graph__leave(worker);
+    }
+    return rc;
+}
+
+static void run_member(void *context, unsigned member)
+{
+    (void)member;
+    struct px_graph__build *build = context;
+    struct px_graph_worker *worker;
+    struct proximadb_error error = {0};
+    int rc = px_graph_worker_new(build->graph, &worker, &error);
+    if (rc == PROXIMADB_OK) {
+        rc = run_shares(build, worker, &error);
+        px_graph_worker_free(worker);
+    }
+    if (rc != PROXIMADB_OK)
+        stop_with(build, rc, &error);
+}
+
+static int outcome_of(const struct px_graph__build *build, struct proximadb_error *reterr)
+{
+    if (build->rc != PROXIMADB_OK && reterr != NULL)
+        *reterr = build->error;
+    return build->rc;
+}
+
+int px_graph__run(struct px_graph__build *build, px_graph__step *step, uint32_t count,
+                  struct proximadb_error *reterr)
+{
+    build->step = step;
+    build->end_number = count;
+    atomic_store(&build->next_number, 0);
+    px_crew_run(build->crew, px_crew_size(build->crew) + 1, run_member, build);
+    return outcome_of(build, reterr);
 }
 
 /* ---- rows held back ------------------------------------------------------------------------- */
 
-static int prepare_held(struct build *build, struct proximadb_error *reterr)
+static int prepare_held(struct px_graph__build *build, struct proximadb_error *reterr)
 {
     uint64_t row_count = build->input->row_count;
     if (row_count < LEAST_CALIBRATED)
@@ -79,7 +118,7 @@ static int prepare_held(struct build *build, struct proximadb_error *reterr)
 }
 
 /* Whether the row was held back. */
-static bool hold(struct build *build, uint64_t row, const float *vector, int64_t label)
+static bool hold(struct px_graph__build *build, uint64_t row, const float *vector, int64_t label)
 {
     size_t dim_count = build->graph->config.dim_count;
     if (build->held_step == 0 || row % build->held_step != build->held_step - 1)
@@ -97,20 +136,42 @@ static bool hold(struct build *build, uint64_t row, const float *vector, int64_t
     return is_held;
 }
 
-/* ---- inserting ------------------------------------------------------------------------------ */
+/* ---- reading -------------------------------------------------------------------------------- */
 
-static int insert_row(struct build *build, struct px_graph_worker *worker, const float *vector,
-                      int64_t label, uint64_t row, struct proximadb_error *reterr)
+/* Reads the next rows; 0: there are none, or the build has failed. */
+static size_t take_rows(struct px_graph__build *build, float *vectors, int64_t *labels,
+                        uint64_t *ret_first)
+{
+    pthread_mutex_lock(&build->lock);
+    uint64_t left = build->input->row_count - build->next_row;
+    size_t count = left < ROWS_AT_ONCE ? (size_t)left : ROWS_AT_ONCE;
+    if (go_on(build, count) && count > 0)
+        build->rc = build->input->read(build->input->context, build->next_row, count, vectors,
+                                       labels, &build->error);
+    if (build->rc != PROXIMADB_OK)
+        count = 0;
+    *ret_first = build->next_row;
+    build->next_row += count;
+    pthread_mutex_unlock(&build->lock);
+    return count;
+}
+
+/* Gives a row a slot, without linking it. */
+static int place_row(struct px_graph__build *build, struct px_graph_worker *worker,
+                     const float *vector, int64_t label, uint64_t row,
+                     struct proximadb_error *reterr)
 {
     uint32_t slot;
-    int rc = px_graph_insert(build->graph, worker, vector, label, &slot, reterr);
-    if (rc == PROXIMADB_OK && build->ret_slots != NULL)
-        build->ret_slots[row] = slot;
+    int rc = px_graph__place(build->graph, worker, vector, label, &slot, reterr);
+    if (rc == PROXIMADB_OK) {
+        px_graph__leave(worker);
+        build->rows[slot] = (uint32_t)row;
+    }
     return rc;
 }
 
-static int insert_rows(struct build *build, struct px_graph_worker *worker,
-                       struct proximadb_error *reterr)
+static int place_rows(struct px_graph__build *build, struct px_graph_worker *worker,
+                      struct proximadb_error *reterr)
 {
     uint32_t dim_count = build->graph->config.dim_count;
     float *vectors = malloc((size_t)ROWS_AT_ONCE * dim_count * sizeof *vectors);
@@ -121,67 +182,146 @@ static int insert_rows(struct build *build, struct px_graph_worker *worker,
     while (rc == PROXIMADB_OK && (count = take_rows(build, vectors, labels, &first)) > 0)
         for (size_t i = 0; i < count && rc == PROXIMADB_OK; i++)
             if (!hold(build, first + i, vectors + i * dim_count, labels[i]))
-                rc = insert_row(build, worker, vectors + i * dim_count, labels[i], first + i,
-                                reterr);
+                rc =
+                    place_row(build, worker, vectors + i * dim_count, labels[i], first + i, reterr);
     free(vectors);
     return rc;
 }
 
-static void run(void *context, unsigned member)
+static void read_member(void *context, unsigned member)
 {
     (void)member;
-    struct build *build = context;
+    struct px_graph__build *build = context;
     struct px_graph_worker *worker;
     struct proximadb_error error = {0};
     int rc = px_graph_worker_new(build->graph, &worker, &error);
     if (rc == PROXIMADB_OK) {
-        rc = insert_rows(build, worker, &error);
+        rc = place_rows(build, worker, &error);
         px_graph_worker_free(worker);
     }
     if (rc != PROXIMADB_OK)
         stop_with(build, rc, &error);
 }
 
+static int read_all(struct px_graph__build *build, struct proximadb_error *reterr)
+{
+    px_crew_run(build->crew, px_crew_size(build->crew) + 1, read_member, build);
+    return outcome_of(build, reterr);
+}
+
+/* ---- linking -------------------------------------------------------------------------------- */
+
+static uint32_t common_divisor(uint32_t a, uint32_t b)
+{
+    while (b != 0) {
+        uint32_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Steps of this size meet every slot once, in an order that follows neither rows nor places: slots
+ * that are linked near by near make a graph without long edges (docs/AXIS.md). */
+static uint32_t stride_for(uint32_t slot_count)
+{
+    uint32_t stride = (uint32_t)((double)slot_count * 0.6180339887) + 1;
+    while (common_divisor(stride, slot_count) != 1)
+        stride++;
+    return stride;
+}
+
+static void link_number(struct px_graph__build *build, struct px_graph_worker *worker,
+                        uint32_t number)
+{
+    uint32_t slot = (uint32_t)((uint64_t)number * build->stride % build->end_number);
+    if (build->homes != NULL && build->homes[slot] == PX_GRAPH__NONE)
+        return; /* of the skeleton */
+    px_graph__set_slot(build->graph, &worker->view, slot, &worker->query);
+    px_graph__link(build->graph, worker, slot);
+    if (number % NUMBERS_AT_ONCE == 0) {
+        pthread_mutex_lock(&build->lock);
+        build->progress += NUMBERS_AT_ONCE;
+        pthread_mutex_unlock(&build->lock);
+    }
+}
+
 /* Calibrates with the rows held back, and inserts them. */
-static int finish(struct build *build, struct px_crew *crew, struct proximadb_error *reterr)
+static int insert_held(struct px_graph__build *build, struct proximadb_error *reterr)
 {
     uint32_t dim_count = build->graph->config.dim_count;
     struct px_rows held = {build->held, dim_count * sizeof(float), build->held_count, dim_count};
     struct px_graph_worker *worker;
-    int rc = px_graph_calibrate(build->graph, &held, crew, build->control, reterr);
+    int rc = px_graph_calibrate(build->graph, &held, build->crew, build->control, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     rc = px_graph_worker_new(build->graph, &worker, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    for (uint32_t i = 0; i < build->held_count && rc == PROXIMADB_OK; i++)
-        rc = insert_row(build, worker, build->held + (size_t)i * dim_count, build->held_labels[i],
-                        build->held_rows[i], reterr);
+    for (uint32_t i = 0; i < build->held_count && rc == PROXIMADB_OK; i++) {
+        uint32_t slot;
+        rc = px_graph_insert(build->graph, worker, build->held + (size_t)i * dim_count,
+                             build->held_labels[i], &slot, reterr);
+        if (rc == PROXIMADB_OK)
+            build->rows[slot] = (uint32_t)build->held_rows[i];
+    }
     px_graph_worker_free(worker);
     return rc;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+static int prepare(struct px_graph__build *build, struct proximadb_error *reterr)
+{
+    uint64_t row_count = build->input->row_count;
+    int rc = px_graph__reserve(build->graph, row_count, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    build->rows = malloc((row_count + 1) * sizeof *build->rows);
+    if (build->rows == NULL)
+        return px_fail_no_memory(reterr);
+    return prepare_held(build, reterr);
+}
+
+static int build_all(struct px_graph__build *build, struct proximadb_error *reterr)
+{
+    int rc = read_all(build, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_graph__order(build, reterr);
+    uint32_t slot_count = atomic_load(&build->graph->slot_count);
+    build->stride = stride_for(slot_count);
+    if (rc == PROXIMADB_OK)
+        rc = px_graph__run(build, link_number, slot_count, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = insert_held(build, reterr);
+    return rc;
+}
+
+static void release(struct px_graph__build *build)
+{
+    free(build->rows);
+    free(build->held);
+    free(build->held_labels);
+    free(build->held_rows);
+    free(build->skeleton);
+    free(build->homes);
 }
 
 int px_graph_build(struct px_graph *graph, const struct px_graph_input *input, struct px_crew *crew,
                    const struct px_graph_control *control, uint32_t *ret_slots,
                    struct proximadb_error *reterr)
 {
-    struct build build = {
-        .graph = graph, .input = input, .control = control, .ret_slots = ret_slots};
-    int rc = px_graph__reserve(graph, input->row_count, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = prepare_held(&build, reterr);
+    struct px_graph__build build = {
+        .graph = graph, .input = input, .crew = crew, .control = control};
+    int rc = prepare(&build, reterr);
     if (rc == PROXIMADB_OK) {
         pthread_mutex_init(&build.lock, NULL);
-        px_crew_run(crew, px_crew_size(crew) + 1, run, &build);
+        rc = build_all(&build, reterr);
         pthread_mutex_destroy(&build.lock);
-        rc = build.rc;
-        if (rc != PROXIMADB_OK && reterr != NULL)
-            *reterr = build.error;
     }
-    if (rc == PROXIMADB_OK)
-        rc = finish(&build, crew, reterr);
-    free(build.held);
-    free(build.held_labels);
-    free(build.held_rows);
+    for (uint32_t slot = 0; rc == PROXIMADB_OK && ret_slots != NULL && slot < input->row_count;
+         slot++)
+        ret_slots[build.rows[slot]] = slot;
+    release(&build);
     return rc;
 }

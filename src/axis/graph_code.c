@@ -189,6 +189,26 @@ void px_graph__encode(const struct px_graph *graph, const struct px_graph__view 
     atomic_store_explicit(&factors->scale, bits, memory_order_relaxed);
 }
 
+void px_graph__set_slot(const struct px_graph *graph, const struct px_graph__view *view,
+                        uint32_t slot, struct px_graph__query *query)
+{
+    const uint8_t *signs = view->codes.signs + slot * view->codes.sign_stride;
+    const uint8_t *magnitudes = view->codes.magnitudes + slot * view->codes.magnitude_stride;
+    const struct px_graph__factors *factors = px_graph__factors(view, slot);
+    uint32_t bits = px_graph__scale_bits(view, slot) & ~PX_GRAPH__DEAD_BIT;
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    for (size_t i = 0; i < graph->padded; i++) {
+        float x = (float)magnitudes[i] * scale;
+        query->vector[i] = (signs[i / 8] >> i % 8 & 1) != 0 ? -x : x;
+    }
+    query->added = factors->added;
+    query->length = 1;
+    query->norm =
+        px_kernels_get()->norm_squared(query->vector, graph->padded) + query->added * query->added;
+    quantise(graph, query);
+}
+
 /* ---- distances ------------------------------------------------------------------------------ */
 
 void px_graph__estimate(const struct px_graph *graph, const struct px_graph__view *view,

@@ -116,7 +116,7 @@ static uint32_t merge_candidates(struct px_graph_worker *worker, px_graph__candi
     return count;
 }
 
-static int prepare_path(struct px_graph_worker *worker, struct proximadb_error *reterr)
+int px_graph__prepare_path(struct px_graph_worker *worker, struct proximadb_error *reterr)
 {
     if (worker->path == NULL) {
         worker->path = malloc(PATH_CAPACITY * sizeof *worker->path);
@@ -185,7 +185,7 @@ static void link_twin(struct px_graph *graph, struct px_graph_worker *worker, ui
 
 /* ---- linking -------------------------------------------------------------------------------- */
 
-static void link_slot(struct px_graph *graph, struct px_graph_worker *worker, uint32_t slot)
+void px_graph__link(struct px_graph *graph, struct px_graph_worker *worker, uint32_t slot)
 {
     px_graph__candidate candidates[MOST_CANDIDATES];
     struct px_graph__walk walk = {.k = 1, .beam_limit = INSERT_BEAM, .reach = INFINITY};
@@ -206,27 +206,34 @@ static void link_slot(struct px_graph *graph, struct px_graph_worker *worker, ui
 
 /* ---- inserting ------------------------------------------------------------------------------ */
 
-int px_graph_insert(struct px_graph *graph, struct px_graph_worker *worker, const void *vector,
+int px_graph__place(struct px_graph *graph, struct px_graph_worker *worker, const void *vector,
                     int64_t label, uint32_t *ret_slot, struct proximadb_error *reterr)
 {
-    uint32_t slot;
     int rc = px_graph__set_stored(graph, vector, &worker->query, reterr);
     if (rc == PROXIMADB_OK)
-        rc = prepare_path(worker, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_graph__take_slot(graph, &slot, reterr);
+        rc = px_graph__take_slot(graph, ret_slot, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     rc = px_graph__enter(graph, worker, reterr);
     if (rc != PROXIMADB_OK) {
-        return px_graph__give_slots(graph, &slot, 1, NULL) == PROXIMADB_OK ? rc
-                                                                           : PROXIMADB_NO_MEMORY;
+        int given = px_graph__give_slots(graph, ret_slot, 1, reterr);
+        return given != PROXIMADB_OK ? given : rc;
     }
-    px_graph__store_list(&worker->view, slot, NULL, 0);
-    px_graph__encode(graph, &worker->view, &worker->query, slot);
-    ((int64_t *)graph->labels.data)[slot] = label;
-    link_slot(graph, worker, slot);
+    px_graph__store_list(&worker->view, *ret_slot, NULL, 0);
+    px_graph__encode(graph, &worker->view, &worker->query, *ret_slot);
+    ((int64_t *)graph->labels.data)[*ret_slot] = label;
+    return PROXIMADB_OK;
+}
+
+int px_graph_insert(struct px_graph *graph, struct px_graph_worker *worker, const void *vector,
+                    int64_t label, uint32_t *ret_slot, struct proximadb_error *reterr)
+{
+    int rc = px_graph__prepare_path(worker, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_graph__place(graph, worker, vector, label, ret_slot, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    px_graph__link(graph, worker, *ret_slot);
     px_graph__leave(worker);
-    *ret_slot = slot;
     return PROXIMADB_OK;
 }

@@ -60,6 +60,10 @@ PX_MUST_CHECK int px_graph__set_stored(const struct px_graph *graph, const void 
                                        struct px_graph__query *query,
                                        struct proximadb_error *reterr);
 
+/* Likewise from the codes of a slot. */
+void px_graph__set_slot(const struct px_graph *graph, const struct px_graph__view *view,
+                        uint32_t slot, struct px_graph__query *query);
+
 /* Writes the codes of a stored vector to a slot that nobody knows yet. */
 void px_graph__encode(const struct px_graph *graph, const struct px_graph__view *view,
                       const struct px_graph__query *query, uint32_t slot);
@@ -104,6 +108,19 @@ uint32_t px_graph__prune_slots(struct px_graph_worker *worker, uint32_t slot,
 void px_graph__sort(px_graph__candidate *candidates, uint32_t count);
 
 /* ---- graph_insert.c ------------------------------------------------------------------------- */
+
+/* Takes a slot for a vector and writes its record, with an empty list. The worker is inside
+ * afterwards, and its query is the vector. Fails as px_graph_insert() does; it is outside then. */
+PX_MUST_CHECK int px_graph__place(struct px_graph *graph, struct px_graph_worker *worker,
+                                  const void *vector, int64_t label, uint32_t *ret_slot,
+                                  struct proximadb_error *reterr);
+
+/* Links a slot that the worker's query is about; the worker is inside, its path prepared. */
+void px_graph__link(struct px_graph *graph, struct px_graph_worker *worker, uint32_t slot);
+
+/* Makes room for beam and path of an insert. */
+PX_MUST_CHECK int px_graph__prepare_path(struct px_graph_worker *worker,
+                                         struct proximadb_error *reterr);
 
 /* Replaces a list, under its lock. */
 void px_graph__store_list(const struct px_graph__view *view, uint32_t slot,
