@@ -9,7 +9,7 @@ enum {
     TRUE_COUNT = 100,
     BLOCK_SLOTS = 64,
     BLOCK_QUERIES = 32,
-    WIDEST_BEAM = 512,
+    WIDEST_BEAM = 2048,
     TRIAL_COUNT = 26,
 };
 
@@ -149,11 +149,14 @@ static uint32_t try_reaches(struct calibration *calibration, uint32_t k,
                             struct px_graph__effort *ret_efforts)
 {
     const float first_reach = 0.85f, step = 1.035f;
+    const double least_gain = 0.0003; /* where less is gained, the rest is out of reach */
     float reach = first_reach, last_reach = reach;
     uint32_t count = 0;
     double last_recall = 0;
     for (int trial = 0; trial < TRIAL_COUNT && count < WANTED_COUNT; trial++) {
         double recall = try_walk(calibration, k, reach, WIDEST_BEAM);
+        if (recall < last_recall + least_gain && recall > wanted_recalls[0])
+            break;
         for (; count < WANTED_COUNT && recall >= wanted_recalls[count]; count++) {
             double wanted = wanted_recalls[count];
             double share = (wanted - last_recall) / (recall - last_recall);
