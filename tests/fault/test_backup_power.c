@@ -61,6 +61,22 @@ static int free_disk(void **state)
     return 0;
 }
 
+/* Lets power be lost now, in every way, and looks at what a machine finds that is booted behind it. */
+static void look_behind_cuts(struct px_powercut *stopped, uint64_t n,
+                             void (*look)(struct px_fs *machine, const void *context,
+                                          bool was_made),
+                             const void *context, bool was_made)
+{
+    static const enum px_powercut_policy policies[] = {PX_POWERCUT_DROP_ALL, PX_POWERCUT_KEEP_ALL,
+                                                       PX_POWERCUT_ANY, PX_POWERCUT_IN_ORDER};
+    for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++)
+        for (uint64_t seed = 0; seed < SEEDS; seed++) {
+            struct px_powercut *cut = powercut_after(stopped, policies[i], n * 100 + seed);
+            look(px_powercut_boot(cut), context, was_made);
+            px_powercut_free(cut);
+        }
+}
+
 /* ---- backups ------------------------------------------------------------------------------- */
 
 static bool has_backup(struct px_fs *fs, const char *backup_dir)
@@ -140,11 +156,10 @@ static void test_backup_power__a_full_disk_leaves_nothing_of_a_backup(void **sta
     }
 }
 
-/* What a machine finds that is booted behind the cut. */
-static void look_for_backup(struct px_powercut *cut, bool was_made)
+static void look_for_backup(struct px_fs *machine, const void *context, bool was_made)
 {
-    struct px_fs *machine = px_powercut_boot(cut);
     struct proximadb_error error;
+    (void)context;
     assert_true(!was_made || has_backup(machine, "out"));
     if (has_backup(machine, "out")) {
         expect_backup(machine, "out", "restored");
@@ -159,8 +174,6 @@ static void look_for_backup(struct px_powercut *cut, bool was_made)
 /* Makes a backup, and loses power at change n. False: there were fewer. */
 static bool cut_backup_at(uint64_t n, enum px_powercut_when when, const struct backup_case *how)
 {
-    static const enum px_powercut_policy policies[] = {PX_POWERCUT_DROP_ALL, PX_POWERCUT_KEEP_ALL,
-                                                       PX_POWERCUT_ANY, PX_POWERCUT_IN_ORDER};
     struct px_powercut *copy = px_powercut_copy(disk);
     struct proximadb_error error;
     struct px_fs *machine = px_powercut_boot(copy);
@@ -168,12 +181,7 @@ static bool cut_backup_at(uint64_t n, enum px_powercut_when when, const struct b
     int rc = backup_make(machine, "data", "out", how, &error);
     bool stopped = px_powercut_stopped(copy);
     px_powercut_stop_at_change(copy, 0, when);
-    for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++)
-        for (uint64_t seed = 0; seed < SEEDS; seed++) {
-            struct px_powercut *cut = powercut_after(copy, policies[i], n * 100 + seed);
-            look_for_backup(cut, rc == PROXIMADB_OK);
-            px_powercut_free(cut);
-        }
+    look_behind_cuts(copy, n, look_for_backup, NULL, rc == PROXIMADB_OK);
     px_powercut_free(copy);
     return stopped;
 }
@@ -254,6 +262,11 @@ static void expect_nothing_or_all(struct px_fs *below, const struct restore_case
     expect_restored(below, restore);
 }
 
+static void look_for_restored(struct px_fs *machine, const void *context, bool was_made)
+{
+    expect_nothing_or_all(machine, context, was_made);
+}
+
 static void fail_calls_of_restore(const struct restore_case *restore)
 {
     bool failed = true;
@@ -306,8 +319,6 @@ static void test_backup_power__a_full_disk_leaves_nothing_of_a_restore(void **st
 static bool cut_restore_at(uint64_t n, enum px_powercut_when when,
                            const struct restore_case *restore)
 {
-    static const enum px_powercut_policy policies[] = {PX_POWERCUT_DROP_ALL, PX_POWERCUT_KEEP_ALL,
-                                                       PX_POWERCUT_ANY, PX_POWERCUT_IN_ORDER};
     struct px_powercut *copy = px_powercut_copy(disk);
     struct px_fault_fs fs;
     struct proximadb_error error;
@@ -316,12 +327,7 @@ static bool cut_restore_at(uint64_t n, enum px_powercut_when when,
     int rc = backup_restore(&fs.base, "whole", restore->data_dir, restore->how, &error);
     bool stopped = px_powercut_stopped(copy);
     px_powercut_stop_at_change(copy, 0, when);
-    for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++)
-        for (uint64_t seed = 0; seed < SEEDS; seed++) {
-            struct px_powercut *cut = powercut_after(copy, policies[i], n * 100 + seed);
-            expect_nothing_or_all(px_powercut_boot(cut), restore, rc == PROXIMADB_OK);
-            px_powercut_free(cut);
-        }
+    look_behind_cuts(copy, n, look_for_restored, restore, rc == PROXIMADB_OK);
     px_fault_fs_release(&fs);
     px_powercut_free(copy);
     return stopped;
