@@ -120,7 +120,9 @@ static void make_planes(struct px_ivf__query *query)
     query->sum = 0;
     float inverse = 1 / query->step;
     for (size_t i = 0; i < query->count; i++) {
-        int level = (int)(query->rotated[i] * inverse + (MOST_LEVEL + 0.5f)) - MOST_LEVEL;
+        float scaled = query->rotated[i] * inverse + (MOST_LEVEL + 0.5f);
+        scaled = scaled >= 0 ? scaled : 0; /* NaN among them */
+        int level = (int)(scaled < 2 * MOST_LEVEL ? scaled : 2 * MOST_LEVEL) - MOST_LEVEL;
         query->high[i] =
             (int8_t)(level >> 7); /* rounds down, so that what is left is not negative */
         query->low[i] = (int8_t)(level & (PLANE - 1));
@@ -145,7 +147,8 @@ static void make_table(const float *components, float inverse, uint8_t *ret_tabl
         {0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255}};
     entries sum = {0};
     for (size_t i = 0; i < 4; i++) {
-        uint8_t weight = (uint8_t)(int)(fabsf(components[i]) * inverse + 0.5f);
+        float scaled = fabsf(components[i]) * inverse + 0.5f;
+        uint8_t weight = (uint8_t)(int)(scaled < PX_FASTSCAN_MOST_ENTRY ? scaled : 0);
         uint8_t turned = components[i] < 0 ? 255 : 0;
         sum += (with_bit[i] ^ turned) & weight;
     }

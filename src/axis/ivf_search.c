@@ -137,7 +137,8 @@ static void look_again(struct search *search, const struct found *found, size_t 
     struct px_byte_rows rows = {part->vectors, px_ivf_vector_stride(query->count), query->count};
     uint32_t positions[MOST_FOUND];
     int64_t sums[MOST_FOUND];
-    for (size_t i = 0; i < count; i++)
+    positions[0] = found[0].position;
+    for (size_t i = 1; i < count; i++)
         positions[i] = found[i].position;
     search->fastscan->byte_dots(&rows, positions, count, query->high, query->low, sums);
     for (size_t i = 0; i < count; i++) {

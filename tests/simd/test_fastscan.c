@@ -40,23 +40,19 @@ static uint8_t *last_bytes(const struct fenced *fenced, size_t size_bytes)
     return fenced->pages + fenced->size_bytes - size_bytes;
 }
 
-static int set_up(void **state)
+static void set_up(void)
 {
-    (void)state;
     codes = make_fenced(px_fastscan_block_bytes(MOST_DIMS));
     tables = make_fenced(4 * MOST_DIMS);
     rows = make_fenced((size_t)FEW_ROWS * (MOST_DIMS + 8));
     planes = make_fenced(2 * MOST_DIMS);
-    return 0;
 }
 
-static int tear_down(void **state)
+static void tear_down(void)
 {
-    (void)state;
     const struct fenced all[] = {codes, tables, rows, planes};
     for (size_t i = 0; i < 4; i++)
         (void)munmap(all[i].pages, all[i].size_bytes + all[i].page_bytes);
-    return 0;
 }
 
 static void fill(struct px_test_random *random, uint8_t *bytes, size_t count, unsigned limit)
@@ -236,5 +232,8 @@ int main(void)
         cmocka_unit_test(test_fastscan__follows_the_level_of_the_kernels),
         cmocka_unit_test(test_fastscan__is_timed),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    set_up();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    tear_down();
+    return failed;
 }
