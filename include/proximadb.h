@@ -184,7 +184,7 @@ enum proximadb_operation {
     PROXIMADB_METRICS = 16,           /* no collection, no payload -> Prometheus text, not Avro */
     /* Compaction in the background, of a collection or, without one, of all that there are; what is
      * asked for by PROXIMADB_COMPACT runs all the same. Forgotten when the database closes. */
-    PROXIMADB_PAUSE_COMPACTION = 17, /* no payload -> no payload */
+    PROXIMADB_PAUSE_COMPACTION = 17,  /* no payload -> no payload */
     PROXIMADB_RESUME_COMPACTION = 18, /* no payload -> no payload */
     /* Builds a collection's index anew, in the background, with the memory profile that is asked
      * for; the present one is used until then. PROXIMADB_INVALID where there is none to build. */
@@ -314,12 +314,12 @@ struct proximadb_collection_info {
     /* "none": every search compares all rows, because the index type is FLAT, or there are too few
      * of them; "building": the first index, or one to take the present one's place; "ready". */
     const char *index_state;
-    uint64_t index_row_count;    /* rows that the index has */
-    uint64_t index_lag;          /* rows that it should have; searches compare them one by one */
-    uint64_t index_file_bytes;   /* 0: there is no file yet */
-    uint64_t index_memory_bytes; /* with what finds its rows */
-    uint64_t index_rows_done;    /* of the build under way */
-    uint64_t index_rebuild_count;     /* since the database was opened */
+    uint64_t index_row_count;     /* rows that the index has */
+    uint64_t index_lag;           /* rows that it should have; searches compare them one by one */
+    uint64_t index_file_bytes;    /* 0: there is no file yet */
+    uint64_t index_memory_bytes;  /* with what finds its rows */
+    uint64_t index_rows_done;     /* of the build under way */
+    uint64_t index_rebuild_count; /* since the database was opened */
     const char *index_rebuild_reason; /* of the last one; "": there was none */
 
     bool read_only; /* damage was found; read_only_reason says what */

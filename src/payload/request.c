@@ -305,8 +305,7 @@ int px_compact_request_decode(struct px_slice datum, struct px_compact_request *
 {
     struct px_decoder decoder = px_decoder__of(datum, "CompactRequest", NULL, NULL, reterr);
     struct px_compact_request request;
-    int rc = read_optional_count(&decoder, "cluster_count", INT32_MAX,
-                                 &request.cluster_count);
+    int rc = read_optional_count(&decoder, "cluster_count", INT32_MAX, &request.cluster_count);
     if (rc == PROXIMADB_OK)
         rc = px_decoder__finish(&decoder);
     px_decoder__release(&decoder);

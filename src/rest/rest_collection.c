@@ -220,8 +220,7 @@ static void write_filterable(struct px_buffer *buffer, const struct proximadb_co
 
 static void write_index(struct px_buffer *buffer, const struct proximadb_collection_info *info)
 {
-    write_text(buffer, "index_memory",
-               px_word_of(PX_WORD_INDEX_MEMORY, info->spec.index_memory));
+    write_text(buffer, "index_memory", px_word_of(PX_WORD_INDEX_MEMORY, info->spec.index_memory));
     write_text(buffer, "index_state", info->index_state);
     px_buffer_append_format(buffer,
                             "\"index_row_count\":%" PRIu64 ",\"index_lag\":%" PRIu64

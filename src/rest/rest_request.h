@@ -44,11 +44,11 @@ struct px_rest_request {
 
 typedef int px_rest_decode(struct px_rest_request *request, struct proximadb_error *reterr);
 
-px_rest_decode px_rest_decode_nothing; /* no payload: list, get, delete, flush */
-px_rest_decode px_rest_decode_create;  /* rest_collection.c */
+px_rest_decode px_rest_decode_nothing;       /* no payload: list, get, delete, flush */
+px_rest_decode px_rest_decode_create;        /* rest_collection.c */
 px_rest_decode px_rest_decode_change;        /* rest_collection.c */
 px_rest_decode px_rest_decode_rebuild_index; /* likewise */
-px_rest_decode px_rest_decode_rows;    /* insert, upsert, update */
+px_rest_decode px_rest_decode_rows;          /* insert, upsert, update */
 px_rest_decode px_rest_decode_get;
 px_rest_decode px_rest_decode_delete;
 px_rest_decode px_rest_decode_search;

@@ -492,16 +492,14 @@ static int update(struct px_collection_service *service, struct px_call *call,
 static bool changes_memory(struct px_shard *shard, int index_memory)
 {
     struct px_description *description = px_shard_describe(shard);
-    bool changes =
-        index_memory >= 0 && index_memory != (int)description->collection.index_memory;
+    bool changes = index_memory >= 0 && index_memory != (int)description->collection.index_memory;
     px_description_unref(description);
     return changes;
 }
 
 /* Without a payload, the datum is empty. *ret_finished: the call is not taken further. */
 static int rebuild_index(struct px_collection_service *service, struct px_call *call,
-                         struct px_slice datum, bool *ret_finished,
-                         struct proximadb_error *reterr)
+                         struct px_slice datum, bool *ret_finished, struct proximadb_error *reterr)
 {
     struct px_shard *shard;
     struct px_alteration alteration = {.index_memory = -1, .is_rebuild = true};

@@ -52,11 +52,11 @@ static int give_block(void *context, uint32_t range_index, uint32_t row,
     uint32_t begin = block.first_row, end = block.first_row + block.row_count;
     begin = begin < range->begin ? range->begin : begin;
     end = end > range->end ? range->end : end;
-    *ret_block = (struct px_exact_block){
-        .vectors = (const uint8_t *)block.vectors + (begin - block.first_row) * block.stride_bytes,
-        .stride_bytes = block.stride_bytes,
-        .first_row = begin - range->begin,
-        .row_count = end - begin};
+    *ret_block = (struct px_exact_block){.vectors = (const uint8_t *)block.vectors +
+                                                    (begin - block.first_row) * block.stride_bytes,
+                                         .stride_bytes = block.stride_bytes,
+                                         .first_row = begin - range->begin,
+                                         .row_count = end - begin};
     return PROXIMADB_OK;
 }
 
@@ -168,8 +168,8 @@ static void release_helpers(struct team *team)
 static unsigned wanted_members(const struct px_row_ranges *ranges,
                                const struct px_exact_request *request, unsigned most)
 {
-    double products = (double)ranges->row_count *
-                      (double)request->queries.dim_count * (double)request->queries.row_count;
+    double products = (double)ranges->row_count * (double)request->queries.dim_count *
+                      (double)request->queries.row_count;
     double wanted = products / PRODUCTS_OF_A_MEMBER + 1;
     return wanted < most ? (unsigned)wanted : most;
 }

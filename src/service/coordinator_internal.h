@@ -86,8 +86,8 @@ struct px_candidates {
 
 /*
  * An index that collections are searched by. *ret_found false: there is none yet, it is the longer
- * way, or rows moved too often while it was searched; then everything is compared. PROXIMADB_TOO_LARGE,
- * PROXIMADB_NO_MEMORY, or why the call has to end.
+ * way, or rows moved too often while it was searched; then everything is compared.
+ * PROXIMADB_TOO_LARGE, PROXIMADB_NO_MEMORY, or why the call has to end.
  */
 typedef int px_find_candidates(struct px_shard *shard, struct px_call *call,
                                const struct px_candidate_request *request,

@@ -54,7 +54,6 @@ static int put_hits(struct px_reading *reading, const struct px_search_request *
     return PROXIMADB_OK;
 }
 
-
 /* ---- by an index --------------------------------------------------------------------------- */
 
 /* One search, as far as it has come. */

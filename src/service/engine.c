@@ -189,8 +189,8 @@ static int start_threads(struct px_engine *engine, const struct proximadb_option
         rc = px_workers_open(BACKGROUND_COUNT, "px-back", BACKGROUND_NICE, &context->background,
                              reterr);
     if (rc == PROXIMADB_OK)
-        rc = px_workers_open(INDEXER_COUNT, "px-index", BACKGROUND_NICE, &context->indexers,
-                             reterr);
+        rc =
+            px_workers_open(INDEXER_COUNT, "px-index", BACKGROUND_NICE, &context->indexers, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_crew_open_nice(thread_count(given->worker_count, core_count()) - 1, "px-build",
                                BACKGROUND_NICE, &context->index_crew, reterr);

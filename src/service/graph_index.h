@@ -1,13 +1,13 @@
 /*
  * graph_index: a graph (axis/graph.h) of a collection's rows, and where the row of each slot is.
  *
- *      slot -> location    here; patched when rows move, and empty for a slot whose row is dead
+ *      slot -> location    here; patched when rows move
  *      row -> slot         in the source (service/slot_map.h), on the graph's side
  *
- * Invariant: a slot that has a location belongs to that row, whose source has the slot in its map, or
- * will when the moving of its rows has come to it. When the row dies the slot is marked as dead, here
- * and in the graph, and keeps its location until the row is gone or the slot is used again: a search
- * whose snapshot is older still wants to know it.
+ * Invariant: a slot that has a location belongs to that row, whose source has the slot in its map,
+ * or will when the moving of its rows has come to it. When the row dies the slot is marked as dead,
+ * here and in the graph, and keeps its location until the row is gone or the slot is used again: a
+ * search whose snapshot is older still wants to know it.
  *
  * Workers, the graph's scratch memory for a thread, are kept for the next who needs one.
  *
@@ -53,8 +53,8 @@ void px_graph_index_give_worker(struct px_graph_index *index, struct px_graph_wo
 /* Where the row of a slot is; source 0: it has none (any more, or yet). */
 struct px_location px_graph_index_locate(const struct px_graph_index *index, uint32_t slot);
 
-/* Connects a slot with the row that it was made from, wherever that is now; where it is dead, or has
- * got another slot, or there is no memory, the slot is marked as dead. */
+/* Connects a slot with the row that it was made from, wherever that is now; where it is dead, or
+ * has got another slot, or there is no memory, the slot is marked as dead. */
 void px_graph_index_attach(struct px_graph_index *index, uint32_t slot, struct px_source *source,
                            uint32_t row);
 

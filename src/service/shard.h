@@ -129,9 +129,9 @@ PX_MUST_CHECK int px_shard_list_tail(struct px_shard_walk *walk, struct px_arena
                                      struct proximadb_error *reterr);
 
 /*
- * Takes the snapshot that counts, puts the tail in its terms, and finds the rows of `count` slots in
- * it: source_index is the snapshot's source count where there is none. False: rows moved on, or the
- * graph was replaced; begin anew. *ret_snapshot: release with px_snapshot_release().
+ * Takes the snapshot that counts, puts the tail in its terms, and finds the rows of `count` slots
+ * in it: source_index is the snapshot's source count where there is none. False: rows moved on, or
+ * the graph was replaced; begin anew. *ret_snapshot: release with px_snapshot_release().
  */
 bool px_shard_end_walk(struct px_shard *shard, struct px_shard_walk *walk, const uint32_t *slots,
                        size_t count, struct px_snapshot *ret_snapshot,

@@ -237,8 +237,7 @@ int px_shard_rebuild_index(struct px_shard *shard, struct proximadb_error *reter
 static const char *index_state(const struct px_shard *shard)
 {
     const struct px_indexing *state = &shard->indexing;
-    if (state->building != NULL || state->is_rebuild_asked ||
-        atomic_load(&state->row_count) > 0 ||
+    if (state->building != NULL || state->is_rebuild_asked || atomic_load(&state->row_count) > 0 ||
         (state->index == NULL && px_shard__index_lag(shard) > 0))
         return "building";
     return state->index != NULL ? "ready" : "none";

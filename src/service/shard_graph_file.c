@@ -13,8 +13,8 @@
  *                              graph-000008.axis.tmp    being written, or left over by a crash
  *
  * A new file is written and synced under its temporary name, renamed, and its folder synced; only
- * then are older ones removed. So a crash finds the old one or the new one, whole. They are derived:
- * whatever is wrong with them, the collection is served, and the graph built anew.
+ * then are older ones removed. So a crash finds the old one or the new one, whole. They are
+ * derived: whatever is wrong with them, the collection is served, and the graph built anew.
  */
 enum { STEP_ROWS = 512 };
 
@@ -60,16 +60,14 @@ static void remove_others(struct px_shard *shard, const struct px_path *folder, 
         struct px_path path;
         uint64_t number = parse_name(names.items[i].text, &is_temporary);
         if (number != 0 && (is_temporary || number != kept) &&
-            px_path_format(&path, NULL, "%s/%s", folder->text, names.items[i].text) ==
-                PROXIMADB_OK)
+            px_path_format(&path, NULL, "%s/%s", folder->text, names.items[i].text) == PROXIMADB_OK)
             px_removal_gate_remove(shard->viper.gate, fs, path.text);
     }
     px_names_release(&names);
 }
 
 static int write_file(struct px_shard *shard, struct px_graph_index *index,
-                      const struct px_path *folder, uint64_t number,
-                      struct proximadb_error *reterr)
+                      const struct px_path *folder, uint64_t number, struct proximadb_error *reterr)
 {
     struct px_fs *fs = shard->viper.fs;
     struct px_path temporary, final;
@@ -175,44 +173,59 @@ static uint32_t find_label(const struct label_table *table, int64_t label)
 
 /* ---- finding rows again -------------------------------------------------------------------- */
 
-/* Connects rows [begin, end) of a source with the slots of their versions. */
-static int match_rows(struct px_index_step *step, struct px_graph_index *index,
-                      const struct label_table *table, struct px_row_reader *rows,
-                      uint32_t source_index, uint32_t begin, uint32_t end,
+struct matching {
+    struct px_index_step *step;
+    struct px_graph_index *index;
+    struct label_table table;
+    struct px_row_reader rows;
+};
+
+/* Connects rows of a source with the slots of their versions. */
+static int match_rows(struct matching *matching, struct px_row_range range,
                       struct proximadb_error *reterr)
 {
-    struct px_source *source = step->snapshot.view->sources[source_index];
+    struct px_shard *shard = matching->step->shard;
+    struct px_source *source = matching->step->snapshot.view->sources[range.source_index];
     uint32_t slots[STEP_ROWS];
-    for (uint32_t row = begin; row < end; row++) {
-        int64_t version = px_row_reader_version(rows, source_index, row);
-        slots[row - begin] = find_label(table, version);
+    for (uint32_t row = range.begin; row < range.end; row++) {
+        int64_t version = px_row_reader_version(&matching->rows, range.source_index, row);
+        slots[row - range.begin] = find_label(&matching->table, version);
     }
-    int rc = px_row_reader_status(rows, reterr);
+    int rc = px_row_reader_status(&matching->rows, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    pthread_mutex_lock(&step->shard->lock);
-    for (uint32_t row = begin; row < end; row++)
-        if (slots[row - begin] != PX_NO_SLOT)
-            px_graph_index_attach(index, slots[row - begin], source, row);
-    pthread_mutex_unlock(&step->shard->lock);
+    pthread_mutex_lock(&shard->lock);
+    for (uint32_t row = range.begin; row < range.end; row++)
+        if (slots[row - range.begin] != PX_NO_SLOT)
+            px_graph_index_attach(matching->index, slots[row - range.begin], source, row);
+    pthread_mutex_unlock(&shard->lock);
     return PROXIMADB_OK;
 }
 
-static int match_all(struct px_index_step *step, struct px_graph_index *index,
-                     const struct label_table *table, struct proximadb_error *reterr)
+static int match_source(struct matching *matching, uint32_t source_index,
+                        struct proximadb_error *reterr)
 {
-    struct px_row_reader rows;
-    int rc = px_row_reader_init(&rows, &step->snapshot, reterr);
-    for (uint32_t i = 0; i < step->snapshot.view->source_count && rc == PROXIMADB_OK; i++) {
-        uint32_t row_count = px_snapshot_row_count(&step->snapshot, i);
-        for (uint32_t row = 0; row < row_count && rc == PROXIMADB_OK; row += STEP_ROWS) {
-            uint32_t end = row_count - row < STEP_ROWS ? row_count : row + STEP_ROWS;
-            rc = px_shard__index_should_stop(step)
-                     ? px_fail(reterr, PROXIMADB_CANCELLED, "indexing was stopped")
-                     : match_rows(step, index, table, &rows, i, row, end, reterr);
-        }
+    uint32_t row_count = px_snapshot_row_count(&matching->step->snapshot, source_index);
+    int rc = PROXIMADB_OK;
+    for (uint32_t row = 0; row < row_count && rc == PROXIMADB_OK; row += STEP_ROWS) {
+        uint32_t end = row_count - row < STEP_ROWS ? row_count : row + STEP_ROWS;
+        rc = px_shard__index_should_stop(matching->step)
+                 ? px_fail(reterr, PROXIMADB_CANCELLED, "indexing was stopped")
+                 : match_rows(matching, (struct px_row_range){source_index, row, end}, reterr);
     }
-    px_row_reader_release(&rows);
+    return rc;
+}
+
+static int match_all(struct matching *matching, struct proximadb_error *reterr)
+{
+    const struct px_snapshot *snapshot = &matching->step->snapshot;
+    int rc = make_table(matching->index->graph, &matching->table, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_row_reader_init(&matching->rows, snapshot, reterr);
+    for (uint32_t i = 0; i < snapshot->view->source_count && rc == PROXIMADB_OK; i++)
+        rc = match_source(matching, i, reterr);
+    px_row_reader_release(&matching->rows);
+    free(matching->table.slots);
     return rc;
 }
 
@@ -239,12 +252,9 @@ static int match(struct px_index_step *step, struct px_graph_index *index,
                  struct proximadb_error *reterr)
 {
     struct px_shard *shard = step->shard;
-    struct label_table table = {0};
+    struct matching matching = {.step = step, .index = index};
     set_building(shard, index);
-    int rc = make_table(index->graph, &table, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = match_all(step, index, &table, reterr);
-    free(table.slots);
+    int rc = match_all(&matching, reterr);
     if (rc != PROXIMADB_OK) {
         set_building(shard, NULL);
         px_shard__clear_slots(&step->snapshot, index->side);

@@ -30,8 +30,7 @@ PX_MUST_CHECK int px_shard__insert_rows(struct px_index_step *step, bool *ret_un
                                         struct proximadb_error *reterr);
 
 /* Builds a graph of all rows and puts it in the place of the present one. Fails likewise. */
-PX_MUST_CHECK int px_shard__build_graph(struct px_index_step *step,
-                                        struct proximadb_error *reterr);
+PX_MUST_CHECK int px_shard__build_graph(struct px_index_step *step, struct proximadb_error *reterr);
 
 /* Connects slots with the places of the list, slots[i] with places[i]. */
 void px_shard__attach_rows(struct px_index_step *step, struct px_graph_index *index,
@@ -43,8 +42,8 @@ void px_shard__clear_slots(const struct px_snapshot *snapshot, unsigned side);
 /* Puts an index in the place of the present one. Its reference is taken. */
 void px_shard__replace_index(struct px_shard *shard, struct px_graph_index *index);
 
-/* Reads the file of before, if there is one that is of use, and finds its rows: *ret_index, or NULL;
- * then `reason` says why. PROXIMADB_NO_MEMORY, PROXIMADB_CANCELLED */
+/* Reads the file of before, if there is one that is of use, and finds its rows; `reason` says why
+ * it was of none, "" if nobody missed it. PROXIMADB_NO_MEMORY, PROXIMADB_CANCELLED */
 PX_MUST_CHECK int px_shard__open_graph(struct px_index_step *step, char *reason,
                                        size_t reason_bytes, struct proximadb_error *reterr);
 

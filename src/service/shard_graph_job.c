@@ -10,8 +10,8 @@ enum {
      * a build takes about half of the time that inserts of the same rows take. */
     ROWS_PER_MISSING = 2,
 
-    ROWS_PER_DEAD = 5,   /* one dead slot in so many is worth a repair */
-    LEAST_DEAD = 256,    /* fewer are not worth a walk over the graph */
+    ROWS_PER_DEAD = 5, /* one dead slot in so many is worth a repair */
+    LEAST_DEAD = 256,  /* fewer are not worth a walk over the graph */
     CALIBRATE_ROWS = 128,
     ROWS_PER_CHANGE = 4, /* one change in so many is worth a save */
     ROWS_PER_LAG = 8,    /* more than one row in so many is missing: it is too early for that */
@@ -65,16 +65,14 @@ static bool wants_save(const struct px_shard *shard)
     const struct px_indexing *state = &shard->indexing;
     const struct px_clock *clock = shard->context->clock;
     bool has_changed = state->changed_count * ROWS_PER_CHANGE > state->saved_row_count;
-    return (state->must_save || has_changed) &&
-           clock->monotonic_ms(clock) >= state->next_save_ms &&
+    return (state->must_save || has_changed) && clock->monotonic_ms(clock) >= state->next_save_ms &&
            !px_data_folder_is_short(shard->context->data_folder); /* rows need the space */
 }
 
 static bool wants_repair(const struct px_graph_index *index)
 {
     uint64_t dead = px_graph_dead_count(index->graph);
-    return dead >= LEAST_DEAD &&
-           dead * ROWS_PER_DEAD > dead + px_graph_live_count(index->graph);
+    return dead >= LEAST_DEAD && dead * ROWS_PER_DEAD > dead + px_graph_live_count(index->graph);
 }
 
 /* Under the lock. */

@@ -100,8 +100,8 @@ int px_shard_list_tail(struct px_shard_walk *walk, struct px_arena *arena,
 
 /* ---- behind the walk ----------------------------------------------------------------------- */
 
-/* Puts the tail in terms of another view. Sources that stay keep their order. Under the lock, of the
- * present view. */
+/* Puts the tail in terms of the present view, in which sources that stay keep their order. Under
+ * the lock. */
 static bool translate_tail(struct px_shard_walk *walk, const struct px_view *view)
 {
     const struct px_view *before = walk->before.view;
@@ -115,8 +115,8 @@ static bool translate_tail(struct px_shard_walk *walk, const struct px_view *vie
     return true;
 }
 
-/* Adds what was written since the beginning: it stands behind the rows of then, in the memtable that
- * was active, and in those that came after it. */
+/* Adds what was written since the beginning: it stands behind the rows of then, in the memtable
+ * that was active, and in those that came after it. */
 static bool add_written(struct px_shard_walk *walk, const struct px_snapshot *snapshot)
 {
     const struct px_view *before = walk->before.view, *view = snapshot->view;
@@ -136,35 +136,43 @@ static bool add_written(struct px_shard_walk *walk, const struct px_snapshot *sn
     return true;
 }
 
+/* Where the rows of slots are to be found. */
+struct locating {
+    struct px_shard *shard;
+    const struct px_shard_walk *walk;
+    struct px_snapshot snapshot;
+    const uint32_t *slots;
+    struct px_row_place *places;
+};
+
 /* A slot is where its row is, or where it was before it was moved. Under the lock. */
-static struct px_row_place locate(struct px_shard *shard, const struct px_shard_walk *walk,
-                                  const struct px_snapshot *snapshot, uint32_t slot)
+static struct px_row_place locate(const struct locating *locating, uint32_t slot)
 {
-    struct px_row_place nowhere = {.source_index = snapshot->view->source_count};
-    struct px_location location = px_graph_index_locate(walk->index, slot);
+    const struct px_view *view = locating->snapshot.view;
+    struct px_row_place nowhere = {.source_index = view->source_count};
+    struct px_location location = px_graph_index_locate(locating->walk->index, slot);
     if (location.source == 0)
         return nowhere;
-    struct px_source *source = shard->sources[location.source];
+    struct px_source *source = locating->shard->sources[location.source];
     uint32_t row = location.row;
     assert(source != NULL);
     if (!px_source_resolve(&source, &row))
         return nowhere;
     uint32_t index = source->view_index;
-    assert(index < snapshot->view->source_count && snapshot->view->sources[index] == source);
-    if (row >= px_snapshot_row_count(snapshot, index))
+    assert(index < view->source_count && view->sources[index] == source);
+    if (row >= px_snapshot_row_count(&locating->snapshot, index))
         return nowhere; /* written since */
     return (struct px_row_place){.source_index = index, .row = row};
 }
 
 /* Slots [begin, end). False if the rows have moved on. Under the lock. */
-static bool locate_some(struct px_shard *shard, const struct px_shard_walk *walk,
-                        const struct px_snapshot *snapshot, const uint32_t *slots, size_t begin,
-                        size_t end, struct px_row_place *ret_places)
+static bool locate_some(const struct locating *locating, size_t begin, size_t end)
 {
-    if (shard->view != snapshot->view || shard->indexing.index != walk->index)
+    const struct px_shard *shard = locating->shard;
+    if (shard->view != locating->snapshot.view || shard->indexing.index != locating->walk->index)
         return false;
     for (size_t i = begin; i < end; i++)
-        ret_places[i] = locate(shard, walk, snapshot, slots[i]);
+        locating->places[i] = locate(locating, locating->slots[i]);
     return true;
 }
 
@@ -172,23 +180,23 @@ bool px_shard_end_walk(struct px_shard *shard, struct px_shard_walk *walk, const
                        size_t count, struct px_snapshot *ret_snapshot,
                        struct px_row_place *ret_places)
 {
-    struct px_snapshot snapshot;
+    struct locating locating = {.shard = shard, .walk = walk, .slots = slots, .places = ret_places};
     size_t done = count < LOCATED_SLOTS ? count : LOCATED_SLOTS;
     pthread_mutex_lock(&shard->lock);
-    px_shard__take_snapshot(shard, &snapshot);
-    bool is_good = translate_tail(walk, snapshot.view) && add_written(walk, &snapshot) &&
-                   locate_some(shard, walk, &snapshot, slots, 0, done, ret_places);
+    px_shard__take_snapshot(shard, &locating.snapshot);
+    bool is_good = translate_tail(walk, locating.snapshot.view) &&
+                   add_written(walk, &locating.snapshot) && locate_some(&locating, 0, done);
     pthread_mutex_unlock(&shard->lock);
     while (is_good && done < count) {
         size_t end = count - done < LOCATED_SLOTS ? count : done + LOCATED_SLOTS;
         pthread_mutex_lock(&shard->lock);
-        is_good = locate_some(shard, walk, &snapshot, slots, done, end, ret_places);
+        is_good = locate_some(&locating, done, end);
         pthread_mutex_unlock(&shard->lock);
         done = end;
     }
     if (is_good)
-        *ret_snapshot = snapshot;
+        *ret_snapshot = locating.snapshot;
     else
-        px_snapshot_release(&snapshot);
+        px_snapshot_release(&locating.snapshot);
     return is_good;
 }

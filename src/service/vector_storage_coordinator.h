@@ -10,8 +10,8 @@
  *      DELETE by filter                        a snapshot chooses rows, then deletes of those rows
  *                                              in batches of 100,000, each atomic
  *      GET                                     the id index, then the rows
- *      SEARCH                                  candidates of an index, or all rows, compared exactly;
- *                                              threads that are idle help with a large one
+ *      SEARCH                                  candidates of an index, or all rows, compared
+ *                                              exactly; threads that are idle help with a large one
  *      SCAN, COUNT                             the snapshot's rows one by one
  *      FLUSH, COMPACT                          a barrier through the shard, then background work
  *

@@ -59,7 +59,7 @@ struct px_write_op {
     union {
         struct px_batch batch; /* insert, upsert */
         struct px_update update;
-        struct px_id_list ids;             /* delete, expire */
+        struct px_id_list ids; /* delete, expire */
         struct px_alteration alter;
     } as;
     /* Of rows: what they were decoded and checked by. If it was replaced meanwhile, they are

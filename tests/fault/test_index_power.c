@@ -17,7 +17,7 @@
 #if defined(PX_SANITIZED)
 enum { QUICK_STEP = 17 };
 #else
-enum { QUICK_STEP = 5 };
+enum { QUICK_STEP = 3 };
 #endif
 
 enum { DIMS = 8, OLD_ROWS = 300, NEW_ROWS = 120, LEAST_ROWS = 100, QUERIES = 20 };
@@ -84,8 +84,7 @@ static int try_put_new(struct engine_box *box)
 static void wait_a_little(struct engine_box *box)
 {
     struct px_shard *shard;
-    if (px_collection_service_find(&box->engine->collections, "docs", &shard, NULL) !=
-        PROXIMADB_OK)
+    if (px_collection_service_find(&box->engine->collections, "docs", &shard, NULL) != PROXIMADB_OK)
         return;
     bool is_busy = px_shard_check(shard, NULL) == PROXIMADB_OK;
     for (int i = 0; i < 5000 && is_busy; i++) {

@@ -12,9 +12,8 @@
 static inline struct px_shard *index_shard(struct engine_box *box, const char *name)
 {
     struct px_shard *shard;
-    engine_must(
-        px_collection_service_find(&box->engine->collections, name, &shard, &box->error),
-        &box->error);
+    engine_must(px_collection_service_find(&box->engine->collections, name, &shard, &box->error),
+                &box->error);
     return shard;
 }
 

@@ -263,9 +263,9 @@ static bool rebuild_index_request(struct avro_tool *tool, struct px_slice datum,
     if (px_rebuild_index_request_decode(datum, &memory, &tool->error) != PROXIMADB_OK)
         return false;
     add(tool, root, "index_memory",
-        memory >= 0 ? yyjson_mut_str(tool->out,
-                                     px_index_memory_name((enum proximadb_index_memory)memory))
-                    : yyjson_mut_null(tool->out));
+        memory >= 0
+            ? yyjson_mut_str(tool->out, px_index_memory_name((enum proximadb_index_memory)memory))
+            : yyjson_mut_null(tool->out));
     return true;
 }
 

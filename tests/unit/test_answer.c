@@ -159,9 +159,10 @@ static void test_answer__leaves_out_what_was_not_asked_for(void **state)
     px_buffer_release(&buffer);
 }
 
-static const struct px_collection_numbers numbers = {1, 2, 3,  4,        5,  6,  7,
-                                                     8, 9, 10, "paused", 11, 12, NULL,
-                                                     {"ready", 13, 14, 15, 16, 17, 18, "why"}};
+static const struct px_collection_numbers numbers = {
+    1,        2,  3,  4,    5,
+    6,        7,  8,  9,    10,
+    "paused", 11, 12, NULL, {"ready", 13, 14, 15, 16, 17, 18, "why"}};
 
 static void put_collections(struct px_buffer *buffer, size_t count)
 {

@@ -83,7 +83,7 @@ static void test_collection_request__empty_words_mean_defaults(void **state)
     (void)state;
     struct px_arena arena = {0};
     struct proximadb_collection_spec got;
-    struct spec spec = {payload_test_slice("docs"), 1, "", "", "", NULL, NULL, ""};
+    struct spec spec = {payload_test_slice("docs"), 1, "", "", "", NULL, NULL, "", ""};
     assert_int_equal(decode(&spec, 0, &arena, &got, NULL), PROXIMADB_OK);
     assert_int_equal(got.metric, PROXIMADB_COSINE);
     assert_int_equal(got.index_type, PROXIMADB_HNSW);

@@ -312,11 +312,12 @@ struct search {
     float first;
     int64_t k;
     size_t filter_bytes;
-    int64_t ef;     /* 0: null */
-    int64_t nprobe; /* likewise */
+    int64_t ef;           /* 0: null */
+    int64_t nprobe;       /* likewise */
+    double target_recall; /* likewise */
 };
 
-static const struct search valid_search = {2, DIMS, 1.0f, 10, 5, 10, 10};
+static const struct search valid_search = {2, DIMS, 1.0f, 10, 5, 10, 10, 0.99};
 
 static void put_search(struct px_buffer *buffer, const struct search *search)
 {
@@ -337,6 +338,9 @@ static void put_search(struct px_buffer *buffer, const struct search *search)
     px_encode_optional_long(buffer, search->ef != 0, search->ef);
     px_encode_optional_long(buffer, search->nprobe != 0, search->nprobe);
     px_encode_boolean(buffer, false);
+    px_encode_branch(buffer, search->target_recall > 0 || search->target_recall < 0);
+    if (search->target_recall > 0 || search->target_recall < 0)
+        px_encode_double(buffer, search->target_recall);
 }
 
 static void test_request__search_is_within_its_limits(void **state)
@@ -347,7 +351,7 @@ static void test_request__search_is_within_its_limits(void **state)
     put_search(&datum, &search);
     assert_int_equal(decode(PX_SCHEMA_SEARCH_REQUEST, px_buffer_slice(&datum), NULL), PROXIMADB_OK);
     px_buffer_clear(&datum);
-    search = (struct search){1, DIMS, 1.0f, 1, 0, 1, 1};
+    search = (struct search){1, DIMS, 1.0f, 1, 0, 1, 1, 0};
     put_search(&datum, &search);
     assert_int_equal(decode(PX_SCHEMA_SEARCH_REQUEST, px_buffer_slice(&datum), NULL), PROXIMADB_OK);
     px_buffer_clear(&datum);
@@ -357,6 +361,21 @@ static void test_request__search_is_within_its_limits(void **state)
     search.k = PX_MOST_HITS + 1;
     put_search(&datum, &search);
     check_refused(PX_SCHEMA_SEARCH_REQUEST, &datum, -1, "k is 10001");
+    search = valid_search;
+    search.ef = PX_MOST_EF + 1;
+    put_search(&datum, &search);
+    check_refused(PX_SCHEMA_SEARCH_REQUEST, &datum, -1, "ef is 10001; give 1 to 10000");
+    search = valid_search;
+    search.nprobe = PX_MOST_NPROBE + 1;
+    put_search(&datum, &search);
+    check_refused(PX_SCHEMA_SEARCH_REQUEST, &datum, -1, "nprobe is 65537; give 1 to 65536");
+    search = valid_search;
+    search.target_recall = 1;
+    put_search(&datum, &search);
+    check_refused(PX_SCHEMA_SEARCH_REQUEST, &datum, -1, "target_recall is 1; give a share above 0");
+    search.target_recall = -0.5;
+    put_search(&datum, &search);
+    check_refused(PX_SCHEMA_SEARCH_REQUEST, &datum, -1, "target_recall is -0.5");
     search = valid_search;
     search.query_count = 0;
     put_search(&datum, &search);

@@ -73,7 +73,7 @@ static void test_request_writer__takes_what_is_just_allowed(void **state)
                                                      .query_count = 1,
                                                      .dim_count = 65536,
                                                      .k = PX_MOST_HITS,
-                                                     .ef = INT32_MAX};
+                                                     .ef = PX_MOST_EF};
     struct px_buffer buffer = {0};
     for (size_t i = 0; i < PX_MOST_GET_IDS; i++)
         ids[i] = one_id;

@@ -142,9 +142,10 @@ static const char tail_part[] = "\6"
 static void test_result__collections(void **state)
 {
     (void)state;
-    const struct px_collection_numbers numbers = {1, 2, 3,  4,        5,  6,  7,
-                                                  8, 9, 10, "paused", 11, 12, "why",
-                                                  {"ready", 13, 14, 15, 16, 17, 18, "old"}};
+    const struct px_collection_numbers numbers = {
+        1,        2,  3,  4,     5,
+        6,        7,  8,  9,     10,
+        "paused", 11, 12, "why", {"ready", 13, 14, 15, 16, 17, 18, "old"}};
     struct px_collection collection = payload_test_collection(3, PROXIMADB_L2);
     struct px_buffer buffer = {0};
     char expected[256];

@@ -138,9 +138,8 @@ static void stop_committer(struct px_shard *shard, struct hand_op *hand, sem_t *
 static void make_alter(struct hand_op *hand, size_t count)
 {
     hand_op_init(hand, PX_WRITE_ALTER);
-    hand->op.as.alter =
-        (struct px_alteration){.has_fields = true,
-                               .fields = {.filterable = engine_fields, .filterable_count = count}};
+    hand->op.as.alter = (struct px_alteration){
+        .has_fields = true, .fields = {.filterable = engine_fields, .filterable_count = count}};
 }
 
 /* ---- changing fields ----------------------------------------------------------------------- */

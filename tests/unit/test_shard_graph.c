@@ -461,8 +461,11 @@ static void test_shard_graph__is_asked_within_bounds(void **state)
     put("docs", "row", 400, DIMS);
     assert_true(index_wait(&box, "docs"));
     float *query = make_vectors(1, DIMS);
-    struct proximadb_search_options options = {
-        .struct_size = sizeof options, .queries = query, .query_count = 1, .dim_count = DIMS, .k = 5};
+    struct proximadb_search_options options = {.struct_size = sizeof options,
+                                               .queries = query,
+                                               .query_count = 1,
+                                               .dim_count = DIMS,
+                                               .k = 5};
     options.ef = 10000;
     engine_must(search_with(options), &box.error);
     options.ef = 10001;

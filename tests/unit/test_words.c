@@ -9,8 +9,8 @@
 static void test_words__round_trip(void **state)
 {
     (void)state;
-    const int counts[] = {3, 3, 3, 3, 5};
-    for (int vocabulary = 0; vocabulary < 5; vocabulary++) {
+    const int counts[] = {3, 3, 3, 3, 2, 5};
+    for (int vocabulary = 0; vocabulary < 6; vocabulary++) {
         for (int value = vocabulary == PX_WORD_LAYOUT; value < counts[vocabulary]; value++) {
             int parsed = -1;
             const char *word = px_word_of((enum px_vocabulary)vocabulary, value);
