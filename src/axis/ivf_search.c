@@ -422,9 +422,9 @@ static int grow_searcher(struct px_ivf_searcher *searcher, const struct px_ivf_s
     if (!grow(&searcher->queries, &searcher->group_capacity, group, sizeof *searcher->queries) ||
         !grow(&searcher->planes, &searcher->query_bytes, group * 6 * count, 1) ||
         !grow(&searcher->rotated, &searcher->rotated_count, count, 2 * sizeof(float)) ||
-        !grow(&searcher->probes, &searcher->probe_capacity, group * probe_count,
+        !grow(&searcher->probes, &searcher->probe_capacity, group * probe_count + 1,
               sizeof *searcher->probes) ||
-        !grow(&searcher->pairs, &pairs, group * probe_count, sizeof *searcher->pairs) ||
+        !grow(&searcher->pairs, &pairs, group * probe_count + 1, sizeof *searcher->pairs) ||
         !grow(&searcher->tile_ends, &searcher->tile_capacity, tiles, sizeof *searcher->tile_ends)) {
         searcher->probe_capacity = 0; /* of two arrays, one of which may be gone */
         return px_fail_no_memory(reterr);
