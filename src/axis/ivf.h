@@ -56,8 +56,8 @@ struct px_ivf_calibration {
 };
 
 /* How many blocks to look at for a recall (0 to 1) in a collection of row_count rows: interpolated,
- * and in proportion to the rows. Behind the last point: twice as many. Without a calibration, an
- * eighth of all. At least 1. */
+ * with a little more recall than is wanted, and in proportion to the rows. Behind the last point:
+ * twice as many. Without a calibration, an eighth of all. At least 1. */
 uint32_t px_ivf_probe_count(const struct px_ivf_calibration *calibration, double recall,
                             uint64_t row_count);
 

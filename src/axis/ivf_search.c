@@ -488,5 +488,8 @@ int px_ivf_search(struct px_ivf_searcher *searcher, const struct px_ivf_set *set
                   uint32_t *ret_counts, struct proximadb_error *reterr)
 {
     assert(request->queries.dim_count == set->parts[0]->header->dim_count);
+    for (size_t p = 1; p < set->part_count; p++)
+        assert(set->parts[p]->header->dim_count == set->parts[0]->header->dim_count &&
+               set->parts[p]->header->metric == set->parts[0]->header->metric);
     return px_ivf__search(searcher, set, request, false, ret_hits, ret_counts, reterr);
 }

@@ -600,10 +600,10 @@ static void test_ivf__probe_count_follows_the_calibration(void **state)
     calibration.points[0] = (struct px_ivf_point){0.9f, 4};
     calibration.points[1] = (struct px_ivf_point){1.0f, 8};
     assert_int_equal(px_ivf_probe_count(&calibration, 0.5, 1000), 4);
-    assert_int_equal(px_ivf_probe_count(&calibration, 0.95, 1000), 6);
+    assert_int_equal(px_ivf_probe_count(&calibration, 0.9428572, 1000), 6);
     assert_int_equal(px_ivf_probe_count(&calibration, 1.0, 1000), 8);
-    assert_int_equal(px_ivf_probe_count(&calibration, 0.95, 10000), 60);
-    assert_int_equal(px_ivf_probe_count(&calibration, 0.95, 100), 1);
+    assert_int_equal(px_ivf_probe_count(&calibration, 0.9428572, 10000), 60);
+    assert_int_equal(px_ivf_probe_count(&calibration, 0.9428572, 100), 1);
     assert_int_equal(px_ivf_probe_count(NULL, 0.95, 32 * 80), 10);
     assert_int_equal(px_ivf_probe_count(NULL, 0.95, 1), 1);
     calibration.points[1].recall = 0.95f;
