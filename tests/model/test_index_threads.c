@@ -2,7 +2,8 @@
 /*
  * Goal: searches, writes, flushes, compactions and builds of the graph may all happen at once: a
  * search never gives a row twice, nor one that was deleted before it began, and always one that was
- * there all the time, by its own vector, but for what a graph misses.
+ * there all the time, by its own vector, but for what a graph misses; also where it is updated all
+ * the time, so that it is always there, and never for long.
  * Method: threads of each kind on one collection for a while. Some rows are never touched; others
  * are written, and deleted, by one thread, which says how far it is. ThreadSanitizer looks on.
  */
@@ -28,7 +29,8 @@ static struct engine_box box;
 static float kept[KEPT_ROWS * DIMS];
 static atomic_bool is_over;
 static _Atomic uint32_t deleted_to; /* changed rows below are gone, for ever */
-static _Atomic uint64_t searched_count, missed_count;
+static _Atomic uint64_t searched_count, missed_count, steady_count, lost_count;
+static float steady[DIMS];
 
 /* Each thread has a box of its own, for its errors, on the one engine. */
 static struct engine_box own_box(void)
@@ -72,7 +74,21 @@ static void *search_on(void *context)
         atomic_fetch_add(&searched_count, 1);
         atomic_fetch_add(&missed_count, strcmp(rows.items[0].id, id) != 0);
         engine_rows_clear(&rows);
+        index_search(&own, "docs", steady, DIMS, 1, false, &rows);
+        atomic_fetch_add(&steady_count, 1);
+        atomic_fetch_add(&lost_count, strcmp(rows.items[0].id, "steady-00000") != 0);
+        engine_rows_clear(&rows);
     }
+    return NULL;
+}
+
+/* The same vector again and again. */
+static void *update_on(void *context)
+{
+    struct engine_box own = own_box();
+    (void)context;
+    while (!atomic_load(&is_over))
+        index_put(&own, PROXIMADB_UPDATE, "docs", "steady", 0, steady, 1, DIMS);
     return NULL;
 }
 
@@ -124,7 +140,7 @@ static void *keep_house(void *context)
 static void test_index_threads__all_at_once(void **state)
 {
     static char names[SEARCHERS][20] = {"index_search_0", "index_search_1"};
-    pthread_t searchers[SEARCHERS], writer, keeper;
+    pthread_t searchers[SEARCHERS], writer, updater, keeper;
     (void)state;
     engine_init(&box, &px_fs_posix, px_test_folder("index_threads"));
     box.options.index_least_rows = 200;
@@ -136,22 +152,29 @@ static void test_index_threads__all_at_once(void **state)
     engine_must(index_try_create(&box, "docs", DIMS, PROXIMADB_L2, PROXIMADB_INDEX_LEAN),
                 &box.error);
     index_put(&box, PROXIMADB_INSERT, "docs", "kept", 0, kept, KEPT_ROWS, DIMS);
+    fill(&dice, steady, DIMS);
+    index_put(&box, PROXIMADB_INSERT, "docs", "steady", 0, steady, 1, DIMS);
     assert_true(index_wait(&box, "docs"));
     for (int i = 0; i < SEARCHERS; i++)
         pthread_create(&searchers[i], NULL, search_on, names[i]);
     pthread_create(&writer, NULL, write_on, NULL);
+    pthread_create(&updater, NULL, update_on, NULL);
     pthread_create(&keeper, NULL, keep_house, NULL);
     pthread_join(writer, NULL);
+    pthread_join(updater, NULL);
     pthread_join(keeper, NULL);
     for (int i = 0; i < SEARCHERS; i++)
         pthread_join(searchers[i], NULL);
-    print_message("%llu searches, %llu of them missed the row itself\n",
-                  (unsigned long long)searched_count, (unsigned long long)missed_count);
+    print_message("%llu searches, %llu of them missed the row itself, %llu that which is updated\n",
+                  (unsigned long long)searched_count, (unsigned long long)missed_count,
+                  (unsigned long long)lost_count);
     assert_true(searched_count > 100);
     assert_true(missed_count * 100 <= searched_count * MOST_MISSED_PERCENT);
+    assert_true(lost_count * 1000 <= steady_count);
     assert_true(index_wait(&box, "docs"));
-    assert_int_equal(engine_count(&box, "docs", NULL), KEPT_ROWS + 5 * BATCH_ROWS);
-    assert_int_equal(engine_info(&box, "docs").info.index_row_count, KEPT_ROWS + 5 * BATCH_ROWS);
+    uint64_t left = KEPT_ROWS + 5 * BATCH_ROWS + 1;
+    assert_int_equal(engine_count(&box, "docs", NULL), left);
+    assert_int_equal(engine_info(&box, "docs").info.index_row_count, left);
     engine_close(&box);
 }
 
