@@ -279,6 +279,7 @@ static void test_shard_graph__catches_up_from_a_stale_file(void **state)
     reopen();
     assert_int_equal(info_of("docs").index_row_count, 600);
     assert_int_equal(info_of("docs").index_rebuild_count, 0);
+    assert_int_equal(px_graph_live_count(state_of("docs").index->graph), 600);
     assert_true(recall_of("docs", DIMS, 10) > 0.9);
     engine_close(&box);
 }
