@@ -23,7 +23,7 @@ class ProximaDbGraph(Contender):
     name = "proximadb"
     distribution = ""
     build_settings: ClassVar[dict[str, Any]] = {"memory": "lean"}
-    efforts = (0.80, 0.85, 0.88, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
+    efforts = (0.80, 0.85, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999)
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape)

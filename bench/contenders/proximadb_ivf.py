@@ -24,7 +24,7 @@ class ProximaDbIvf(Contender):
     name = "proximadb-ivf"
     distribution = ""
     build_settings: ClassVar[dict[str, Any]] = {"list_rows": 2_000}
-    efforts = (0.80, 0.85, 0.88, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
+    efforts = (0.80, 0.85, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999)
     saves_itself = True
 
     def __init__(self, shape: Shape) -> None:
