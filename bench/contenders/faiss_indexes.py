@@ -71,8 +71,8 @@ class FaissIvf(FaissIndex):
     name = "faiss-ivfpqfs"
     efforts = tuple(
         (probes, factor)
-        for factor in (4, 10, 30)
-        for probes in (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+        for factor in (4, 16)
+        for probes in (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)
     )
     build_settings: ClassVar[dict[str, Any]] = {
         "lists": (LISTS_LARGE, LISTS_SMALL),

@@ -27,13 +27,14 @@ class ProximaDbGraph(Contender):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape)
+        self._native = native.load()  # like the peers' libraries, before memory is looked at
         self._graph: Any = None
         self._recall = 0.0
 
     def build(self, base: Vectors, folder: Path, threads: int) -> None:
         """In one go, calibration included."""
         memory = self.build_settings["memory"]
-        self._graph = native.load().Graph.build(base, self.shape.metric, memory, threads)
+        self._graph = self._native.Graph.build(base, self.shape.metric, memory, threads)
 
     def save(self, folder: Path) -> None:
         """One file."""
@@ -42,7 +43,7 @@ class ProximaDbGraph(Contender):
     def open(self, folder: Path) -> None:
         """Reads it."""
         memory = self.build_settings["memory"]
-        self._graph = native.load().Graph.open(
+        self._graph = self._native.Graph.open(
             str(folder / FILE), self.shape.dims, self.shape.metric, memory
         )
 

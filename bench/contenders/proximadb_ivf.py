@@ -29,6 +29,7 @@ class ProximaDbIvf(Contender):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape)
+        self._native = native.load()  # like the peers' libraries, before memory is looked at
         self._index: Any = None
         self._recall = 0.0
 
@@ -45,7 +46,7 @@ class ProximaDbIvf(Contender):
     def open(self, folder: Path) -> None:
         """Maps it, and learns from its own rows what recalls take."""
         numbers = np.fromfile(folder / ROWS_FILE, np.uint32)
-        self._index = native.load().Ivf.open(str(folder / FILE), numbers)
+        self._index = self._native.Ivf.open(str(folder / FILE), numbers)
 
     def set_effort(self, effort: Any) -> None:
         """The recall to aim at."""

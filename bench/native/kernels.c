@@ -5,7 +5,7 @@
  *
  * DIM_COUNT is a multiple of 64. Each kernel is called for QUERY_COUNT queries, one a call, against
  * the same rows: as many as the first-level cache holds ("L1"), as the second ("L2"), and far more
- * than any ("DRAM", one query). One line a kernel, level and place: the median of the
+ * than any ("DRAM", one query, once). One line a kernel, level and place: the median of the
  * rounds, in nanoseconds a row.
  *
  *      LEVEL KERNEL PLACE ROW_BYTES NANOSECONDS
@@ -325,7 +325,7 @@ int main(int argc, char **argv)
         print_limits(dim_count, (int)round_count);
         time_place(&field, "L1", L1_BYTES, query_count, (int)round_count);
         time_place(&field, "L2", L2_BYTES, query_count / 10 + 1, (int)round_count);
-        time_place(&field, "DRAM", DRAM_BYTES, 1, (int)round_count);
+        time_place(&field, "DRAM", DRAM_BYTES, 1, 1);
     } else {
         fprintf(stderr, "bench_kernels: no memory\n");
     }
