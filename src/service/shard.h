@@ -119,6 +119,7 @@ struct px_shard_walk {
     struct px_row_range *tail; /* in an arena; in the order of the view, and of rows */
     uint32_t tail_count;
     uint32_t tail_capacity;
+    uint32_t *settled; /* in the arena; of each source the rows in front of its first in the tail */
 };
 
 /* False: there is no graph. End it with px_shard_release_walk(). */

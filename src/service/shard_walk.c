@@ -66,6 +66,9 @@ static bool list_source(struct px_shard_walk *walk, struct px_arena *arena, uint
     unsigned side = walk->index->side;
     uint32_t row_count = px_snapshot_row_count(&walk->before, source_index);
     uint32_t row = px_slot_map_settled(&source->slots[side]);
+    while (row < row_count && !is_in_tail(source, side, row))
+        row++;
+    walk->settled[source_index] = row;
     while (row < row_count) {
         while (row < row_count && !is_in_tail(source, side, row))
             row++;
@@ -78,19 +81,27 @@ static bool list_source(struct px_shard_walk *walk, struct px_arena *arena, uint
     return true;
 }
 
+static int fail_arena(struct proximadb_error *reterr)
+{
+    return px_fail(reterr, PROXIMADB_TOO_LARGE,
+                   "the search needs more memory than a request may have");
+}
+
 int px_shard_list_tail(struct px_shard_walk *walk, struct px_arena *arena,
                        struct proximadb_error *reterr)
 {
-    for (uint32_t i = 0; i < walk->before.view->source_count; i++)
+    uint32_t source_count = walk->before.view->source_count;
+    walk->settled = px_arena_alloc(arena, source_count * sizeof *walk->settled);
+    if (walk->settled == NULL)
+        return fail_arena(reterr);
+    for (uint32_t i = 0; i < source_count; i++)
         if (!list_source(walk, arena, i))
-            return px_fail(reterr, PROXIMADB_TOO_LARGE,
-                           "the search needs more memory than a request may have");
+            return fail_arena(reterr);
     /* Room for what px_shard_end_walk() adds: one more for each memtable that may come. */
     uint32_t needed = walk->tail_count + PX_MOST_FROZEN + 2;
     struct px_row_range *tail = px_arena_alloc(arena, needed * sizeof *tail);
     if (tail == NULL)
-        return px_fail(reterr, PROXIMADB_TOO_LARGE,
-                       "the search needs more memory than a request may have");
+        return fail_arena(reterr);
     if (walk->tail_count > 0)
         memcpy(tail, walk->tail, walk->tail_count * sizeof *tail);
     walk->tail = tail;
@@ -134,6 +145,18 @@ static bool add_written(struct px_shard_walk *walk, const struct px_snapshot *sn
         walk->tail[walk->tail_count++] = (struct px_row_range){index, begin, end};
     }
     return true;
+}
+
+/* What was looked through for the tail need not be looked through again: as long as the index is
+ * the shard's, no row loses its slot. Under the lock. */
+static void settle(const struct px_shard_walk *walk)
+{
+    const struct px_view *view = walk->before.view;
+    for (uint32_t i = 0; i < view->source_count; i++) {
+        struct px_slot_map *map = &view->sources[i]->slots[walk->index->side];
+        if (px_slot_map_settled(map) < walk->settled[i])
+            px_slot_map_settle(map, walk->settled[i]);
+    }
 }
 
 /* Where the rows of slots are to be found. */
@@ -184,6 +207,8 @@ bool px_shard_end_walk(struct px_shard *shard, struct px_shard_walk *walk, const
     size_t done = count < LOCATED_SLOTS ? count : LOCATED_SLOTS;
     pthread_mutex_lock(&shard->lock);
     px_shard__take_snapshot(shard, &locating.snapshot);
+    if (shard->indexing.index == walk->index)
+        settle(walk);
     bool is_good = translate_tail(walk, locating.snapshot.view) &&
                    add_written(walk, &locating.snapshot) && locate_some(&locating, 0, done);
     pthread_mutex_unlock(&shard->lock);
