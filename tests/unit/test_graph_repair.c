@@ -1,10 +1,10 @@
 /* px-test: layers=axis label=unit */
 /*
- * Goal: deletes and replacements do not spoil a graph, slots are used again, and nobody who searches
- * meanwhile sees a record that is half another. Method: half of the rows are replaced, in rounds of
- * marking, repairing and inserting, by two threads, while two others search and check every hit
- * against what may be there; at the end recall is held against that of a graph that was built of the
- * final rows. Then everything is deleted, and the graph is used once more.
+ * Goal: deletes and replacements do not spoil a graph, slots are used again, and searches meanwhile
+ * find as many as there are. Method: half of the rows are replaced, in rounds of marking, repairing
+ * and inserting, by two threads, while two others search (ThreadSanitizer looks on); at the end every
+ * hit is at the distance of the vector that its label names, and recall is held against that of a
+ * graph that was built of the final rows. Then everything is deleted, and the graph is used once more.
  */
 #include "axis/graph.h"
 
@@ -33,7 +33,7 @@ static bool is_whole(const struct px_graph_hit *hit, const float *query)
     if (label < 0 || label >= 2 * ROWS)
         return false;
     double expected = px_distance(rig.set.metric, query, graph_row(&rig.set, (size_t)label), DIMS);
-    return fabs(expected - (double)hit->distance) < 0.05 * (1 + expected);
+    return fabs(expected - (double)hit->distance) < 0.02 * (1 + expected);
 }
 
 static void *search_on(void *context)
