@@ -28,6 +28,19 @@ static int check_size(const struct px_search_request *request, struct proximadb_
                    request->query_count, request->k, PX_MOST_HITS_OF_ALL);
 }
 
+/* What is not asked for is not read: each column may be a page to decompress. */
+static bool read_hit(struct px_reading *reading, const struct px_hit *hit,
+                     struct px_hit_parts parts, struct px_record *ret_record)
+{
+    struct px_row_reader *rows = &reading->rows;
+    uint32_t source_index = hit->source_index, row = hit->row_index;
+    if (parts.metadata || parts.vector)
+        return px_row_reader_record(rows, source_index, row, parts.vector, ret_record);
+    *ret_record = (struct px_record){.id = px_row_reader_id(rows, source_index, row),
+                                     .version = px_row_reader_version(rows, source_index, row)};
+    return px_row_reader_status(rows, NULL) == PROXIMADB_OK;
+}
+
 static int put_hits(struct px_reading *reading, const struct px_search_request *request,
                     const struct px_hits *hits, struct px_buffer *answer,
                     struct proximadb_error *reterr)
@@ -43,8 +56,7 @@ static int put_hits(struct px_reading *reading, const struct px_search_request *
             return rc;
         const struct px_hit *hit = &hits->items[i];
         struct px_record record;
-        if (!px_row_reader_record(&reading->rows, hit->source_index, hit->row_index, parts.vector,
-                                  &record))
+        if (!read_hit(reading, hit, parts, &record))
             return px_row_reader_status(&reading->rows, reterr);
         struct px_result_hit result = {
             .record = &record, .score = hit->score, .distance = hit->distance};
