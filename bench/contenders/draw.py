@@ -17,7 +17,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 from matplotlib import pyplot as plt
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 LOWEST_RECALL = 0.80
 OURS = "proximadb"
@@ -41,7 +41,9 @@ def draw(curves: dict[str, list[dict[str, float]]], title: str, stem: Path) -> N
             label=name,
         )
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(LOWEST_RECALL, 1.0)
     axes.set_xlabel("recall@10")
     axes.set_ylabel("queries a second, one core, one query a call")

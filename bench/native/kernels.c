@@ -37,10 +37,11 @@ enum {
 /* What all kernels work on: random bytes that are small floats, too. */
 struct field {
     size_t dim_count, row_count, query_count;
-    uint8_t *rows;      /* row_count of dim_count floats, or as many bytes, or codes */
-    float *query;       /* dim_count */
-    int8_t *high, *low; /* dim_count */
-    uint32_t *indexes;  /* row_count, in no order */
+    uint8_t *rows;             /* row_count of dim_count floats, or as many bytes, or codes */
+    float *query;              /* dim_count */
+    int8_t *high, *low;        /* dim_count */
+    uint32_t *indexes;         /* row_count */
+    const uint8_t **byte_rows; /* where each row begins that has a byte for a dimension */
     float *sums, *more_sums;
     int32_t *whole_sums;
     int64_t *long_sums;
@@ -122,7 +123,7 @@ static void run_bytes(const struct field *field, const struct px_kernels *floats
                       const struct px_code_kernels *codes)
 {
     (void)floats;
-    codes->byte_dots(field->rows, field->dim_count, field->row_count, field->dim_count, field->high,
+    codes->byte_dots(field->byte_rows, field->row_count, field->dim_count, field->rows,
                      field->whole_sums);
 }
 
@@ -272,14 +273,15 @@ static bool make_field(struct field *field, size_t dim_count)
         .high = aligned_alloc(64, dim_count),
         .low = aligned_alloc(64, dim_count),
         .indexes = malloc(most_rows * sizeof *field->indexes),
+        .byte_rows = malloc(most_rows * sizeof *field->byte_rows),
         .sums = malloc(most_rows * sizeof *field->sums),
         .more_sums = malloc(most_rows * sizeof *field->more_sums),
         .whole_sums = malloc(most_rows * sizeof *field->whole_sums),
         .long_sums = malloc(most_rows * sizeof *field->long_sums),
     };
     if (field->rows == NULL || field->query == NULL || field->high == NULL || field->low == NULL ||
-        field->indexes == NULL || field->sums == NULL || field->more_sums == NULL ||
-        field->whole_sums == NULL || field->long_sums == NULL)
+        field->indexes == NULL || field->byte_rows == NULL || field->sums == NULL ||
+        field->more_sums == NULL || field->whole_sums == NULL || field->long_sums == NULL)
         return false;
     uint32_t state = 7;
     for (size_t i = 0; i < DRAM_BYTES / sizeof(float); i++) {
@@ -293,6 +295,8 @@ static bool make_field(struct field *field, size_t dim_count)
     }
     for (size_t i = 0; i < most_rows; i++)
         field->indexes[i] = (uint32_t)i;
+    for (size_t i = 0; i < DRAM_BYTES / dim_count; i++)
+        field->byte_rows[i] = field->rows + i * dim_count;
     return true;
 }
 
@@ -303,6 +307,7 @@ static void free_field(struct field *field)
     free(field->high);
     free(field->low);
     free(field->indexes);
+    free(field->byte_rows);
     free(field->sums);
     free(field->more_sums);
     free(field->whole_sums);
