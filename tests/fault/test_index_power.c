@@ -187,6 +187,7 @@ static void test_index_power__cut_at_any_change(void **state)
         px_powercut_stop_at_change(disk, n, when);
         live(px_powercut_boot(disk), &progress);
         stopped = px_powercut_stopped(disk);
+        px_powercut_stop_at_change(disk, 0, when);
         px_powercut_cut(disk, PX_POWERCUT_ANY, n);
         check_after(disk, &progress);
         px_powercut_free(disk);
