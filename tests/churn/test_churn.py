@@ -90,7 +90,7 @@ class Churn:
 
     def create(self, name):
         self.client.create_collection(name, DIMENSION, metric=self.metric, filterable={"bucket": "long"},
-                                      storage=self.profile, layout=self.layout)
+                                      storage=self.profile, layout=self.layout, index_type="FLAT")
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 
