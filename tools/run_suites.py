@@ -5,8 +5,9 @@
     tools/run_suites.py NAME...         some, in that order; --list shows the names
     tools/run_suites.py --jobs 1        one after the other
 
-Two suites at a time, because those of Python wait for servers half of the time. A suite begins when those that
-it needs have ended, if they are to run at all.
+Two suites at a time, because those of Python wait for servers half of the time; but one alone where all processors
+are busy anyway, or tests look at how long something takes. A suite begins when those that it needs have ended, if they
+are to run at all.
 
 Writes each suite's output to build/test-logs/NAME.log and prints a line with its result, its seconds and those
 of processors; the end of a failing suite's log is shown. The last line is `N passed, N failed`; the status is 0 only if
@@ -35,7 +36,7 @@ SHOWN_LINES = 60
 CORES = str(os.cpu_count() or 1)
 
 
-TIMEOUT_S = 600
+TIMEOUT_S = 1200
 
 # A sanitizer's report ends the process, with a status of its own; tests/server looks for that.
 SANITIZERS = {
@@ -54,6 +55,7 @@ class Suite:
     counter: str                    # ctest, pytest, or one: the commands as a whole are one test
     environment: dict = field(default_factory=dict)
     needs: tuple = ("build",)       # suites that must have ended
+    is_alone: bool = False          # no other runs beside it
 
 
 def build(preset, *targets):
@@ -80,18 +82,22 @@ SUITES = [
     Suite("unit", [ctest("dev", "unit")], "ctest"),
     Suite("build-asan", build("asan", "tests_unit", "tests_simd", "tests_model", "tests_fault", "tests_interop",
                               "tests_fuzz", "server_programs"), "one"),
-    Suite("crash", [pytest("tests/crash")], "pytest"),
-    Suite("server", [pytest("tests/server")], "pytest"),
+    Suite("crash", [pytest("tests/crash")], "pytest", is_alone=True),
+    Suite("server", [pytest("tests/server")], "pytest", is_alone=True),
     Suite("engine", [ctest("dev", "simd|model|fault|interop")], "ctest", needs=("build", "unit")),
     Suite("interop", [pytest("tests/interop")], "pytest"),
     Suite("build-tsan", build("tsan", "tests_threads", "server_programs"), "one"),
-    Suite("churn", [pytest("tests/churn")], "pytest"),
-    Suite("asan", [ctest("asan", "unit|simd|model|fault|interop|fuzz")], "ctest", needs=("build-asan",)),
-    Suite("damage", [pytest("tests/damage")], "pytest"),
-    Suite("tsan", [ctest("tsan", "threads")], "ctest", needs=("build-tsan",)),
+    Suite("churn", [pytest("tests/churn")], "pytest", is_alone=True),
+    Suite("asan", [ctest("asan", "unit|simd|model|fault|interop|fuzz")], "ctest", needs=("build-asan",),
+          is_alone=True),
+    Suite("damage", [pytest("tests/damage")], "pytest", is_alone=True),
+    Suite("tsan", [ctest("tsan", "threads")], "ctest", needs=("build-tsan",),
+          is_alone=True),
     Suite("sdk", [pytest("sdk/python/tests")], "pytest"),
-    Suite("server-asan", [pytest("tests/server")], "pytest", {"PX_BUILD": "build/asan"}, needs=("build-asan",)),
-    Suite("server-tsan", [pytest("tests/server")], "pytest", {"PX_BUILD": "build/tsan"}, needs=("build-tsan",)),
+    Suite("server-asan", [pytest("tests/server")], "pytest", {"PX_BUILD": "build/asan"}, needs=("build-asan",),
+          is_alone=True),
+    Suite("server-tsan", [pytest("tests/server")], "pytest", {"PX_BUILD": "build/tsan"}, needs=("build-tsan",),
+          is_alone=True),
     Suite("fuzz", [ctest("dev", "fuzz")], "ctest", needs=("build", "unit", "engine")),
     Suite("contract", [pytest("sdk/python/tests/test_contract.py")], "pytest",
           {"PROXIMADB_TEST_PROGRAM": "build/dev/proximadb"}),
@@ -172,17 +178,27 @@ def run(suite):
     return passed, failed
 
 
+def choose(waiting, running, jobs):
+    """The suites that begin now, beside those that run."""
+    unfinished = {suite.name for suite in waiting} | {suite.name for suite in running}
+    ready = [suite for suite in waiting if not unfinished & set(suite.needs)]
+    shared = [suite for suite in ready if not suite.is_alone]
+    if any(suite.is_alone for suite in running):
+        return []
+    if running or shared:
+        return shared[:jobs - len(running)]
+    return ready[:1]
+
+
 def run_all(suites, jobs):
     """Runs suites, so many at a time; returns (passed, failed) of each. They begin in their order, but for those that
-    have to wait."""
+    have to wait, and those that run alone are last."""
     waiting, running, results = list(suites), {}, []
     with ThreadPoolExecutor(jobs) as pool:
         while waiting or running:
-            unfinished = {suite.name for suite in waiting} | set(running.values())
-            ready = [suite for suite in waiting if not unfinished & set(suite.needs)]
-            for suite in ready[:jobs - len(running)]:
+            for suite in choose(waiting, running.values(), jobs):
                 waiting.remove(suite)
-                running[pool.submit(run, suite)] = suite.name
+                running[pool.submit(run, suite)] = suite
             for ended in wait(running, return_when=FIRST_COMPLETED).done:
                 results.append(ended.result())
                 del running[ended]

@@ -54,10 +54,21 @@ def test_suites__count_what_ctest_did_not_run_as_failed(tmp_path, kind):
     assert run_suites.count("ctest", ran.stdout, ran.returncode == 0) == expected, ran.stdout
 
 
-def noting(folder, name, needs, seconds):
+def noting(folder, name, needs, seconds, is_alone=False):
     """A suite that notes when it begins and ends."""
     command = ["/bin/sh", "-c", f"echo begin {name} >> {folder}/notes; sleep {seconds}; echo end {name} >> {folder}/notes"]
-    return run_suites.Suite(name, [command], "one", needs=needs)
+    return run_suites.Suite(name, [command], "one", needs=needs, is_alone=is_alone)
+
+
+def test_suites__nothing_runs_beside_one_that_is_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_suites, "LOGS", tmp_path)
+    monkeypatch.setattr(run_suites, "ROOT", tmp_path)
+    suites = [noting(tmp_path, "alone", (), 0.3, is_alone=True), noting(tmp_path, "first", (), 0.2),
+              noting(tmp_path, "second", (), 0.3), noting(tmp_path, "last", ("alone",), 0.1)]
+    assert run_suites.run_all(suites, 2) == [(1, 0)] * 4
+    notes = (tmp_path / "notes").read_text().splitlines()
+    assert notes.index("end alone") == notes.index("begin alone") + 1
+    assert notes[-1] == "end last"
 
 
 def test_suites__begin_behind_what_they_need(tmp_path, monkeypatch):
