@@ -5,6 +5,7 @@ Method: files of random rows by each writer in each of its codecs, encodings and
 server; damaged and impossible files.
 """
 import json
+import re
 
 import duckdb
 import numpy as np
@@ -229,9 +230,11 @@ def spoiled(made, row, value):
 def test_import__names_the_row_that_is_wrong(data, tmp_path, value, word):
     made = spoiled(columns(50), 25, value)
     pq.write_table(table(made, pa.list_(pa.float32())), tmp_path / "a.parquet")
-    message = refused(data, tmp_path / "a.parquet", rows=20)
+    message = refused(data, tmp_path / "a.parquet", rows=None)
     assert "row 25" in message and word in message, message
-    assert len(scanned(data)) == 20
+    # The batch of the row is refused; those behind it may have been under way.
+    count = int(re.search(r"(\d+) rows are in", message)[1])
+    assert count in (20, 30, 40) and len(scanned(data)) == count, message
 
 
 def test_import__lists_the_columns_that_there_are(data, tmp_path):
