@@ -162,7 +162,8 @@ class Progress:
 
 def answer(client, embedder, question):
     """The five nearest texts."""
-    return client.search(COLLECTION, embedder.embed([question])[0], k=5)
+    # Exact, so that the answers are the same whether the index is built yet or not.
+    return client.search(COLLECTION, embedder.embed([question])[0], k=5, exact=True)
 
 
 def show(question, hits):
