@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/bits.h"
+#include "base/random.h"
 
 #include <math.h>
 
@@ -114,14 +115,6 @@ static void take_row(const struct px_ivf_set *set, uint64_t random, float *ret_v
     *ret_own = (struct px_ivf_hit){p, part->rows[block * PX_IVF_BLOCK_ROWS + lane], 0};
 }
 
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t mixed = (*state += UINT64_C(0x9e3779b97f4a7c15)); /* splitmix64 */
-    mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
-    return mixed ^ mixed >> 31;
-}
-
 static int prepare(struct calibration *calibration, struct proximadb_error *reterr)
 {
     const struct px_ivf_calibrating *wanted = calibration->calibrating;
@@ -141,7 +134,8 @@ static int prepare(struct calibration *calibration, struct proximadb_error *rete
         return px_fail_no_memory(reterr);
     uint64_t random = wanted->seed;
     for (size_t q = 0; q < queries; q++)
-        take_row(calibration->set, next_random(&random), vectors + q * count, &calibration->own[q]);
+        take_row(calibration->set, px_random_next(&random), vectors + q * count,
+                 &calibration->own[q]);
     calibration->request =
         (struct px_ivf_request){.queries = {vectors, count * sizeof *vectors, queries, count},
                                 .k = (uint32_t)k,

@@ -1,6 +1,7 @@
 #include "axis/rotation.h"
 
 #include "base/bits.h"
+#include "base/random.h"
 #include "simd/code_kernels.h"
 
 #include <assert.h>
@@ -8,21 +9,12 @@
 
 enum { ROUNDS = 4 };
 
-/* SplitMix64 (Steele et al., OOPSLA 2014). */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
 static void fill_flips(struct px_rotation *rotation, uint64_t seed)
 {
     uint64_t bits = 0;
     for (size_t i = 0; i < (size_t)ROUNDS * rotation->padded_count; i++) {
         if (i % 64 == 0)
-            bits = next_random(&seed);
+            bits = px_random_next(&seed);
         rotation->flips[i] = (uint32_t)(bits >> i % 64 & 1) << 31;
     }
 }

@@ -1,5 +1,7 @@
 #include "viper/compaction_internal.h"
 
+#include "base/random.h"
+
 #include <stdlib.h>
 
 enum { MOST_SAMPLED_ROWS = 2000 };
@@ -17,15 +19,6 @@ struct sample {
     uint32_t *indexes;
     size_t count;
 };
-
-/* splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014). */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
 
 static int sample_init(struct px_compaction *compaction, struct sample *sample, size_t row_count,
                        struct proximadb_error *reterr)
@@ -117,7 +110,7 @@ static int take_all(struct sample *sample, uint32_t row_count, struct proximadb_
     int rc = PROXIMADB_OK;
     uint32_t order[MOST_SAMPLED_ROWS];
     for (uint32_t i = 0; i < row_count; i++) {
-        uint32_t other = (uint32_t)(next_random(&sample->random) % (i + 1));
+        uint32_t other = (uint32_t)(px_random_next(&sample->random) % (i + 1));
         order[i] = order[other];
         order[other] = i;
     }
@@ -133,7 +126,7 @@ static int take_some(struct sample *sample, size_t wanted, struct proximadb_erro
     if (row_count <= wanted)
         return take_all(sample, (uint32_t)row_count, reterr);
     for (size_t i = 0; i < wanted && rc == PROXIMADB_OK; i++)
-        rc = take_row(sample, next_random(&sample->random) % row_count, reterr);
+        rc = take_row(sample, px_random_next(&sample->random) % row_count, reterr);
     return rc;
 }
 

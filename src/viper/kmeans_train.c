@@ -1,6 +1,7 @@
 /* Training: the sample, Lloyd's iterations, and the balance between them (viper/kmeans.h). */
 #include "viper/kmeans_internal.h"
 
+#include "base/random.h"
 #include "simd/distance.h"
 
 #include <assert.h>
@@ -42,19 +43,10 @@ struct training {
     struct px_kmeans halves; /* two centroids, to split a list */
 };
 
-/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 /* 0 to limit - 1. */
 static uint64_t random_below(uint64_t *state, uint64_t limit)
 {
-    return next_random(state) % limit;
+    return px_random_next(state) % limit;
 }
 
 static bool is_spherical(const struct px_kmeans *kmeans)
