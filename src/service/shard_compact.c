@@ -5,8 +5,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { FIRST_RETRY_MS = 10000, LAST_RETRY_MS = 600000 };
-
 /* ---- whether to go on ---------------------------------------------------------------------- */
 
 static int fail_stopped(struct proximadb_error *reterr)
@@ -23,21 +21,13 @@ static bool gives_way(struct px_shard *shard)
     return gives;
 }
 
-static bool is_closing(struct px_shard *shard)
-{
-    pthread_mutex_lock(&shard->lock);
-    bool closing = shard->is_closing;
-    pthread_mutex_unlock(&shard->lock);
-    return closing || atomic_load(&shard->is_dropped);
-}
-
 /* Whether it may go on, or why not. */
 static int check_wanted(const struct px_shard_compaction *compaction,
                         struct proximadb_error *reterr)
 {
     const struct px_shard_compact_request *request = &compaction->request;
     const struct px_clock *clock = compaction->shard->context->clock;
-    if (is_closing(compaction->shard))
+    if (px_shard__is_closing(compaction->shard))
         return px_shard__fail_gone(compaction->shard, reterr);
     if (request->done == NULL)
         return gives_way(compaction->shard) ? fail_stopped(reterr) : PROXIMADB_OK;
@@ -273,16 +263,6 @@ void px_shard_compact(struct px_shard *shard, const struct px_shard_compact_requ
 
 /* ---- those that nobody asked for ----------------------------------------------------------- */
 
-/* A step that fails has read and written much for nothing, so each pause is longer than the one
- * before: 10 seconds, 20, and so on. */
-static int64_t retry_delay_ms(uint32_t failure_count)
-{
-    int64_t delay_ms = FIRST_RETRY_MS;
-    for (uint32_t i = 1; i < failure_count && delay_ms < LAST_RETRY_MS; i++)
-        delay_ms *= 2;
-    return delay_ms < LAST_RETRY_MS ? delay_ms : LAST_RETRY_MS;
-}
-
 /* Under the lock. */
 static void note_outcome(struct px_shard *shard, int rc, bool failed)
 {
@@ -294,7 +274,8 @@ static void note_outcome(struct px_shard *shard, int rc, bool failed)
         state->failure_count = 0;
     if (failed) {
         state->failure_count++;
-        state->retry_ms = clock->monotonic_ms(clock) + retry_delay_ms(state->failure_count);
+        state->retry_ms =
+            clock->monotonic_ms(clock) + px_shard__retry_delay_ms(state->failure_count);
     }
     px_shard__note_hurry(shard);
 }
@@ -304,7 +285,7 @@ static void note_outcome(struct px_shard *shard, int rc, bool failed)
 static void end_background(struct px_shard *shard, int rc, bool did_something,
                            const struct proximadb_error *error)
 {
-    bool failed = rc != PROXIMADB_OK && rc != PROXIMADB_CANCELLED && !is_closing(shard);
+    bool failed = rc != PROXIMADB_OK && rc != PROXIMADB_CANCELLED && !px_shard__is_closing(shard);
     if (failed)
         px_log_write(&shard->context->log, PROXIMADB_LOG_WARNING,
                      "collection '%s' cannot be compacted, it is tried again later: %s",
@@ -324,7 +305,7 @@ static void wait_for_space(struct px_shard *shard)
     const struct px_clock *clock = shard->context->clock;
     pthread_mutex_lock(&shard->lock);
     shard->compacting.is_scheduled = false;
-    shard->compacting.retry_ms = clock->monotonic_ms(clock) + FIRST_RETRY_MS;
+    shard->compacting.retry_ms = clock->monotonic_ms(clock) + px_shard__retry_delay_ms(1);
     px_shard__note_hurry(shard);
     pthread_mutex_unlock(&shard->lock);
 }

@@ -92,6 +92,25 @@ void px_shard__end_job(struct px_shard *shard)
     px_shard_unref(shard);
 }
 
+bool px_shard__is_closing(struct px_shard *shard)
+{
+    pthread_mutex_lock(&shard->lock);
+    bool closing = shard->is_closing;
+    pthread_mutex_unlock(&shard->lock);
+    return closing || atomic_load(&shard->is_dropped);
+}
+
+/* A step that fails has read and written much for nothing, so each pause is longer than the one
+ * before: 10 seconds, 20, and so on. */
+int64_t px_shard__retry_delay_ms(uint32_t failure_count)
+{
+    enum { FIRST_RETRY_MS = 10000, LAST_RETRY_MS = 600000 };
+    int64_t delay_ms = FIRST_RETRY_MS;
+    for (uint32_t i = 1; i < failure_count && delay_ms < LAST_RETRY_MS; i++)
+        delay_ms *= 2;
+    return delay_ms < LAST_RETRY_MS ? delay_ms : LAST_RETRY_MS;
+}
+
 /* ---- freezing ------------------------------------------------------------------------------ */
 
 int px_shard__freeze(struct px_shard *shard, struct proximadb_error *reterr)

@@ -87,13 +87,9 @@ static void release_graphs(struct graphs *graphs)
 void px_shard__settle_slots(struct px_source *source)
 {
     uint32_t row_count = px_source_row_count(source);
-    for (unsigned side = 0; side < PX_GRAPH_SIDES; side++) {
-        struct px_slot_map *map = &source->slots[side];
-        uint32_t row = 0;
-        while (row < row_count && px_slot_map_get(map, row) != PX_NO_SLOT)
-            row++;
-        px_slot_map_settle(map, row);
-    }
+    for (unsigned side = 0; side < PX_GRAPH_SIDES; side++)
+        px_slot_map_settle(&source->slots[side],
+                           px_source_next_without_slot(source, side, 0, row_count));
 }
 
 static void carry(struct px_graph_index *index, const struct px_source *from,

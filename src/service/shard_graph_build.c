@@ -22,12 +22,6 @@ static bool is_arriving(struct px_shard *shard, const struct px_source *source)
     return arriving;
 }
 
-static bool needs_slot(const struct px_source *source, unsigned side, uint32_t row)
-{
-    return px_slot_map_get(&source->slots[side], row) == PX_NO_SLOT &&
-           px_source_killed_at(source, row) == 0;
-}
-
 /* Rows of a source whose slots are still to come would get two. */
 static void list_source(struct px_index_step *step, uint32_t source_index, unsigned side,
                         size_t most)
@@ -39,13 +33,13 @@ static void list_source(struct px_index_step *step, uint32_t source_index, unsig
     bool may_arrive = step->index != NULL && step->index->side == side;
     if (row >= row_count || (may_arrive && is_arriving(step->shard, source)))
         return;
-    while (row < row_count && !needs_slot(source, side, row))
-        row++;
+    row = px_source_next_without_slot(source, side, row, row_count);
     px_slot_map_settle(map, row);
-    for (; row < row_count && step->place_count < most; row++)
-        if (needs_slot(source, side, row))
-            step->places[step->place_count++] =
-                (struct px_row_place){.source_index = source_index, .row = row};
+    while (row < row_count && step->place_count < most) {
+        step->places[step->place_count++] =
+            (struct px_row_place){.source_index = source_index, .row = row};
+        row = px_source_next_without_slot(source, side, row + 1, row_count);
+    }
 }
 
 int px_shard__list_unindexed(struct px_index_step *step, unsigned side, size_t most,
@@ -304,8 +298,7 @@ static int make_graph(struct build *build, struct px_graph **ret_graph,
     return PROXIMADB_OK;
 }
 
-/* Lets slots of rows that die or move from here on be followed. */
-static void set_building(struct px_shard *shard, struct px_graph_index *index)
+void px_shard__set_building(struct px_shard *shard, struct px_graph_index *index)
 {
     pthread_mutex_lock(&shard->lock);
     shard->indexing.building = index;
@@ -346,7 +339,7 @@ static int build_from(struct build *build, unsigned side, struct proximadb_error
         px_graph_free(graph);
         return rc;
     }
-    set_building(step->shard, index);
+    px_shard__set_building(step->shard, index);
     px_shard__attach_rows(step, index, build->slots, 0, step->place_count);
     px_shard__replace_index(step->shard, index);
     return PROXIMADB_OK;

@@ -240,23 +240,16 @@ static void kill_strays(struct px_shard *shard, struct px_graph_index *index)
     }
 }
 
-static void set_building(struct px_shard *shard, struct px_graph_index *index)
-{
-    pthread_mutex_lock(&shard->lock);
-    shard->indexing.building = index;
-    pthread_mutex_unlock(&shard->lock);
-}
-
 /* The index is taken. */
 static int match(struct px_index_step *step, struct px_graph_index *index,
                  struct proximadb_error *reterr)
 {
     struct px_shard *shard = step->shard;
     struct matching matching = {.step = step, .index = index};
-    set_building(shard, index);
+    px_shard__set_building(shard, index);
     int rc = match_all(&matching, reterr);
     if (rc != PROXIMADB_OK) {
-        set_building(shard, NULL);
+        px_shard__set_building(shard, NULL);
         px_shard__clear_slots(&step->snapshot, index->side);
         px_graph_index_unref(index);
         return rc;

@@ -39,6 +39,10 @@ void px_shard__attach_rows(struct px_index_step *step, struct px_graph_index *in
 /* Forgets slots of a graph that is on that side no more. Sources that come later have none. */
 void px_shard__clear_slots(const struct px_snapshot *snapshot, unsigned side);
 
+/* Lets slots of rows that die or move from here on be followed in this index, too; NULL: in none.
+ */
+void px_shard__set_building(struct px_shard *shard, struct px_graph_index *index);
+
 /* Puts an index in the place of the present one. Its reference is taken. */
 void px_shard__replace_index(struct px_shard *shard, struct px_graph_index *index);
 

@@ -16,17 +16,7 @@ enum {
     ROWS_PER_CHANGE = 4, /* one change in so many is worth a save */
     ROWS_PER_LAG = 8,    /* more than one row in so many is missing: it is too early for that */
     SAVE_MS = 180000,    /* between two saves */
-    FIRST_RETRY_MS = 10000,
-    LAST_RETRY_MS = 600000,
 };
-
-static bool is_closing(struct px_shard *shard)
-{
-    pthread_mutex_lock(&shard->lock);
-    bool closing = shard->is_closing;
-    pthread_mutex_unlock(&shard->lock);
-    return closing || atomic_load(&shard->is_dropped);
-}
 
 bool px_shard__index_should_stop(void *context)
 {
@@ -38,7 +28,7 @@ bool px_shard__index_should_stop(void *context)
         px_pace_init(&pace, pacer);
     has_pace = true;
     px_pacer_pace(pacer, &pace);
-    return is_closing(step->shard);
+    return px_shard__is_closing(step->shard);
 }
 
 /* ---- what is to be done -------------------------------------------------------------------- */
@@ -275,14 +265,6 @@ static int run_task(struct px_index_step *step, enum index_task task,
 
 /* ---- the job ------------------------------------------------------------------------------- */
 
-static int64_t retry_delay_ms(uint32_t failure_count)
-{
-    int64_t delay_ms = FIRST_RETRY_MS;
-    for (uint32_t i = 1; i < failure_count && delay_ms < LAST_RETRY_MS; i++)
-        delay_ms *= 2;
-    return delay_ms < LAST_RETRY_MS ? delay_ms : LAST_RETRY_MS;
-}
-
 /* Each step ends its job, so that collections take turns. */
 static void note_outcome(struct px_shard *shard, bool goes_on, bool has_failed)
 {
@@ -292,7 +274,8 @@ static void note_outcome(struct px_shard *shard, bool goes_on, bool has_failed)
     state->is_scheduled = false;
     goes_on |= state->is_asked_again;
     if (has_failed)
-        state->retry_ms = clock->monotonic_ms(clock) + retry_delay_ms(++state->failure_count);
+        state->retry_ms =
+            clock->monotonic_ms(clock) + px_shard__retry_delay_ms(++state->failure_count);
     else
         state->failure_count = 0;
     if (goes_on && !has_failed)
@@ -308,7 +291,8 @@ void px_shard__index(struct px_job *job)
     struct proximadb_error error;
     enum index_task task = begin_step(&step);
     int rc = run_task(&step, task, &error);
-    bool has_failed = rc != PROXIMADB_OK && rc != PROXIMADB_CANCELLED && !is_closing(shard);
+    bool has_failed =
+        rc != PROXIMADB_OK && rc != PROXIMADB_CANCELLED && !px_shard__is_closing(shard);
     if (has_failed)
         px_log_write(&shard->context->log, PROXIMADB_LOG_WARNING,
                      "the index of collection '%s' cannot be brought up to date, it is tried again "

@@ -230,6 +230,11 @@ void px_shard__begin_job(struct px_shard *shard); /* under the lock */
 void px_shard__end_job(
     struct px_shard *shard); /* not under it; may free the shard's last reference */
 
+/* Whether such work has to end, because the collection is closed or dropped; and how long to wait
+ * before work that has failed so often is tried again. */
+bool px_shard__is_closing(struct px_shard *shard);
+int64_t px_shard__retry_delay_ms(uint32_t failure_count);
+
 /* ---- shard_compact.c, shard_plan.c ---------------------------------------------------------- */
 
 /* Has somebody look whether there is something to compact, unless that is so already. */

@@ -54,29 +54,22 @@ static bool add_range(struct px_shard_walk *walk, struct px_arena *arena, struct
 }
 
 /* Rows that died without a slot are left out: nobody sees them at the end. */
-static bool is_in_tail(const struct px_source *source, unsigned side, uint32_t row)
-{
-    return px_slot_map_get(&source->slots[side], row) == PX_NO_SLOT &&
-           px_source_killed_at(source, row) == 0;
-}
-
 static bool list_source(struct px_shard_walk *walk, struct px_arena *arena, uint32_t source_index)
 {
     const struct px_source *source = walk->before.view->sources[source_index];
     unsigned side = walk->index->side;
     uint32_t row_count = px_snapshot_row_count(&walk->before, source_index);
-    uint32_t row = px_slot_map_settled(&source->slots[side]);
-    while (row < row_count && !is_in_tail(source, side, row))
-        row++;
-    walk->settled[source_index] = row;
-    while (row < row_count) {
-        while (row < row_count && !is_in_tail(source, side, row))
-            row++;
-        uint32_t begin = row;
-        while (row < row_count && is_in_tail(source, side, row))
-            row++;
-        if (begin < row && !add_range(walk, arena, (struct px_row_range){source_index, begin, row}))
+    uint32_t begin = px_slot_map_settled(&source->slots[side]);
+    begin = px_source_next_without_slot(source, side, begin, row_count);
+    walk->settled[source_index] = begin;
+    while (begin < row_count) {
+        uint32_t end = begin + 1, next;
+        while ((next = px_source_next_without_slot(source, side, end, row_count)) == end &&
+               end < row_count)
+            end++;
+        if (!add_range(walk, arena, (struct px_row_range){source_index, begin, end}))
             return false;
+        begin = next;
     }
     return true;
 }

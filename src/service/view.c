@@ -84,6 +84,16 @@ int64_t px_source_killed_at(const struct px_source *source, uint32_t row)
     return px_memtable_killed_at(source->memtable, row);
 }
 
+uint32_t px_source_next_without_slot(const struct px_source *source, unsigned side, uint32_t row,
+                                     uint32_t end)
+{
+    const struct px_slot_map *slots = &source->slots[side];
+    while (row < end &&
+           (px_slot_map_get(slots, row) != PX_NO_SLOT || px_source_killed_at(source, row) != 0))
+        row++;
+    return row;
+}
+
 bool px_source_has_expiry(const struct px_source *source)
 {
     return source->part != NULL ? px_part_has_expiry(source->part)

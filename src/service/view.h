@@ -66,6 +66,11 @@ uint32_t px_source_row_count(const struct px_source *source);
 /* The LSN that killed the row; 0: none. */
 int64_t px_source_killed_at(const struct px_source *source, uint32_t row);
 
+/* The first of rows `row` to end - 1 that is alive and has no slot on that side; `end`: there is
+ * none. */
+uint32_t px_source_next_without_slot(const struct px_source *source, unsigned side, uint32_t row,
+                                     uint32_t end);
+
 /* Whether any of its rows has an expiry. */
 bool px_source_has_expiry(const struct px_source *source);
 
