@@ -24,7 +24,7 @@
  * Repairing, calibrating and saving exclude each other and inserts (the caller sees to it), but
  * neither searches nor marks; building excludes all. Searches take no lock.
  *
- * Memory: px_graph_memory_bytes(); at 384 dimensions 584 bytes a vector and 2 more per worker.
+ * Memory: px_graph_memory_bytes(); at 384 dimensions 584 bytes a vector and 1 more per worker.
  * Arrays grow by moving their pages, not by copying them.
  */
 #ifndef PX_AXIS_GRAPH_H
@@ -38,10 +38,7 @@ struct px_fs;
 struct px_graph;
 struct px_graph_worker;
 
-enum {
-    PX_GRAPH_NO_SLOT = -1, /* as a uint32_t: no vector has it */
-    PX_GRAPH_MOST_K = 10000
-};
+enum { PX_GRAPH_MOST_K = 10000 };
 
 struct px_graph_config {
     uint32_t dim_count; /* 1 to 65,536 */

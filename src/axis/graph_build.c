@@ -67,7 +67,8 @@ static int run_shares(struct px_graph__build *build, struct px_graph_worker *wor
     return rc;
 }
 
-static void run_member(void *context, unsigned member)
+/* Does the build's present work with a worker of its own. */
+static void work_as_member(void *context, unsigned member)
 {
     (void)member;
     struct px_graph__build *build = context;
@@ -75,15 +76,19 @@ static void run_member(void *context, unsigned member)
     struct proximadb_error error = {0};
     int rc = px_graph_worker_new(build->graph, &worker, &error);
     if (rc == PROXIMADB_OK) {
-        rc = run_shares(build, worker, &error);
+        rc = build->work(build, worker, &error);
         px_graph_worker_free(worker);
     }
     if (rc != PROXIMADB_OK)
         stop_with(build, rc, &error);
 }
 
-static int outcome_of(const struct px_graph__build *build, struct proximadb_error *reterr)
+/* Has it done by the crew. */
+static int work_all(struct px_graph__build *build, px_graph__work *work,
+                    struct proximadb_error *reterr)
 {
+    build->work = work;
+    px_crew_run(build->crew, px_crew_size(build->crew) + 1, work_as_member, build);
     if (build->rc != PROXIMADB_OK && reterr != NULL)
         *reterr = build->error;
     return build->rc;
@@ -95,8 +100,7 @@ int px_graph__run(struct px_graph__build *build, px_graph__step *step, uint32_t 
     build->step = step;
     build->end_number = count;
     atomic_store(&build->next_number, 0);
-    px_crew_run(build->crew, px_crew_size(build->crew) + 1, run_member, build);
-    return outcome_of(build, reterr);
+    return work_all(build, run_shares, reterr);
 }
 
 /* ---- rows held back ------------------------------------------------------------------------- */
@@ -188,27 +192,6 @@ static int place_rows(struct px_graph__build *build, struct px_graph_worker *wor
     return rc;
 }
 
-static void read_member(void *context, unsigned member)
-{
-    (void)member;
-    struct px_graph__build *build = context;
-    struct px_graph_worker *worker;
-    struct proximadb_error error = {0};
-    int rc = px_graph_worker_new(build->graph, &worker, &error);
-    if (rc == PROXIMADB_OK) {
-        rc = place_rows(build, worker, &error);
-        px_graph_worker_free(worker);
-    }
-    if (rc != PROXIMADB_OK)
-        stop_with(build, rc, &error);
-}
-
-static int read_all(struct px_graph__build *build, struct proximadb_error *reterr)
-{
-    px_crew_run(build->crew, px_crew_size(build->crew) + 1, read_member, build);
-    return outcome_of(build, reterr);
-}
-
 /* ---- linking -------------------------------------------------------------------------------- */
 
 static uint32_t common_divisor(uint32_t a, uint32_t b)
@@ -285,7 +268,7 @@ static int prepare(struct px_graph__build *build, struct proximadb_error *reterr
 
 static int build_all(struct px_graph__build *build, struct proximadb_error *reterr)
 {
-    int rc = read_all(build, reterr);
+    int rc = work_all(build, place_rows, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_graph__order(build, reterr);
     uint32_t slot_count = atomic_load(&build->graph->slot_count);

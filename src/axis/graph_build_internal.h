@@ -10,6 +10,10 @@ struct px_graph__build;
 typedef void px_graph__step(struct px_graph__build *build, struct px_graph_worker *worker,
                             uint32_t number);
 
+/* What each thread of the crew does: takes shares of the work until none are left. */
+typedef int px_graph__work(struct px_graph__build *build, struct px_graph_worker *worker,
+                           struct proximadb_error *reterr);
+
 /* A build under way. */
 struct px_graph__build {
     struct px_graph *graph;
@@ -34,6 +38,7 @@ struct px_graph__build {
 
     uint32_t stride; /* between slots that are linked one after the other */
 
+    px_graph__work *work;
     px_graph__step *step;
     _Atomic uint32_t next_number;
     uint32_t end_number;

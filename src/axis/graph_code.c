@@ -195,9 +195,7 @@ void px_graph__set_slot(const struct px_graph *graph, const struct px_graph__vie
     const uint8_t *signs = view->codes.signs + slot * view->codes.sign_stride;
     const uint8_t *magnitudes = view->codes.magnitudes + slot * view->codes.magnitude_stride;
     const struct px_graph__factors *factors = px_graph__factors(view, slot);
-    uint32_t bits = px_graph__scale_bits(view, slot) & ~PX_GRAPH__DEAD_BIT;
-    float scale;
-    memcpy(&scale, &bits, sizeof scale);
+    float scale = px_graph__scale(view, slot);
     for (size_t i = 0; i < graph->padded; i++) {
         float x = (float)magnitudes[i] * scale;
         query->vector[i] = (signs[i / 8] >> i % 8 & 1) != 0 ? -x : x;
@@ -233,12 +231,8 @@ void px_graph__measure(const struct px_graph *graph, const struct px_graph__view
     assert(count <= PX_GRAPH__MOST_DEGREE);
     graph->kernels->signed_dots(&view->codes, slots, count, query->high, query->low, dots);
     for (size_t i = 0; i < count; i++) {
-        struct px_graph__factors *factors = px_graph__factors(view, slots[i]);
-        uint32_t bits = atomic_load_explicit(&factors->scale, memory_order_relaxed);
-        float scale;
-        bits &= ~PX_GRAPH__DEAD_BIT;
-        memcpy(&scale, &bits, sizeof scale);
-        float dot = (float)dots[i] * scale * query->scale;
+        const struct px_graph__factors *factors = px_graph__factors(view, slots[i]);
+        float dot = (float)dots[i] * px_graph__scale(view, slots[i]) * query->scale;
         ret_distances[i] = query->norm + factors->norm - 2 * (dot + query->added * factors->added);
     }
 }

@@ -352,9 +352,7 @@ static const char *check_slot(const struct px_graph *graph, const struct px_grap
 {
     const struct px_graph__factors *factors = px_graph__factors(view, slot);
     const _Atomic uint32_t *list = px_graph__list(view, slot);
-    uint32_t bits = px_graph__scale_bits(view, slot) & ~PX_GRAPH__DEAD_BIT;
-    float scale;
-    memcpy(&scale, &bits, sizeof scale);
+    float scale = px_graph__scale(view, slot);
     if (!isfinite(scale) || !isfinite(factors->norm) || !isfinite(factors->sign_factor) ||
         !isfinite(factors->added))
         return "a factor is not finite";
@@ -365,7 +363,7 @@ static const char *check_slot(const struct px_graph *graph, const struct px_grap
             has_ended = true;
             continue;
         }
-        if (has_ended || next >= atomic_load(&graph->slot_count) || bits == 0 ||
+        if (has_ended || next >= atomic_load(&graph->slot_count) || !(scale > 0) ||
             px_graph__scale_bits(view, next) == 0)
             return "a list leads nowhere";
     }

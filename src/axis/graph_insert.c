@@ -54,7 +54,7 @@ void px_graph__store_list(const struct px_graph__view *view, uint32_t slot,
                               memory_order_release);
 }
 
-static uint32_t load_list(const struct px_graph__view *view, uint32_t slot, uint32_t *ret_slots)
+uint32_t px_graph__load_list(const struct px_graph__view *view, uint32_t slot, uint32_t *ret_slots)
 {
     const _Atomic uint32_t *list = px_graph__list(view, slot);
     uint32_t count = 0;
@@ -81,7 +81,7 @@ static void add_to_list(struct px_graph *graph, struct px_graph_worker *worker, 
     uint32_t slots[PX_GRAPH__MOST_DEGREE + 1];
     pthread_mutex_t *lock = px_graph__list_lock(graph, slot);
     pthread_mutex_lock(lock);
-    uint32_t count = load_list(&worker->view, slot, slots);
+    uint32_t count = px_graph__load_list(&worker->view, slot, slots);
     bool is_there = false;
     for (uint32_t i = 0; i < count; i++)
         is_there |= slots[i] == added;
@@ -172,7 +172,7 @@ static void link_twin(struct px_graph *graph, struct px_graph_worker *worker, ui
     uint32_t slots[PX_GRAPH__MOST_DEGREE + 1];
     pthread_mutex_t *lock = px_graph__list_lock(graph, twin);
     pthread_mutex_lock(lock);
-    uint32_t count = load_list(view, twin, slots), at = 0;
+    uint32_t count = px_graph__load_list(view, twin, slots), at = 0;
     while (at < count && !are_twins(graph, view, slots[at], twin))
         at++;
     if (at == graph->degree)

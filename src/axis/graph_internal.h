@@ -4,7 +4,7 @@
  * Per slot there is, in arrays of their own:
  *
  *      line        signs of y (1 bit a dimension) and four factors; 64 bytes at 384 dimensions
- *      list        neighbours' slots, PX_GRAPH_NO_SLOT behind the last
+ *      list        neighbours' slots, PX_GRAPH__NONE behind the last
  *      magnitudes  |y| in 8 bits a dimension
  *      label       int64
  *
@@ -44,7 +44,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define PX_GRAPH__NONE     UINT32_MAX  /* PX_GRAPH_NO_SLOT */
+#define PX_GRAPH__NONE     UINT32_MAX  /* no slot */
 #define PX_GRAPH__DEAD_BIT 0x80000000u /* of a line's scale */
 
 enum {
@@ -177,7 +177,7 @@ struct px_graph_worker {
     uint32_t path_count, path_capacity;
     bool keeps_path;
 
-    uint8_t *rows; /* of bytes, for pruning: PX_GRAPH__MOST_DEGREE + 2 */
+    uint8_t *rows; /* of bytes, for pruning: PX_GRAPH__MOST_JOINED + 1 */
 };
 
 /* What a walk is to do. */
@@ -196,6 +196,15 @@ static inline struct px_graph__factors *px_graph__factors(const struct px_graph_
 static inline uint32_t px_graph__scale_bits(const struct px_graph__view *view, uint32_t slot)
 {
     return atomic_load_explicit(&px_graph__factors(view, slot)->scale, memory_order_relaxed);
+}
+
+/* The scale of a slot's magnitudes, dead or alive. */
+static inline float px_graph__scale(const struct px_graph__view *view, uint32_t slot)
+{
+    uint32_t bits = px_graph__scale_bits(view, slot) & ~PX_GRAPH__DEAD_BIT;
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return scale;
 }
 
 static inline _Atomic uint32_t *px_graph__list(const struct px_graph__view *view, uint32_t slot)

@@ -71,15 +71,11 @@ struct order {
 static void push_neighbours(struct order *order, const struct px_graph__view *view, uint32_t slot,
                             uint32_t *depth)
 {
-    const _Atomic uint32_t *list = px_graph__list(view, slot);
+    uint32_t slots[PX_GRAPH__MOST_DEGREE], count = px_graph__load_list(view, slot, slots);
     uint32_t first = *depth;
-    for (size_t i = 0; i < view->degree; i++) {
-        uint32_t next = atomic_load_explicit(&list[i], memory_order_acquire);
-        if (next == PX_GRAPH__NONE)
-            break;
-        if (order->was_seen[next] == 0)
-            order->stack[(*depth)++] = next;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        if (order->was_seen[slots[i]] == 0)
+            order->stack[(*depth)++] = slots[i];
     /* The nearest, which stand first, are to be taken first. */
     for (uint32_t i = first, j = *depth; i + 1 < j; i++) {
         uint32_t other = order->stack[--j];

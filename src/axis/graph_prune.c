@@ -17,12 +17,11 @@ struct place {
 static struct place place_of(const struct px_graph *graph, const struct px_graph__view *view,
                              uint32_t slot, uint8_t *row)
 {
-    uint32_t bits = px_graph__scale_bits(view, slot) & ~PX_GRAPH__DEAD_BIT;
     struct place place = {.row = row, .added = px_graph__factors(view, slot)->added};
     const uint8_t *rows[] = {row};
     int32_t dot;
-    memcpy(&place.scale, &bits, sizeof bits);
-    place.scale *= 2; /* eight-bit magnitudes are half the stored ones */
+    place.scale =
+        2 * px_graph__scale(view, slot); /* eight-bit magnitudes are half the stored ones */
     graph->kernels->bytes_of(&view->codes, slot, row);
     graph->kernels->byte_dots(rows, 1, graph->padded, row, &dot);
     place.norm = place.scale * place.scale * (float)dot + place.added * place.added;

@@ -47,24 +47,17 @@ static void add_slot(uint32_t *slots, uint32_t *count, uint32_t slot)
 static uint32_t join_lists(const struct repair *repair, const struct px_graph__view *view,
                            uint32_t slot, uint32_t *ret_slots)
 {
-    const _Atomic uint32_t *list = px_graph__list(view, slot);
-    uint32_t count = 0;
-    for (size_t i = 0; i < view->degree; i++) {
-        uint32_t next = atomic_load_explicit(&list[i], memory_order_acquire);
-        if (next == PX_GRAPH__NONE)
-            break;
-        if (!repair->is_leaving[next]) {
-            add_slot(ret_slots, &count, next);
+    uint32_t own[PX_GRAPH__MOST_DEGREE], beyond[PX_GRAPH__MOST_DEGREE], count = 0;
+    uint32_t own_count = px_graph__load_list(view, slot, own);
+    for (uint32_t i = 0; i < own_count; i++) {
+        if (!repair->is_leaving[own[i]]) {
+            add_slot(ret_slots, &count, own[i]);
             continue;
         }
-        const _Atomic uint32_t *beyond = px_graph__list(view, next);
-        for (size_t j = 0; j < view->degree; j++) {
-            uint32_t other = atomic_load_explicit(&beyond[j], memory_order_acquire);
-            if (other == PX_GRAPH__NONE)
-                break;
-            if (other != slot && !repair->is_leaving[other])
-                add_slot(ret_slots, &count, other);
-        }
+        uint32_t beyond_count = px_graph__load_list(view, own[i], beyond);
+        for (uint32_t j = 0; j < beyond_count; j++)
+            if (beyond[j] != slot && !repair->is_leaving[beyond[j]])
+                add_slot(ret_slots, &count, beyond[j]);
     }
     return count;
 }
@@ -81,14 +74,10 @@ static void repair_list(struct repair *repair, struct px_graph_worker *worker, u
 static bool leads_to_leaving(const struct repair *repair, const struct px_graph__view *view,
                              uint32_t slot)
 {
-    const _Atomic uint32_t *list = px_graph__list(view, slot);
-    for (size_t i = 0; i < view->degree; i++) {
-        uint32_t next = atomic_load_explicit(&list[i], memory_order_acquire);
-        if (next == PX_GRAPH__NONE)
-            return false;
-        if (repair->is_leaving[next])
+    uint32_t slots[PX_GRAPH__MOST_DEGREE], count = px_graph__load_list(view, slot, slots);
+    for (uint32_t i = 0; i < count; i++)
+        if (repair->is_leaving[slots[i]])
             return true;
-    }
     return false;
 }
 
@@ -168,14 +157,10 @@ static void repair_entries(struct repair *repair)
             i++;
             continue;
         }
-        const _Atomic uint32_t *list = px_graph__list(&view, slot);
-        for (size_t j = 0; j < view.degree && other == PX_GRAPH__NONE; j++) {
-            uint32_t next = atomic_load_explicit(&list[j], memory_order_acquire);
-            if (next == PX_GRAPH__NONE)
-                break;
-            if (!repair->is_leaving[next])
-                other = next;
-        }
+        uint32_t near[PX_GRAPH__MOST_DEGREE], near_count = px_graph__load_list(&view, slot, near);
+        for (uint32_t j = 0; j < near_count && other == PX_GRAPH__NONE; j++)
+            if (!repair->is_leaving[near[j]])
+                other = near[j];
         if (other == PX_GRAPH__NONE)
             other = atomic_load(&graph->entries[--count]);
         atomic_store_explicit(&graph->entries[i], other, memory_order_release);

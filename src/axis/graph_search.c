@@ -11,8 +11,9 @@ static const float doubt_factor = 4;
 
 /* ---- the beam ------------------------------------------------------------------------------- */
 
-bool px_graph__offer(struct px_graph_worker *worker, uint32_t beam_limit,
-                     px_graph__candidate candidate)
+/* Offers a candidate to the beam; false: it was too far off. */
+static bool offer(struct px_graph_worker *worker, uint32_t beam_limit,
+                  px_graph__candidate candidate)
 {
     px_graph__candidate *beam = worker->beam;
     uint32_t low = 0, high = worker->beam_count;
@@ -150,9 +151,8 @@ static void add_measured(struct state *state, const uint32_t *slots, uint32_t co
         if (!(distances[i] < state->limit))
             continue;
         bool is_dead = (px_graph__scale_bits(&worker->view, slots[i]) & PX_GRAPH__DEAD_BIT) != 0;
-        if (px_graph__offer(
-                worker, state->walk->beam_limit,
-                px_graph__candidate_of(distances[i], slots[i], is_dead ? PX_GRAPH__DEAD : 0)))
+        if (offer(worker, state->walk->beam_limit,
+                  px_graph__candidate_of(distances[i], slots[i], is_dead ? PX_GRAPH__DEAD : 0)))
             prefetch_list(&worker->view, slots[i]);
     }
     update_limit(state);

@@ -86,10 +86,6 @@ float px_graph__distance(const struct px_graph *graph, const struct px_graph__qu
 void px_graph__walk(struct px_graph *graph, struct px_graph_worker *worker,
                     const struct px_graph__walk *walk);
 
-/* Offers a candidate to the beam; false: it was too far off. */
-bool px_graph__offer(struct px_graph_worker *worker, uint32_t beam_limit,
-                     px_graph__candidate candidate);
-
 /* ---- graph_prune.c -------------------------------------------------------------------------- */
 
 /*
@@ -121,6 +117,9 @@ void px_graph__link(struct px_graph *graph, struct px_graph_worker *worker, uint
 /* Makes room for beam and path of an insert. */
 PX_MUST_CHECK int px_graph__prepare_path(struct px_graph_worker *worker,
                                          struct proximadb_error *reterr);
+
+/* The slots of a list, to ret_slots (room for the degree); returns how many. */
+uint32_t px_graph__load_list(const struct px_graph__view *view, uint32_t slot, uint32_t *ret_slots);
 
 /* Replaces a list, under its lock. */
 void px_graph__store_list(const struct px_graph__view *view, uint32_t slot,
