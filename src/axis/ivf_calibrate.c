@@ -81,19 +81,11 @@ static bool should_stop(void *context)
     return calibrating->should_stop != NULL && calibrating->should_stop(calibrating->context);
 }
 
-static uint64_t count_blocks(const struct px_ivf_set *set)
-{
-    uint64_t count = 0;
-    for (size_t p = 0; p < set->part_count; p++)
-        count += set->parts[p]->header->block_count;
-    return count;
-}
-
 /* A row of the set, rotated, as its bytes have it; and which one it is. */
 static void take_row(const struct px_ivf_set *set, uint64_t random, float *ret_vector,
                      struct px_ivf_hit *ret_own)
 {
-    uint64_t block = (random >> 16) % count_blocks(set);
+    uint64_t block = (random >> 16) % px_ivf__block_count(set);
     uint32_t p = 0;
     while (block >= set->parts[p]->header->block_count)
         block -= set->parts[p++]->header->block_count;
@@ -179,7 +171,7 @@ static float recall_of(const struct calibration *calibration)
 static int find_points(struct calibration *calibration, struct px_ivf_calibration *ret_calibration,
                        struct proximadb_error *reterr)
 {
-    uint32_t blocks = (uint32_t)count_blocks(calibration->set), probes = 1;
+    uint32_t blocks = (uint32_t)px_ivf__block_count(calibration->set), probes = 1;
     int rc = look(calibration, blocks, calibration->truth, calibration->truth_counts, reterr);
     for (float recall = 0; rc == PROXIMADB_OK && ret_calibration->point_count < PX_IVF_MOST_POINTS;
          probes += probes / STEP_SHARE + 1) {

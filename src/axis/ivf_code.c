@@ -1,6 +1,7 @@
 /* What rows and centres become, and what a query has to be to be compared with them. */
 #include "axis/ivf_internal.h"
 
+#include "simd/code_kernels.h"
 #include "simd/distance.h"
 
 #include <float.h>
@@ -12,11 +13,7 @@
  * */
 static float encode_bytes(const float *vector, size_t count, uint8_t *ret_bytes)
 {
-    float largest = 0;
-    for (size_t i = 0; i < count; i++) {
-        float magnitude = fabsf(vector[i]);
-        largest = magnitude > largest ? magnitude : largest;
-    }
+    float largest = px_code_kernels_get()->largest(vector, count);
     float step = largest / PX_IVF_MOST_BYTE, inverse = 1 / step;
     if (!(step > 0) || !(inverse > 0) || !(inverse <= FLT_MAX)) {
         memset(ret_bytes, PX_IVF_CENTRE_ZERO, count);
@@ -111,11 +108,7 @@ enum { PLANE = 128, MOST_LEVEL = 127 * PLANE + PLANE - 1 };
 /* Components as numbers of 15 bits, in two planes. */
 static void make_planes(struct px_ivf__query *query)
 {
-    float largest = 0;
-    for (size_t i = 0; i < query->count; i++) {
-        float magnitude = fabsf(query->rotated[i]);
-        largest = magnitude > largest ? magnitude : largest;
-    }
+    float largest = px_code_kernels_get()->largest(query->rotated, query->count);
     query->step = largest > 0 ? largest / (MOST_LEVEL - 1) : 1;
     query->sum = 0;
     float inverse = 1 / query->step;

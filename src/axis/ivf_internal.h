@@ -237,6 +237,9 @@ struct px_ivf__ranking {
 
 enum { PX_IVF__SUMS = 256 };
 
+/* Blocks of all parts of a set. */
+uint64_t px_ivf__block_count(const struct px_ivf_set *set);
+
 /* Room for the lists, and for the blocks, of the set. PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_ivf__ranking_grow(struct px_ivf__ranking *ranking,
                                        const struct px_ivf_set *set,

@@ -199,6 +199,14 @@ size_t px_ivf__rank(struct px_ivf__ranking *ranking, const struct px_ivf_set *se
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
+uint64_t px_ivf__block_count(const struct px_ivf_set *set)
+{
+    uint64_t count = 0;
+    for (size_t p = 0; p < set->part_count; p++)
+        count += set->parts[p]->header->block_count;
+    return count;
+}
+
 void px_ivf__ranking_release(struct px_ivf__ranking *ranking)
 {
     free(ranking->keys);
@@ -230,9 +238,7 @@ static bool take_memory(struct px_ivf__ranking *ranking, size_t count)
 int px_ivf__ranking_grow(struct px_ivf__ranking *ranking, const struct px_ivf_set *set,
                          struct proximadb_error *reterr)
 {
-    size_t count = 0; /* there are no more lists than blocks */
-    for (size_t p = 0; p < set->part_count; p++)
-        count += set->parts[p]->header->block_count;
+    size_t count = px_ivf__block_count(set);               /* there are no more lists than blocks */
     count = px_round_up(count + PX_IVF_BLOCK_ROWS, LANES); /* a group is written as a whole */
     if (count <= ranking->capacity)
         return PROXIMADB_OK;

@@ -434,14 +434,6 @@ static int grow_searcher(struct px_ivf_searcher *searcher, const struct px_ivf_s
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-static uint32_t block_count(const struct px_ivf_set *set)
-{
-    uint64_t count = 0;
-    for (size_t p = 0; p < set->part_count; p++)
-        count += set->parts[p]->header->block_count;
-    return count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
-}
-
 /* Queries that are searched at once. */
 static uint32_t group_size(const struct px_ivf_set *set, size_t query_count, uint32_t probe_count)
 {
@@ -460,7 +452,9 @@ int px_ivf__search(struct px_ivf_searcher *searcher, const struct px_ivf_set *se
 {
     size_t query_count = request->queries.row_count;
     assert(request->k > 0 && set->part_count > 0);
-    uint32_t probe_count = smaller(request->probe_count, block_count(set));
+    uint64_t block_count = px_ivf__block_count(set);
+    uint32_t probe_count =
+        request->probe_count < block_count ? request->probe_count : (uint32_t)block_count;
     uint32_t group = group_size(set, query_count, probe_count);
     int rc = grow_searcher(searcher, set, group, probe_count, reterr);
     for (size_t first = 0; first < query_count && rc == PROXIMADB_OK; first += group) {
