@@ -46,12 +46,16 @@ def create(
     dim_count: int = DIM_COUNT,
     metric: str = "cosine",
     name: str = COLLECTION,
+    index_type: str = "FLAT",
 ) -> None:
-    """Makes the collection that measurements use, or another one."""
+    """Makes the collection that measurements use, or another one: without an index, whose building
+    would be measured, too.
+    """
     client.create_collection(
         name,
         dim_count,
         metric=metric,
+        index_type=index_type,
         storage=storage,
         layout=layout,
         filterable=FILTERABLE,

@@ -76,7 +76,7 @@ class Bench:
 
     def load(self) -> None:
         """The collection that is searched, and its index."""
-        create(self._client)
+        create(self._client, index_type="HNSW")
         insert_all(self._client, self._searched)
         self._client.flush(COLLECTION)
         wait_until_indexed(self._client, COLLECTION)
@@ -87,7 +87,7 @@ class Bench:
         for _ in range(WARM_UP_SEARCHES):
             self._search()
         nothing = self._search_beside(NOTHING)
-        create(self._client, name=BUILT)
+        create(self._client, name=BUILT, index_type="HNSW")
         insert_all(self._client, self._built, name=BUILT)
         build = self._search_beside(BUILD)
         left = rows_to_index(self._client.get_collection(BUILT))

@@ -112,7 +112,7 @@ def _proximadb(rows: Rows, truth: Any, options: Namespace) -> tuple[Run, str]:
         Server(scratch / "data") as server,
         server.client() as client,
     ):
-        create(client)
+        create(client, index_type="HNSW")
         began = time.perf_counter()
         insert_all(client, rows, options.batch)
         loaded_s = time.perf_counter() - began
