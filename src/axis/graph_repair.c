@@ -15,22 +15,8 @@ struct repair {
     uint32_t *leaving;   /* owned */
     uint32_t leaving_count;
     _Atomic uint32_t next_slot;
-    _Atomic bool is_stopped;
-    pthread_mutex_t lock; /* guards: rc, error */
-    int rc;
-    struct proximadb_error error;
+    struct px_crew_failure failure;
 };
-
-static void fail_with(struct repair *repair, int rc, const struct proximadb_error *error)
-{
-    pthread_mutex_lock(&repair->lock);
-    if (repair->rc == PROXIMADB_OK) {
-        repair->rc = rc;
-        repair->error = *error;
-    }
-    pthread_mutex_unlock(&repair->lock);
-    atomic_store(&repair->is_stopped, true);
-}
 
 /* ---- one list ------------------------------------------------------------------------------- */
 
@@ -106,7 +92,7 @@ static void run(void *context, unsigned member)
     struct px_graph_worker *worker = NULL;
     struct proximadb_error error = {0};
     int rc = px_graph_worker_new(repair->graph, &worker, &error);
-    while (rc == PROXIMADB_OK && !atomic_load(&repair->is_stopped)) {
+    while (rc == PROXIMADB_OK && !px_crew_has_failed(&repair->failure)) {
         uint32_t first = atomic_fetch_add(&repair->next_slot, SLOTS_PER_SHARE);
         if (first >= repair->slot_count)
             break;
@@ -121,7 +107,7 @@ static void run(void *context, unsigned member)
         }
     }
     if (rc != PROXIMADB_OK)
-        fail_with(repair, rc, &error);
+        px_crew_failure_note(&repair->failure, &error);
     px_graph_worker_free(worker);
 }
 
@@ -200,16 +186,12 @@ static int free_leaving(struct repair *repair, struct proximadb_error *reterr)
 int px_graph_repair(struct px_graph *graph, struct px_crew *crew,
                     const struct px_graph_control *control, struct proximadb_error *reterr)
 {
-    struct repair repair = {.graph = graph, .control = control};
+    struct repair repair = {.graph = graph, .control = control, .failure = PX_CREW_NO_FAILURE};
     int rc = find_leaving(&repair, reterr);
     if (rc == PROXIMADB_OK && repair.leaving_count > 0) {
-        pthread_mutex_init(&repair.lock, NULL);
         repair_entries(&repair);
         px_crew_run(crew, px_crew_size(crew) + 1, run, &repair);
-        pthread_mutex_destroy(&repair.lock);
-        rc = repair.rc;
-        if (rc != PROXIMADB_OK && reterr != NULL)
-            *reterr = repair.error;
+        rc = px_crew_failure_end(&repair.failure, reterr);
         if (rc == PROXIMADB_OK) {
             ensure_entry(&repair);
             rc = free_leaving(&repair, reterr);

@@ -8,7 +8,6 @@
 
 #include <assert.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -24,10 +23,7 @@ struct making {
     struct px_ivf_disk_list *lists; /* in it */
     uint32_t piece_rows;            /* of the longest list */
     atomic_uint_least32_t next_list;
-    atomic_bool failed;
-    pthread_mutex_t mutex; /* guards: status, error */
-    int status;
-    struct proximadb_error error; /* of the first that failed */
+    struct px_crew_failure failure;
 };
 
 /* What a thread has for itself; all owned. */
@@ -256,17 +252,6 @@ static int init_bench(struct bench *bench, struct making *making, struct proxima
     return px_fail_no_memory(reterr);
 }
 
-static void note_failure(struct making *making, int status, const struct proximadb_error *error)
-{
-    pthread_mutex_lock(&making->mutex);
-    if (making->status == PROXIMADB_OK) {
-        making->status = status;
-        making->error = *error;
-    }
-    pthread_mutex_unlock(&making->mutex);
-    atomic_store(&making->failed, true);
-}
-
 static void make_lists(void *context, unsigned member)
 {
     (void)member;
@@ -275,15 +260,15 @@ static void make_lists(void *context, unsigned member)
     struct proximadb_error error = {0};
     int rc = init_bench(&bench, making, &error);
     if (rc != PROXIMADB_OK) {
-        note_failure(making, rc, &error);
+        px_crew_failure_note(&making->failure, &error);
         return;
     }
     uint32_t list_count = making->ivf->header->list_count, list;
-    while (rc == PROXIMADB_OK && !atomic_load(&making->failed) &&
+    while (rc == PROXIMADB_OK && !px_crew_has_failed(&making->failure) &&
            (list = atomic_fetch_add(&making->next_list, 1)) < list_count)
         rc = make_list(&bench, list, &error);
     if (rc != PROXIMADB_OK)
-        note_failure(making, rc, &error);
+        px_crew_failure_note(&making->failure, &error);
     release_bench(&bench);
 }
 
@@ -379,11 +364,9 @@ static int make_content(struct making *making, struct proximadb_error *reterr)
     place_lists(making->input, making->piece_rows, making->lists);
     making->piece_rows = smaller(making->piece_rows, header->row_count);
     px_crew_run(making->input->crew, UINT32_MAX, make_lists, making);
-    if (making->status != PROXIMADB_OK) {
-        if (reterr != NULL)
-            *reterr = making->error;
-        return making->status;
-    }
+    int rc = px_crew_failure_end(&making->failure, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
     for (size_t i = 0; i < PX_IVF_SECTION_COUNT; i++)
         header->sections[i].checksum = px_crc32c(0, ivf->content.data + header->sections[i].offset,
                                                  (size_t)header->sections[i].size_bytes);
@@ -409,10 +392,8 @@ static int build(struct px_ivf *ivf, const struct px_ivf_input *input,
                             .ivf = ivf,
                             .image = ivf->pages.data,
                             .piece_rows = piece_rows,
-                            .mutex = PTHREAD_MUTEX_INITIALIZER};
-    rc = make_content(&making, reterr);
-    pthread_mutex_destroy(&making.mutex);
-    return rc;
+                            .failure = PX_CREW_NO_FAILURE};
+    return make_content(&making, reterr);
 }
 
 int px_ivf_build(const struct px_ivf_input *input, struct px_ivf **ret_ivf,

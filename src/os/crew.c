@@ -161,3 +161,22 @@ unsigned px_crew_size(const struct px_crew *crew)
 {
     return crew != NULL ? crew->size : 0;
 }
+
+void px_crew_failure_note(struct px_crew_failure *failure, const struct proximadb_error *error)
+{
+    pthread_mutex_lock(&failure->lock);
+    if (!atomic_load(&failure->has_failed))
+        failure->error = *error;
+    atomic_store(&failure->has_failed, true);
+    pthread_mutex_unlock(&failure->lock);
+}
+
+int px_crew_failure_end(struct px_crew_failure *failure, struct proximadb_error *reterr)
+{
+    pthread_mutex_destroy(&failure->lock);
+    if (!px_crew_has_failed(failure))
+        return PROXIMADB_OK;
+    if (reterr != NULL)
+        *reterr = failure->error;
+    return failure->error.status;
+}

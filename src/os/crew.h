@@ -13,6 +13,10 @@
 
 #include "base/error.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
 struct px_crew;
 
 /*
@@ -41,5 +45,24 @@ void px_crew_run(struct px_crew *crew, unsigned most_members,
 
 /* Threads, that is, members of a run besides its owner. */
 unsigned px_crew_size(const struct px_crew *crew);
+
+/* What went wrong first in a piece of work: members note it and look whether to go on; the owner
+ * ends it. Begin with PX_CREW_NO_FAILURE. */
+struct px_crew_failure {
+    atomic_bool has_failed;
+    pthread_mutex_t lock; /* guards: error */
+    struct proximadb_error error;
+};
+#define PX_CREW_NO_FAILURE ((struct px_crew_failure){.lock = PTHREAD_MUTEX_INITIALIZER})
+
+void px_crew_failure_note(struct px_crew_failure *failure, const struct proximadb_error *error);
+
+static inline bool px_crew_has_failed(const struct px_crew_failure *failure)
+{
+    return atomic_load(&failure->has_failed);
+}
+
+/* PROXIMADB_OK, or the status of what was noted first. When all members have returned. */
+int px_crew_failure_end(struct px_crew_failure *failure, struct proximadb_error *reterr);
 
 #endif /* PX_OS_CREW_H */

@@ -16,9 +16,7 @@ struct walking {
     uint32_t *slots; /* `wanted` for each query, of which counts[query] were found */
     uint32_t *counts;
     _Atomic uint32_t next; /* query */
-    atomic_bool has_failed;
-    pthread_mutex_t lock; /* guards: error */
-    struct proximadb_error error;
+    struct px_crew_failure failure;
 };
 
 /* ---- walking ------------------------------------------------------------------------------- */
@@ -56,7 +54,7 @@ static int walk_some(struct walking *walking, struct proximadb_error *reterr)
         free(hits);
         return rc;
     }
-    while (rc == PROXIMADB_OK && !atomic_load(&walking->has_failed)) {
+    while (rc == PROXIMADB_OK && !px_crew_has_failed(&walking->failure)) {
         uint32_t query = atomic_fetch_add(&walking->next, 1);
         if (query >= walking->request->queries.row_count)
             break;
@@ -72,12 +70,8 @@ static void walk_as_member(void *context, unsigned member)
     struct walking *walking = context;
     struct proximadb_error error;
     (void)member;
-    if (walk_some(walking, &error) == PROXIMADB_OK)
-        return;
-    atomic_store(&walking->has_failed, true);
-    pthread_mutex_lock(&walking->lock);
-    walking->error = error;
-    pthread_mutex_unlock(&walking->lock);
+    if (walk_some(walking, &error) != PROXIMADB_OK)
+        px_crew_failure_note(&walking->failure, &error);
 }
 
 static int walk_all(struct walking *walking, struct proximadb_error *reterr)
@@ -85,13 +79,9 @@ static int walk_all(struct walking *walking, struct proximadb_error *reterr)
     struct px_crew *crew = walking->request->crew;
     size_t shares = walking->request->queries.row_count / QUERIES_OF_A_MEMBER + 1;
     unsigned most = px_crew_size(crew) + 1;
-    atomic_store(&walking->next, 0);
+    walking->failure = PX_CREW_NO_FAILURE;
     px_crew_run(crew, shares < most ? (unsigned)shares : most, walk_as_member, walking);
-    if (!atomic_load(&walking->has_failed))
-        return PROXIMADB_OK;
-    if (reterr != NULL)
-        *reterr = walking->error;
-    return walking->error.status;
+    return px_crew_failure_end(&walking->failure, reterr);
 }
 
 /* ---- what was found ------------------------------------------------------------------------ */
@@ -204,8 +194,7 @@ int px_coordinator__find_in_graph(struct px_shard *shard, struct px_call *call,
     bool goes_on = true;
     *ret_found = false;
     for (int i = 0; i < MOST_ATTEMPTS && goes_on; i++) {
-        struct walking walking = {
-            .request = request, .call = call, .lock = PTHREAD_MUTEX_INITIALIZER};
+        struct walking walking = {.request = request, .call = call};
         if (!px_shard_begin_walk(shard, &walking.walk))
             break;
         *ret_candidates = (struct px_candidates){0};
@@ -214,7 +203,6 @@ int px_coordinator__find_in_graph(struct px_shard *shard, struct px_call *call,
             rc = attempt(shard, call, &walking, ret_candidates, ret_found, reterr);
         goes_on = goes_on && rc == PROXIMADB_OK && !*ret_found;
         px_shard_release_walk(&walking.walk);
-        pthread_mutex_destroy(&walking.lock);
     }
     return rc;
 }

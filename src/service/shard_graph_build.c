@@ -83,10 +83,8 @@ void px_shard__attach_rows(struct px_index_step *step, struct px_graph_index *in
 struct insertion {
     struct px_index_step *step;
     _Atomic size_t next; /* of the list's places */
-    atomic_bool has_failed;
     atomic_bool is_unfit;
-    pthread_mutex_t lock; /* guards: error */
-    struct proximadb_error error;
+    struct px_crew_failure failure;
 };
 
 /* One thread's part of it. */
@@ -133,7 +131,7 @@ static int run_inserter(struct inserter *inserter, struct proximadb_error *reter
     struct insertion *insertion = inserter->insertion;
     struct px_index_step *step = insertion->step;
     int rc = PROXIMADB_OK;
-    while (rc == PROXIMADB_OK && !atomic_load(&insertion->has_failed)) {
+    while (rc == PROXIMADB_OK && !px_crew_has_failed(&insertion->failure)) {
         size_t first = atomic_fetch_add(&insertion->next, INSERT_ROWS);
         if (first >= step->place_count)
             break;
@@ -161,29 +159,20 @@ static void insert_as_member(void *context, unsigned member)
     if (inserter.worker != NULL)
         px_graph_index_give_worker(step->index, inserter.worker);
     px_row_reader_release(&inserter.rows);
-    if (rc != PROXIMADB_OK) {
-        atomic_store(&insertion->has_failed, true);
-        pthread_mutex_lock(&insertion->lock);
-        insertion->error = error;
-        pthread_mutex_unlock(&insertion->lock);
-    }
+    if (rc != PROXIMADB_OK)
+        px_crew_failure_note(&insertion->failure, &error);
 }
 
 int px_shard__insert_rows(struct px_index_step *step, bool *ret_unfit,
                           struct proximadb_error *reterr)
 {
     struct px_crew *crew = step->shard->context->index_crew;
-    struct insertion insertion = {.step = step, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct insertion insertion = {.step = step, .failure = PX_CREW_NO_FAILURE};
     size_t shares = step->place_count / INSERT_ROWS + 1;
     unsigned most = px_crew_size(crew) + 1;
     px_crew_run(crew, shares < most ? (unsigned)shares : most, insert_as_member, &insertion);
-    pthread_mutex_destroy(&insertion.lock);
     *ret_unfit = atomic_load(&insertion.is_unfit);
-    if (!atomic_load(&insertion.has_failed))
-        return PROXIMADB_OK;
-    if (reterr != NULL)
-        *reterr = insertion.error;
-    return insertion.error.status;
+    return px_crew_failure_end(&insertion.failure, reterr);
 }
 
 /* ---- building ------------------------------------------------------------------------------ */

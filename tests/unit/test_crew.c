@@ -144,6 +144,30 @@ static void test_crew__serves_many_owners(void **state)
     px_crew_close(crew);
 }
 
+static void fail_as_member(void *context, unsigned member)
+{
+    struct px_crew_failure *failure = context;
+    struct proximadb_error error;
+    (void)px_fail(&error, member == 0 ? PROXIMADB_CORRUPT : PROXIMADB_IO, "member %u", member);
+    px_crew_failure_note(failure, &error);
+    (void)px_fail(&error, PROXIMADB_INVALID, "too late");
+    px_crew_failure_note(failure, &error);
+}
+
+static void test_crew__the_first_failure_is_the_works(void **state)
+{
+    (void)state;
+    struct px_crew_failure failure = PX_CREW_NO_FAILURE;
+    struct proximadb_error error = {0};
+    assert_false(px_crew_has_failed(&failure));
+    assert_int_equal(px_crew_failure_end(&failure, &error), PROXIMADB_OK);
+    failure = PX_CREW_NO_FAILURE;
+    px_crew_run(NULL, 1, fail_as_member, &failure);
+    assert_true(px_crew_has_failed(&failure));
+    assert_int_equal(px_crew_failure_end(&failure, &error), PROXIMADB_CORRUPT);
+    assert_string_equal(error.message, "member 0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_crew__idle_threads_help_at_once),
         cmocka_unit_test(test_crew__a_busy_crew_holds_nobody_up),
         cmocka_unit_test(test_crew__serves_many_owners),
+        cmocka_unit_test(test_crew__the_first_failure_is_the_works),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
