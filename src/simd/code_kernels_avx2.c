@@ -52,14 +52,6 @@ static inline int32_t sign_sum(const uint8_t *signs, const int8_t *query, size_t
     return sum_lanes(sum);
 }
 
-static void sign_sums(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
-                      const int8_t *query, int32_t *ret_sums)
-{
-    for (size_t i = 0; i < count; i++)
-        ret_sums[i] = sign_sum(codes->signs + indexes[i] * codes->sign_stride, query,
-                               codes->dim_count / BLOCK);
-}
-
 /* ---- nine bits ------------------------------------------------------------------------------ */
 
 /* x as 16 bits times y, sign-extended. */
@@ -88,15 +80,6 @@ static inline int64_t signed_dot(const uint8_t *signs, const uint8_t *magnitudes
         low_sum = add_bytes(low_sum, x, negate_where(load(low + b * BLOCK), negative));
     }
     return (int64_t)sum_lanes(high_sum) * 128 + sum_lanes(low_sum);
-}
-
-static void signed_dots(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
-                        const int8_t *high, const int8_t *low, int64_t *ret_dots)
-{
-    for (size_t i = 0; i < count; i++)
-        ret_dots[i] = signed_dot(codes->signs + indexes[i] * codes->sign_stride,
-                                 codes->magnitudes + indexes[i] * codes->magnitude_stride, high,
-                                 low, codes->dim_count / BLOCK);
 }
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
@@ -129,23 +112,11 @@ static inline int32_t byte_dot(const uint8_t *row, const uint8_t *x, size_t bloc
     return sum_lanes(sum);
 }
 
-static void byte_dots(const uint8_t *const *rows, size_t count, size_t dim_count, const uint8_t *x,
-                      int32_t *ret_dots)
-{
-    for (size_t i = 0; i < count; i++)
-        ret_dots[i] = byte_dot(rows[i], x, dim_count / BLOCK);
-}
+#include "simd/code_loops_internal.h"
 
 const struct px_code_kernels *px_code_kernels__avx2(void)
 {
-    static const struct px_code_kernels kernels = {.name = "avx2",
-                                                   .sign_sums = sign_sums,
-                                                   .signed_dots = signed_dots,
-                                                   .bytes_of = bytes_of,
-                                                   .byte_dots = byte_dots,
-                                                   .quantise = quantise,
-                                                   .largest = largest,
-                                                   .rotate = rotate};
+    static const struct px_code_kernels kernels = PX_CODE_KERNELS("avx2");
     return &kernels;
 }
 

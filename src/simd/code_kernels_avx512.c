@@ -179,14 +179,7 @@ static void byte_dots(const uint8_t *const *rows, size_t count, size_t dim_count
 
 const struct px_code_kernels *px_code_kernels__avx512(void)
 {
-    static const struct px_code_kernels kernels = {.name = "avx512",
-                                                   .sign_sums = sign_sums,
-                                                   .signed_dots = signed_dots,
-                                                   .bytes_of = bytes_of,
-                                                   .byte_dots = byte_dots,
-                                                   .quantise = quantise,
-                                                   .largest = largest,
-                                                   .rotate = rotate};
+    static const struct px_code_kernels kernels = PX_CODE_KERNELS("avx512");
     return &kernels;
 }
 
