@@ -400,6 +400,12 @@ void px_exchange_set_deadline(struct px_exchange *exchange, int64_t at_ms)
         px_loop_clear_timer(&exchange->worker->loop, &exchange->deadline);
 }
 
+/* The clock counts whole milliseconds, rounded down: the one under way may be all but over. */
+void px_exchange_set_timeout(struct px_exchange *exchange, int64_t timeout_ms)
+{
+    px_exchange_set_deadline(exchange, px_exchange_now_ms(exchange) + timeout_ms + 1);
+}
+
 int64_t px_exchange_deadline(const struct px_exchange *exchange)
 {
     return exchange->deadline.is_set ? exchange->deadline.at_ms : 0;

@@ -126,6 +126,8 @@ PX_MUST_CHECK bool px_exchange_stay(struct px_exchange *exchange);
 
 /* Calls on_deadline once at `at_ms` on px_exchange_now_ms()'s clock; 0 takes it back. */
 void px_exchange_set_deadline(struct px_exchange *exchange, int64_t at_ms);
+/* Sets it to when `timeout_ms` have passed in full, counted from now. */
+void px_exchange_set_timeout(struct px_exchange *exchange, int64_t timeout_ms);
 int64_t px_exchange_deadline(const struct px_exchange *exchange); /* 0: none */
 
 /* ---- the body ------------------------------------------------------------------------------ */

@@ -469,7 +469,7 @@ static int take_head(struct px_rest_call *call, struct px_slice name,
     (void)px_exchange_header(exchange, "idempotency-key", &head.idempotency_key);
     int rc = px_rest_head_read(&head, call->endpoint, &call->request, &timeout_ms, reterr);
     if (rc == PROXIMADB_OK && timeout_ms > 0)
-        px_exchange_set_deadline(exchange, px_exchange_now_ms(exchange) + timeout_ms);
+        px_exchange_set_timeout(exchange, timeout_ms);
     return rc;
 }
 

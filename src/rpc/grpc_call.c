@@ -403,7 +403,7 @@ static bool take_timeout(struct px_grpc_call *call)
                value.size_bytes < 40 ? (int)value.size_bytes : 40, (const char *)value.data);
         return false;
     }
-    px_exchange_set_deadline(call->exchange, px_exchange_now_ms(call->exchange) + timeout_ms);
+    px_exchange_set_timeout(call->exchange, timeout_ms);
     return true;
 }
 

@@ -237,7 +237,8 @@ static void test_exchange__calls_at_the_deadline(void **state)
     assert_true(rig_was_received("HTTP/1.1 504 Gateway Timeout"));
 
     rig_send_text("GET / HTTP/1.1\r\nHost: x\r\n\r\n"); /* taken back by the end */
-    px_exchange_set_deadline(rig.last, px_exchange_now_ms(rig.last) + 500);
+    px_exchange_set_timeout(rig.last, 500); /* never early: 500 ms of which the clock saw the end */
+    assert_int_equal(px_exchange_deadline(rig.last), px_exchange_now_ms(rig.last) + 501);
     rig_answer_ok(rig.last);
     rig_turn();
     rig_wait(1000);
