@@ -374,11 +374,6 @@ bool px_graph_is_dead(const struct px_graph *graph, uint32_t slot)
     return (scale_bits_of(graph, slot) & PX_GRAPH__DEAD_BIT) != 0;
 }
 
-bool px_graph_has_slot(const struct px_graph *graph, uint32_t slot)
-{
-    return scale_bits_of(graph, slot) != 0;
-}
-
 int64_t px_graph_label(const struct px_graph *graph, uint32_t slot)
 {
     struct px_graph *locked = (struct px_graph *)(uintptr_t)graph;
@@ -387,6 +382,27 @@ int64_t px_graph_label(const struct px_graph *graph, uint32_t slot)
     int64_t label = ((const int64_t *)graph->labels.data)[slot];
     pthread_mutex_unlock(&locked->alloc_lock);
     return label;
+}
+
+bool px_graph_has_slot(const struct px_graph *graph, uint32_t slot)
+{
+    return scale_bits_of(graph, slot) != 0;
+}
+
+void px_graph_read_labels(const struct px_graph *graph, uint32_t first, uint32_t count,
+                          int64_t *ret_labels)
+{
+    struct px_graph *locked = (struct px_graph *)(uintptr_t)graph;
+    pthread_mutex_lock(&locked->alloc_lock);
+    assert(first + (uint64_t)count <= atomic_load(&graph->slot_count));
+    struct px_graph__view view = px_graph__view_of(locked);
+    const int64_t *labels = (const int64_t *)graph->labels.data + first;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t bits = atomic_load(&px_graph__factors(&view, first + i)->scale);
+        bool is_live = bits != 0 && (bits & PX_GRAPH__DEAD_BIT) == 0;
+        ret_labels[i] = is_live ? labels[i] : PX_GRAPH_NO_LABEL;
+    }
+    pthread_mutex_unlock(&locked->alloc_lock);
 }
 
 uint32_t px_graph_slot_count(const struct px_graph *graph)

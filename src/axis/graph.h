@@ -94,7 +94,10 @@ struct px_graph_input {
      * thread at a time, for ranges that follow each other. An error ends the build. */
     int (*read)(void *context, uint64_t first_row, size_t count, float *ret_vectors,
                 int64_t *ret_labels, struct proximadb_error *reterr);
-    void *context; /* of read */
+    /* Told once, on the caller's thread, behind the last row: most of the build is still to come,
+     * and works with what it has. NULL: nobody wants to know. */
+    void (*end_reading)(void *context);
+    void *context; /* of both */
 };
 
 /*
@@ -174,6 +177,12 @@ int64_t px_graph_label(const struct px_graph *graph, uint32_t slot);
 uint32_t px_graph_slot_count(const struct px_graph *graph); /* slots ever used: all are below */
 /* Whether the slot holds a vector (dead or alive): false after a repair, until it is used again. */
 bool px_graph_has_slot(const struct px_graph *graph, uint32_t slot);
+
+/* The labels of slots first to first + count - 1; PX_GRAPH_NO_LABEL where no live vector is. */
+#define PX_GRAPH_NO_LABEL INT64_MIN
+void px_graph_read_labels(const struct px_graph *graph, uint32_t first, uint32_t count,
+                          int64_t *ret_labels);
+
 uint32_t px_graph_live_count(const struct px_graph *graph);
 uint32_t px_graph_dead_count(const struct px_graph *graph);   /* marked and not yet repaired */
 uint64_t px_graph_memory_bytes(const struct px_graph *graph); /* of the graph and its workers */

@@ -269,6 +269,8 @@ static int prepare(struct px_graph__build *build, struct proximadb_error *reterr
 static int build_all(struct px_graph__build *build, struct proximadb_error *reterr)
 {
     int rc = work_all(build, place_rows, reterr);
+    if (rc == PROXIMADB_OK && build->input->end_reading != NULL)
+        build->input->end_reading(build->input->context);
     if (rc == PROXIMADB_OK)
         rc = px_graph__order(build, reterr);
     uint32_t slot_count = atomic_load(&build->graph->slot_count);

@@ -151,8 +151,7 @@ static int prepare(struct walking *walking, struct px_arena *arena,
     walking->counts = px_arena_calloc(arena, query_count, sizeof *walking->counts);
     candidates->queries = px_arena_calloc(arena, query_count, sizeof *candidates->queries);
     if (walking->slots == NULL || walking->counts == NULL || candidates->queries == NULL)
-        return px_fail(reterr, PROXIMADB_TOO_LARGE,
-                       "the search needs more memory than a request may have");
+        return px_fail_search_memory(reterr);
     return px_shard_list_tail(&walking->walk, arena, reterr);
 }
 
@@ -168,8 +167,7 @@ static int attempt(struct px_shard *shard, struct px_call *call, struct walking 
     size_t count = pack_slots(walking);
     struct px_row_place *places = px_arena_alloc(&call->arena, count * sizeof *places);
     if (places == NULL)
-        return px_fail(reterr, PROXIMADB_TOO_LARGE,
-                       "the search needs more memory than a request may have");
+        return px_fail_search_memory(reterr);
     *ret_found = px_shard_end_walk(shard, &walking->walk, walking->slots, count,
                                    &candidates->snapshot, places);
     if (*ret_found) {

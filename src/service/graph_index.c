@@ -209,8 +209,12 @@ void px_graph_index_follow(struct px_graph_index *index, struct px_source *sourc
 
 void px_graph_index_kill_strays(struct px_graph_index *index, uint32_t begin, uint32_t end)
 {
+    int64_t labels[PX_STRAY_SLOTS];
+    assert(end - begin <= PX_STRAY_SLOTS);
+    px_graph_read_labels(index->graph, begin, end - begin, labels);
     for (uint32_t slot = begin; slot < end; slot++)
-        if (px_graph_index_locate(index, slot).source == 0 && px_graph_has_slot(index->graph, slot))
+        if (px_graph_index_locate(index, slot).source == 0 &&
+            labels[slot - begin] != PX_GRAPH_NO_LABEL)
             px_graph_set_dead(index->graph, slot, true);
 }
 

@@ -65,8 +65,9 @@ void px_graph_index_kill(struct px_graph_index *index, const struct px_source *s
 /* Lets the slot of a row of a replaced source follow it. */
 void px_graph_index_follow(struct px_graph_index *index, struct px_source *source, uint32_t row);
 
-/* Marks slots as dead that have no location: of a graph that was read from a file, those whose rows
- * are gone. Slots [begin, end). */
+/* Marks slots as dead that have no location: once a graph's rows have been looked for, those whose
+ * rows are gone. Slots [begin, end), PX_STRAY_SLOTS at most. */
+enum { PX_STRAY_SLOTS = 512 };
 void px_graph_index_kill_strays(struct px_graph_index *index, uint32_t begin, uint32_t end);
 
 /* Memory it holds, with the graph's. */

@@ -286,6 +286,7 @@ static void shard_free(struct px_shard *shard)
     for (uint32_t i = 0; i < shard->source_capacity; i++)
         px_source_unref(shard->sources[i]);
     free(shard->sources);
+    free(shard->free_numbers);
     px_graph_index_unref(shard->indexing.index);
     px_id_index_release(&shard->index);
     px_request_memory_free(shard->requests);

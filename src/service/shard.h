@@ -122,6 +122,9 @@ struct px_shard_walk {
     uint32_t *settled; /* in the arena; of each source the rows in front of its first in the tail */
 };
 
+/* Fails with PROXIMADB_TOO_LARGE: a search's arena is full. */
+int px_fail_search_memory(struct proximadb_error *reterr);
+
 /* False: there is no graph. End it with px_shard_release_walk(). */
 bool px_shard_begin_walk(struct px_shard *shard, struct px_shard_walk *ret_walk);
 

@@ -37,7 +37,7 @@ static int find_row(struct px_shard *shard, struct px_write_op *op, uint32_t i,
     int rc = px_shard__find(shard, px_write_op_hash(op, i), px_write_op_id(op, i), found, reterr);
     if (rc != PROXIMADB_OK || found->source == NULL)
         return rc;
-    (void)px_source_ref(found->source);
+    px_shard__hold_found(found);
     rc = read_expiry(found->source, found->row, &expires_at_ms, reterr);
     found->is_expired = rc == PROXIMADB_OK && expires_at_ms <= op->time_ms;
     return rc;
@@ -94,18 +94,16 @@ static int keep_chosen(struct px_write_op *op, struct proximadb_error *reterr)
     for (uint32_t i = 0; i < op->row_count; i++) {
         struct px_found_row found = op->found[i];
         int64_t version = 0;
-        op->found[i] = (struct px_found_row){0};
         if (found.source == NULL)
             continue;
         int rc = read_version(found.source, found.row, &version, reterr);
-        if (rc != PROXIMADB_OK || version != op->chosen_versions[i]) {
-            px_source_unref(found.source);
-            if (rc != PROXIMADB_OK)
-                return rc;
+        if (rc != PROXIMADB_OK)
+            return rc;
+        if (version != op->chosen_versions[i])
             continue;
-        }
         ids[kept] = op->as.ids.items[i];
         texts[kept] = ids[kept].text;
+        op->found[i] = op->found[kept];
         op->found[kept++] = found;
     }
     op->as.ids = (struct px_id_list){.items = ids, .count = kept};
@@ -284,6 +282,7 @@ int px_shard__prepare(struct px_shard *shard, struct px_write_op *op, bool with_
     if (rc != PROXIMADB_OK)
         return rc;
     op->row_count = px_write_op_row_count(op);
+    op->found_count = op->row_count;
     op->found = px_arena_calloc(op->arena, op->row_count, sizeof *op->found);
     if (op->found == NULL)
         return px_fail_no_memory(reterr);
@@ -291,7 +290,7 @@ int px_shard__prepare(struct px_shard *shard, struct px_write_op *op, bool with_
     rc = find_and_reserve(shard, op, with_rules, reterr);
     pthread_mutex_unlock(&shard->lock);
     if (rc != PROXIMADB_OK) {
-        px_write_op_release_found(op);
+        px_shard__release_found(shard, op);
         return rc;
     }
     rc = stage(shard, op, reterr);
@@ -306,5 +305,5 @@ void px_shard__unprepare(struct px_shard *shard, struct px_write_op *op)
     unreserve_rows(shard, op, op->row_count);
     shard->reserved_kill_count -= op->row_count;
     pthread_mutex_unlock(&shard->lock);
-    px_write_op_release_found(op);
+    px_shard__release_found(shard, op);
 }

@@ -188,7 +188,7 @@ static int collect_deletes(void *context, struct px_delete **ret_deletes, size_t
     struct px_delete *deletes = malloc((count + 1) * sizeof *deletes);
     for (size_t i = 0; deletes != NULL && i < count; i++) {
         const struct px_source *source = shard->sources[kills[i].source];
-        assert(source != NULL && source->part != NULL && source->moved == NULL);
+        assert(source != NULL && source->part != NULL && !px_source_is_replaced(source));
         deletes[i] = (struct px_delete){
             .path = px_part_file(source->part)->path, .row = kills[i].row, .lsn = kills[i].lsn};
     }

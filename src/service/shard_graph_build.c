@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 enum {
-    INSERT_ROWS = 32,  /* that a thread takes at a time; some milliseconds' work */
-    ATTACH_ROWS = 512, /* under one hold of the lock */
+    INSERT_ROWS = 32, /* that a thread takes at a time; some milliseconds' work */
+    STOP_ROWS = 512,  /* that are read between two looks at whether to stop */
     SAMPLE_ROWS = 2000,
     MOST_SAMPLE_FLOATS = 16 << 20, /* 64 MiB: fewer rows of high dimension */
 };
@@ -58,26 +58,6 @@ int px_shard__list_unindexed(struct px_index_step *step, unsigned side, size_t m
     return PROXIMADB_OK;
 }
 
-/* ---- attaching ----------------------------------------------------------------------------- */
-
-void px_shard__attach_rows(struct px_index_step *step, struct px_graph_index *index,
-                           const uint32_t *slots, size_t first, size_t count)
-{
-    struct px_shard *shard = step->shard;
-    for (size_t begin = 0; begin < count; begin += ATTACH_ROWS) {
-        size_t end = count - begin < ATTACH_ROWS ? count : begin + ATTACH_ROWS;
-        pthread_mutex_lock(&shard->lock);
-        uint32_t before = index->row_count;
-        for (size_t i = begin; i < end; i++) {
-            const struct px_row_place *place = &step->places[first + i];
-            px_graph_index_attach(index, slots[i],
-                                  step->snapshot.view->sources[place->source_index], place->row);
-        }
-        shard->indexing.changed_count += index->row_count - before;
-        pthread_mutex_unlock(&shard->lock);
-    }
-}
-
 /* ---- inserting ----------------------------------------------------------------------------- */
 
 struct insertion {
@@ -106,6 +86,18 @@ static int insert_row(struct inserter *inserter, const struct px_row_place *plac
     return px_graph_insert(index->graph, inserter->worker, vector, version, ret_slot, reterr);
 }
 
+static void attach_row(struct px_index_step *step, const struct px_row_place *place, uint32_t slot)
+{
+    struct px_shard *shard = step->shard;
+    struct px_graph_index *index = step->index;
+    pthread_mutex_lock(&shard->lock);
+    uint32_t before = index->row_count;
+    px_graph_index_attach(index, slot, step->snapshot.view->sources[place->source_index],
+                          place->row);
+    shard->indexing.changed_count += index->row_count - before;
+    pthread_mutex_unlock(&shard->lock);
+}
+
 /* Inserts places [first, first + count). A row that does not fit is left out: searches compare with
  * it until there is a graph that it fits. */
 static int insert_some(struct inserter *inserter, size_t first, size_t count,
@@ -121,7 +113,7 @@ static int insert_some(struct inserter *inserter, size_t first, size_t count,
         else if (rc != PROXIMADB_OK)
             return rc;
         else
-            px_shard__attach_rows(step, step->index, &slot, first + i, 1);
+            attach_row(step, &step->places[first + i], slot);
     }
     return PROXIMADB_OK;
 }
@@ -182,7 +174,6 @@ struct build {
     struct px_row_reader rows;
     float *sample; /* owned */
     size_t sample_count;
-    uint32_t *slots; /* owned; of the list's places */
 };
 
 static int read_rows(void *context, uint64_t first_row, size_t count, float *ret_vectors,
@@ -214,7 +205,7 @@ static int add_longest(struct build *build, struct proximadb_error *reterr)
         const struct px_row_place *place = &step->places[i];
         const void *vector = px_row_reader_vector(&build->rows, place->source_index, place->row);
         int rc = px_row_reader_status(&build->rows, reterr);
-        if (rc == PROXIMADB_OK && i % ATTACH_ROWS == 0 && px_shard__index_should_stop(step))
+        if (rc == PROXIMADB_OK && i % STOP_ROWS == 0 && px_shard__index_should_stop(step))
             rc = px_fail(reterr, PROXIMADB_CANCELLED, "indexing was stopped");
         if (rc != PROXIMADB_OK)
             return rc;
@@ -257,6 +248,18 @@ static void note_progress(void *context, uint64_t done, uint64_t total)
     atomic_store_explicit(&step->shard->indexing.rows_done, done, memory_order_relaxed);
 }
 
+/* Whoever is moved, removed or written from here on is looked for when the graph is finished; so
+ * parts that are replaced until then take no space, and memtables no memory. */
+static void end_reading(void *context)
+{
+    struct build *build = context;
+    struct px_index_step *step = build->step;
+    px_row_reader_release(&build->rows);
+    px_snapshot_release(&step->snapshot);
+    free(step->places);
+    step->places = NULL;
+}
+
 static int make_graph(struct build *build, struct px_graph **ret_graph,
                       struct proximadb_error *reterr)
 {
@@ -270,38 +273,24 @@ static int make_graph(struct build *build, struct px_graph **ret_graph,
                                    .row_count = build->sample_count,
                                    .dim_count = collection->dim_count};
     const struct px_graph_input input = {
-        .row_count = step->place_count, .read = read_rows, .context = build};
+        .row_count = step->place_count,
+        .read = read_rows,
+        .end_reading = end_reading,
+        .context = build,
+    };
     const struct px_graph_control control = {
         .should_stop = px_shard__index_should_stop, .progress = note_progress, .context = step};
     struct px_graph *graph;
     int rc = px_graph_new(&config, &sample, &graph, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    rc = px_graph_build(graph, &input, step->shard->context->index_crew, &control, build->slots,
-                        reterr);
+    rc = px_graph_build(graph, &input, step->shard->context->index_crew, &control, NULL, reterr);
     if (rc != PROXIMADB_OK) {
         px_graph_free(graph);
         return rc;
     }
     *ret_graph = graph;
     return PROXIMADB_OK;
-}
-
-void px_shard__set_building(struct px_shard *shard, struct px_graph_index *index)
-{
-    pthread_mutex_lock(&shard->lock);
-    shard->indexing.building = index;
-    pthread_mutex_unlock(&shard->lock);
-}
-
-void px_shard__replace_index(struct px_shard *shard, struct px_graph_index *index)
-{
-    pthread_mutex_lock(&shard->lock);
-    struct px_graph_index *old = shard->indexing.index;
-    shard->indexing.index = index;
-    shard->indexing.building = NULL;
-    pthread_mutex_unlock(&shard->lock);
-    px_graph_index_unref(old); /* who searches it holds it */
 }
 
 void px_shard__clear_slots(const struct px_snapshot *snapshot, unsigned side)
@@ -312,25 +301,18 @@ void px_shard__clear_slots(const struct px_snapshot *snapshot, unsigned side)
 
 static int build_from(struct build *build, unsigned side, struct proximadb_error *reterr)
 {
-    struct px_index_step *step = build->step;
-    struct px_graph_index *index;
+    struct px_shard *shard = build->step->shard;
     struct px_graph *graph;
-    build->slots = malloc((step->place_count + 1) * sizeof *build->slots);
-    if (build->slots == NULL)
-        return px_fail_no_memory(reterr);
     int rc = take_sample(build, reterr);
     if (rc == PROXIMADB_OK)
         rc = make_graph(build, &graph, reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_shard__match_graph(build->step, graph, side, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    rc = px_graph_index_new(graph, side, &index, reterr);
-    if (rc != PROXIMADB_OK) {
-        px_graph_free(graph);
-        return rc;
-    }
-    px_shard__set_building(step->shard, index);
-    px_shard__attach_rows(step, index, build->slots, 0, step->place_count);
-    px_shard__replace_index(step->shard, index);
+    pthread_mutex_lock(&shard->lock);
+    shard->indexing.changed_count += shard->indexing.index->row_count;
+    pthread_mutex_unlock(&shard->lock);
     return PROXIMADB_OK;
 }
 
@@ -338,6 +320,7 @@ int px_shard__build_graph(struct px_index_step *step, struct proximadb_error *re
 {
     struct build build = {.step = step};
     unsigned side = step->index != NULL ? 1 - step->index->side : 0;
+    px_shard_snapshot(step->shard, &step->snapshot);
     px_shard__clear_slots(&step->snapshot, side);
     int rc = px_shard__list_unindexed(step, side, SIZE_MAX, reterr);
     if (rc == PROXIMADB_OK)
@@ -345,8 +328,8 @@ int px_shard__build_graph(struct px_index_step *step, struct proximadb_error *re
     if (rc == PROXIMADB_OK && step->place_count > 0)
         rc = build_from(&build, side, reterr);
     px_row_reader_release(&build.rows);
+    px_snapshot_release(&step->snapshot);
     free(build.sample);
-    free(build.slots);
     note_progress(step, 0, 0);
     return rc;
 }

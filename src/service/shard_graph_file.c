@@ -1,6 +1,5 @@
 #include "service/shard_graph_internal.h"
 
-#include "base/hash.h"
 #include "os/file.h"
 
 #include <stdio.h>
@@ -16,8 +15,6 @@
  * then are older ones removed. So a crash finds the old one or the new one, whole. They are
  * derived: whatever is wrong with them, the collection is served, and the graph built anew.
  */
-enum { STEP_ROWS = 512 };
-
 /* ---- names --------------------------------------------------------------------------------- */
 
 static int format_folder(const struct px_shard *shard, struct px_path *ret_path,
@@ -124,141 +121,6 @@ int px_shard__save_graph(struct px_shard *shard, struct px_graph_index *index,
     return PROXIMADB_OK;
 }
 
-/* ---- slots by label ------------------------------------------------------------------------ */
-
-/* An open-addressing table of the graph's live slots by their labels. */
-struct label_table {
-    const struct px_graph *graph;
-    uint32_t *slots; /* owned; PX_NO_SLOT: free */
-    uint64_t mask;
-};
-
-static uint64_t hash_label(int64_t label)
-{
-    return px_hash_memory(px_slice_of(&label, sizeof label));
-}
-
-static int make_table(const struct px_graph *graph, struct label_table *ret_table,
-                      struct proximadb_error *reterr)
-{
-    uint32_t slot_count = px_graph_slot_count(graph);
-    uint64_t capacity = 16;
-    while (capacity < 2 * (uint64_t)slot_count)
-        capacity *= 2;
-    struct label_table table = {.graph = graph, .mask = capacity - 1};
-    table.slots = malloc(capacity * sizeof *table.slots);
-    if (table.slots == NULL)
-        return px_fail_no_memory(reterr);
-    memset(table.slots, 0xff, capacity * sizeof *table.slots);
-    for (uint32_t slot = 0; slot < slot_count; slot++) {
-        if (!px_graph_has_slot(graph, slot) || px_graph_is_dead(graph, slot))
-            continue;
-        uint64_t at = hash_label(px_graph_label(graph, slot)) & table.mask;
-        while (table.slots[at] != PX_NO_SLOT)
-            at = (at + 1) & table.mask;
-        table.slots[at] = slot;
-    }
-    *ret_table = table;
-    return PROXIMADB_OK;
-}
-
-static uint32_t find_label(const struct label_table *table, int64_t label)
-{
-    uint64_t at = hash_label(label) & table->mask;
-    while (table->slots[at] != PX_NO_SLOT &&
-           px_graph_label(table->graph, table->slots[at]) != label)
-        at = (at + 1) & table->mask;
-    return table->slots[at];
-}
-
-/* ---- finding rows again -------------------------------------------------------------------- */
-
-struct matching {
-    struct px_index_step *step;
-    struct px_graph_index *index;
-    struct label_table table;
-    struct px_row_reader rows;
-};
-
-/* Connects rows of a source with the slots of their versions. */
-static int match_rows(struct matching *matching, struct px_row_range range,
-                      struct proximadb_error *reterr)
-{
-    struct px_shard *shard = matching->step->shard;
-    struct px_source *source = matching->step->snapshot.view->sources[range.source_index];
-    uint32_t slots[STEP_ROWS];
-    for (uint32_t row = range.begin; row < range.end; row++) {
-        int64_t version = px_row_reader_version(&matching->rows, range.source_index, row);
-        slots[row - range.begin] = find_label(&matching->table, version);
-    }
-    int rc = px_row_reader_status(&matching->rows, reterr);
-    if (rc != PROXIMADB_OK)
-        return rc;
-    pthread_mutex_lock(&shard->lock);
-    for (uint32_t row = range.begin; row < range.end; row++)
-        if (slots[row - range.begin] != PX_NO_SLOT)
-            px_graph_index_attach(matching->index, slots[row - range.begin], source, row);
-    pthread_mutex_unlock(&shard->lock);
-    return PROXIMADB_OK;
-}
-
-static int match_source(struct matching *matching, uint32_t source_index,
-                        struct proximadb_error *reterr)
-{
-    uint32_t row_count = px_snapshot_row_count(&matching->step->snapshot, source_index);
-    int rc = PROXIMADB_OK;
-    for (uint32_t row = 0; row < row_count && rc == PROXIMADB_OK; row += STEP_ROWS) {
-        uint32_t end = row_count - row < STEP_ROWS ? row_count : row + STEP_ROWS;
-        rc = px_shard__index_should_stop(matching->step)
-                 ? px_fail(reterr, PROXIMADB_CANCELLED, "indexing was stopped")
-                 : match_rows(matching, (struct px_row_range){source_index, row, end}, reterr);
-    }
-    return rc;
-}
-
-static int match_all(struct matching *matching, struct proximadb_error *reterr)
-{
-    const struct px_snapshot *snapshot = &matching->step->snapshot;
-    int rc = make_table(matching->index->graph, &matching->table, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_row_reader_init(&matching->rows, snapshot, reterr);
-    for (uint32_t i = 0; i < snapshot->view->source_count && rc == PROXIMADB_OK; i++)
-        rc = match_source(matching, i, reterr);
-    px_row_reader_release(&matching->rows);
-    free(matching->table.slots);
-    return rc;
-}
-
-static void kill_strays(struct px_shard *shard, struct px_graph_index *index)
-{
-    uint32_t slot_count = px_graph_slot_count(index->graph);
-    for (uint32_t slot = 0; slot < slot_count; slot += STEP_ROWS) {
-        uint32_t end = slot_count - slot < STEP_ROWS ? slot_count : slot + STEP_ROWS;
-        pthread_mutex_lock(&shard->lock);
-        px_graph_index_kill_strays(index, slot, end);
-        pthread_mutex_unlock(&shard->lock);
-    }
-}
-
-/* The index is taken. */
-static int match(struct px_index_step *step, struct px_graph_index *index,
-                 struct proximadb_error *reterr)
-{
-    struct px_shard *shard = step->shard;
-    struct matching matching = {.step = step, .index = index};
-    px_shard__set_building(shard, index);
-    int rc = match_all(&matching, reterr);
-    if (rc != PROXIMADB_OK) {
-        px_shard__set_building(shard, NULL);
-        px_shard__clear_slots(&step->snapshot, index->side);
-        px_graph_index_unref(index);
-        return rc;
-    }
-    kill_strays(shard, index);
-    px_shard__replace_index(shard, index);
-    return PROXIMADB_OK;
-}
-
 /* ---- opening ------------------------------------------------------------------------------- */
 
 /* The highest number in the folder; 0: there is no file. */
@@ -279,33 +141,27 @@ static int find_file(struct px_shard *shard, const struct px_path *folder, uint6
 }
 
 static int open_file(struct px_index_step *step, const struct px_path *folder, uint64_t number,
-                     struct px_graph_index **ret_index, struct proximadb_error *reterr)
+                     struct px_graph **ret_graph, struct proximadb_error *reterr)
 {
     const struct px_collection *collection = &step->description->collection;
     const struct px_graph_config config = {.dim_count = collection->dim_count,
                                            .metric = collection->metric,
                                            .memory = collection->index_memory};
-    struct px_graph *graph;
     struct px_path path;
     int rc = format_file(folder, number, "", &path, reterr);
     if (rc == PROXIMADB_OK)
-        rc = px_graph_open(step->shard->viper.fs, path.text, &config, &graph, reterr);
-    if (rc != PROXIMADB_OK)
-        return rc;
-    rc = px_graph_index_new(graph, 0, ret_index, reterr);
-    if (rc != PROXIMADB_OK)
-        px_graph_free(graph);
+        rc = px_graph_open(step->shard->viper.fs, path.text, &config, ret_graph, reterr);
     return rc;
 }
 
 static void note_file(struct px_shard *shard, const struct px_path *folder, uint64_t number,
-                      const struct px_graph_index *index)
+                      const struct px_graph *graph)
 {
-    uint64_t bytes = index != NULL ? file_size(shard, folder, number) : 0;
+    uint64_t bytes = graph != NULL ? file_size(shard, folder, number) : 0;
     pthread_mutex_lock(&shard->lock);
     shard->indexing.file_number = number;
     shard->indexing.file_bytes = bytes;
-    shard->indexing.saved_row_count = index != NULL ? px_graph_live_count(index->graph) : 0;
+    shard->indexing.saved_row_count = graph != NULL ? px_graph_live_count(graph) : 0;
     pthread_mutex_unlock(&shard->lock);
 }
 
@@ -313,7 +169,7 @@ int px_shard__open_graph(struct px_index_step *step, char *reason, size_t reason
                          struct proximadb_error *reterr)
 {
     struct px_shard *shard = step->shard;
-    struct px_graph_index *index = NULL;
+    struct px_graph *graph = NULL;
     struct proximadb_error error;
     struct px_path folder;
     uint64_t number;
@@ -326,10 +182,10 @@ int px_shard__open_graph(struct px_index_step *step, char *reason, size_t reason
         snprintf(reason, reason_bytes, "%s", shard->indexing.had_rows ? "its file is missing" : "");
         return PROXIMADB_OK;
     }
-    rc = open_file(step, &folder, number, &index, &error);
-    note_file(shard, &folder, number, index);
+    rc = open_file(step, &folder, number, &graph, &error);
+    note_file(shard, &folder, number, graph);
     if (rc == PROXIMADB_OK)
-        return match(step, index, reterr);
+        return px_shard__match_graph(step, graph, 0, reterr);
     if (rc == PROXIMADB_NO_MEMORY)
         return px_fail_no_memory(reterr);
     snprintf(reason, reason_bytes, "%s", error.message);

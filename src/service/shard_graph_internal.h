@@ -1,5 +1,6 @@
 /* shard_graph_internal: a step of indexing, as shard_graph_job.c (what is to be done),
- * shard_graph_build.c (graphs of rows) and shard_graph_file.c (graphs in files) see it. */
+ * shard_graph_build.c (graphs of rows), shard_graph_file.c (graphs in files) and
+ * shard_graph_match.c (rows of graphs) see it. */
 #ifndef PX_SERVICE_SHARD_GRAPH_INTERNAL_H
 #define PX_SERVICE_SHARD_GRAPH_INTERNAL_H
 
@@ -10,9 +11,9 @@
 struct px_index_step {
     struct px_shard *shard;
     struct px_description *description;
-    struct px_snapshot snapshot;
     struct px_graph_index *index; /* of the moment when it began, with a reference; may be NULL */
-    struct px_row_place *places;  /* owned; rows to be indexed */
+    struct px_snapshot snapshot;  /* while rows are read; no longer, since it keeps their files */
+    struct px_row_place *places;  /* owned; of it: rows to be indexed. NULL once they were read */
     size_t place_count;
 };
 
@@ -24,7 +25,8 @@ bool px_shard__index_should_stop(void *step);
 PX_MUST_CHECK int px_shard__list_unindexed(struct px_index_step *step, unsigned side, size_t most,
                                            struct proximadb_error *reterr);
 
-/* Inserts the rows of the list. *ret_unfit: some do not fit the graph, which has to be built anew.
+/* Inserts the rows of the list, whose snapshot is followed. *ret_unfit: some do not fit the graph,
+ * which has to be built anew.
  * PROXIMADB_CANCELLED, PROXIMADB_NO_MEMORY, PROXIMADB_CORRUPT (a part) */
 PX_MUST_CHECK int px_shard__insert_rows(struct px_index_step *step, bool *ret_unfit,
                                         struct proximadb_error *reterr);
@@ -32,19 +34,14 @@ PX_MUST_CHECK int px_shard__insert_rows(struct px_index_step *step, bool *ret_un
 /* Builds a graph of all rows and puts it in the place of the present one. Fails likewise. */
 PX_MUST_CHECK int px_shard__build_graph(struct px_index_step *step, struct proximadb_error *reterr);
 
-/* Connects slots with the places of the list, slots[i] with places[i]. */
-void px_shard__attach_rows(struct px_index_step *step, struct px_graph_index *index,
-                           const uint32_t *slots, size_t first, size_t count);
-
 /* Forgets slots of a graph that is on that side no more. Sources that come later have none. */
 void px_shard__clear_slots(const struct px_snapshot *snapshot, unsigned side);
 
-/* Lets slots of rows that die or move from here on be followed in this index, too; NULL: in none.
- */
-void px_shard__set_building(struct px_shard *shard, struct px_graph_index *index);
-
-/* Puts an index in the place of the present one. Its reference is taken. */
-void px_shard__replace_index(struct px_shard *shard, struct px_graph_index *index);
+/* Looks for the rows of a graph, which was just built or read, as they are by now, and puts it in
+ * the place of the present one. The graph is taken, on failure, too. On that side no source has
+ * slots. PROXIMADB_NO_MEMORY, PROXIMADB_CANCELLED, PROXIMADB_CORRUPT (a part) */
+PX_MUST_CHECK int px_shard__match_graph(struct px_index_step *step, struct px_graph *graph,
+                                        unsigned side, struct proximadb_error *reterr);
 
 /* Reads the file of before, if there is one that is of use, and finds its rows; `reason` says why
  * it was of none, "" if nobody missed it. PROXIMADB_NO_MEMORY, PROXIMADB_CANCELLED */

@@ -5,44 +5,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { FIRST_SOURCES = 16 };
-
-int px_shard__reserve_sources(struct px_shard *shard, uint32_t count,
-                              struct proximadb_error *reterr)
-{
-    uint32_t needed = shard->next_source + count;
-    if (needed <= shard->source_capacity)
-        return PROXIMADB_OK;
-    uint32_t capacity = shard->source_capacity == 0 ? FIRST_SOURCES : 2 * shard->source_capacity;
-    if (capacity < needed)
-        capacity = needed;
-    struct px_source **sources = realloc(shard->sources, capacity * sizeof(struct px_source *));
-    if (sources == NULL)
-        return px_fail_no_memory(reterr);
-    for (uint32_t i = shard->source_capacity; i < capacity; i++)
-        sources[i] = NULL;
-    shard->sources = sources;
-    shard->source_capacity = capacity;
-    return PROXIMADB_OK;
-}
-
-void px_shard__add_source(struct px_shard *shard, struct px_source *source)
-{
-    assert(source->number == 0 && shard->next_source < shard->source_capacity);
-    px_shard__check_slots(shard, source);
-    source->number = shard->next_source++;
-    shard->sources[source->number] = source;
-}
-
-void px_shard__retire_source(struct px_shard *shard, struct px_source *source)
-{
-    pthread_mutex_lock(&shard->lock);
-    assert(shard->sources[source->number] == source && source->moved != NULL);
-    shard->sources[source->number] = NULL;
-    pthread_mutex_unlock(&shard->lock);
-    px_source_unref(source);
-}
-
 /* ---- looking up ---------------------------------------------------------------------------- */
 
 static int read_id(struct px_source *source, uint32_t row, struct px_slice *ret_id,
@@ -67,7 +29,7 @@ int px_shard__find(struct px_shard *shard, uint64_t hash, struct px_slice id,
     struct px_location location;
     *ret_found = (struct px_found_row){0};
     while (px_id_index_next(&shard->index, hash, &walk, &location)) {
-        struct px_source *source = shard->sources[location.source];
+        struct px_source *from = shard->sources[location.source], *source = from;
         uint32_t row = location.row;
         struct px_slice found;
         assert(source != NULL);
@@ -78,7 +40,8 @@ int px_shard__find(struct px_shard *shard, uint64_t hash, struct px_slice id,
         if (rc != PROXIMADB_OK)
             return rc;
         if (px_slice_equal(found, id)) {
-            *ret_found = (struct px_found_row){.source = source, .row = row, .entry = location};
+            *ret_found = (struct px_found_row){
+                .source = source, .row = row, .entry = location, .from = from};
             return PROXIMADB_OK;
         }
     }

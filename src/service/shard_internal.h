@@ -102,8 +102,10 @@ struct px_shard {
     struct px_description *description;
     struct px_id_index index;
     struct px_source **sources; /* by number; a reference each; NULL where it is retired */
+    uint32_t *free_numbers;     /* of sources that were; room for all */
+    uint32_t free_number_count;
     uint32_t source_capacity;
-    uint32_t next_source;
+    uint32_t next_source; /* no source has had it yet */
     struct px_view *view;
     struct px_source *active;   /* the view's last source; written by the committer only */
     size_t reserved_kill_count; /* by operations that are decided and not yet applied */
@@ -143,7 +145,7 @@ struct px_shard {
 /* Takes a snapshot. Under the lock. */
 void px_shard__take_snapshot(struct px_shard *shard, struct px_snapshot *ret_snapshot);
 
-/* ---- shard_index.c -------------------------------------------------------------------------- */
+/* ---- shard_sources.c ------------------------------------------------------------------------ */
 
 /* Gives a source, whose reference is taken, a number and a place in the table. Under the lock, once
  * there is room. */
@@ -153,6 +155,18 @@ void px_shard__add_source(struct px_shard *shard, struct px_source *source);
 
 /* Takes a replaced source out of the table, when the index no longer points to it. */
 void px_shard__retire_source(struct px_shard *shard, struct px_source *source);
+
+/* A snapshot from whose places rows can be followed to where they are. To be ended soon: until then
+ * whatever replaces its sources stays, too. */
+void px_shard__begin_following(struct px_shard *shard, struct px_snapshot *ret_snapshot);
+void px_shard__end_following(struct px_shard *shard, struct px_snapshot *snapshot);
+
+/* Holds a row that was just found, so that it can be read and followed; under the lock. Lets go of
+ * the rows of an operation; not under it. */
+void px_shard__hold_found(struct px_found_row *found);
+void px_shard__release_found(struct px_shard *shard, struct px_write_op *op);
+
+/* ---- shard_index.c -------------------------------------------------------------------------- */
 
 /* Builds the index from the parts, if that was not done. */
 PX_MUST_CHECK int px_shard__ensure_index(struct px_shard *shard, struct proximadb_error *reterr);

@@ -98,7 +98,7 @@ int px_shard__replay(void *context, const struct px_wal_entry *entry,
         shard->visible_lsn = shard->round.last_lsn;
         shard->reserved_kill_count = 0;
         pthread_mutex_unlock(&shard->lock);
-        px_write_op_release_found(op);
+        px_shard__release_found(shard, op);
     }
     if (entry->time_ms > atomic_load(&shard->clock_ms))
         atomic_store(&shard->clock_ms, entry->time_ms);

@@ -10,6 +10,12 @@ enum {
     LOCATED_SLOTS = 2048, /* under one hold of the lock */
 };
 
+int px_fail_search_memory(struct proximadb_error *reterr)
+{
+    return px_fail(reterr, PROXIMADB_TOO_LARGE,
+                   "the search needs more memory than a request may have");
+}
+
 bool px_shard_begin_walk(struct px_shard *shard, struct px_shard_walk *ret_walk)
 {
     *ret_walk = (struct px_shard_walk){0};
@@ -74,27 +80,21 @@ static bool list_source(struct px_shard_walk *walk, struct px_arena *arena, uint
     return true;
 }
 
-static int fail_arena(struct proximadb_error *reterr)
-{
-    return px_fail(reterr, PROXIMADB_TOO_LARGE,
-                   "the search needs more memory than a request may have");
-}
-
 int px_shard_list_tail(struct px_shard_walk *walk, struct px_arena *arena,
                        struct proximadb_error *reterr)
 {
     uint32_t source_count = walk->before.view->source_count;
     walk->settled = px_arena_alloc(arena, source_count * sizeof *walk->settled);
     if (walk->settled == NULL)
-        return fail_arena(reterr);
+        return px_fail_search_memory(reterr);
     for (uint32_t i = 0; i < source_count; i++)
         if (!list_source(walk, arena, i))
-            return fail_arena(reterr);
+            return px_fail_search_memory(reterr);
     /* Room for what px_shard_end_walk() adds: one more for each memtable that may come. */
     uint32_t needed = walk->tail_count + PX_MOST_FROZEN + 2;
     struct px_row_range *tail = px_arena_alloc(arena, needed * sizeof *tail);
     if (tail == NULL)
-        return fail_arena(reterr);
+        return px_fail_search_memory(reterr);
     if (walk->tail_count > 0)
         memcpy(tail, walk->tail, walk->tail_count * sizeof *tail);
     walk->tail = tail;

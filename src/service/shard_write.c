@@ -123,9 +123,10 @@ static bool depends_on_round(struct px_shard *shard, const struct px_write_op *o
 
 /* ---- deciding ------------------------------------------------------------------------------ */
 
-static void end_op(struct px_write_op *op, const struct proximadb_error *error)
+static void end_op(struct px_shard *shard, struct px_write_op *op,
+                   const struct proximadb_error *error)
 {
-    px_write_op_release_found(op);
+    px_shard__release_found(shard, op);
     op->done(op, error);
 }
 
@@ -305,7 +306,7 @@ static enum px_commit_decision decide_write(struct px_shard *shard, struct px_wr
         return PX_COMMIT_WRITE;
     }
     /* Of rows that were chosen, none may be left: then there is nothing to log. */
-    end_op(op, rc == PROXIMADB_OK ? NULL : &error);
+    end_op(shard, op, rc == PROXIMADB_OK ? NULL : &error);
     return PX_COMMIT_DONE;
 }
 
@@ -436,7 +437,7 @@ static void finish(void *context, struct px_commit_op *base, const struct proxim
         px_shard__unprepare(shard, op);
     }
     round_remove(round, op);
-    end_op(op, error);
+    end_op(shard, op, error);
 }
 
 /* ---- in between ---------------------------------------------------------------------------- */

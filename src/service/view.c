@@ -28,18 +28,25 @@ struct px_source *px_source_ref(struct px_source *source)
     return source;
 }
 
+static void release_moved(struct px_source *source)
+{
+    for (uint32_t i = 0; i < source->target_count; i++)
+        px_source_unref(source->targets[i]);
+    free(source->targets);
+    free(source->moved);
+    source->targets = NULL;
+    source->moved = NULL;
+    source->target_count = 0;
+}
+
 /* Recursion follows the targets: from a memtable to its part to the parts of each compaction behind
- * it. A chain that long is only held together by somebody who looked a row up before the first of
- * them. */
+ * it, as many as came while somebody followed the first. */
 void px_source_unref(struct px_source *source)
 {
     if (source == NULL ||
         atomic_fetch_sub_explicit(&source->reference_count, 1, memory_order_acq_rel) > 1)
         return;
-    for (uint32_t i = 0; i < source->target_count; i++)
-        px_source_unref(source->targets[i]);
-    free(source->targets);
-    free(source->moved);
+    release_moved(source);
     for (int side = 0; side < PX_GRAPH_SIDES; side++)
         px_slot_map_release(&source->slots[side]);
     px_part_reader_free(source->id_reader);
@@ -53,14 +60,58 @@ void px_source_set_moved(struct px_source *source, struct px_moved *moved,
 {
     assert(source->moved == NULL);
     for (uint32_t i = 0; i < target_count; i++)
-        (void)px_source_ref(targets[i]);
+        px_source_follow(px_source_ref(targets[i]));
     source->moved = moved;
     source->targets = targets;
     source->target_count = target_count;
 }
 
+void px_source_follow(struct px_source *source)
+{
+    assert(!source->has_forgotten);
+    source->follower_count++;
+}
+
+static void unfollow_one(struct px_source *source, struct px_forgot *forgot)
+{
+    assert(source->follower_count > 0);
+    if (--source->follower_count > 0 || source->moved == NULL)
+        return;
+    source->has_forgotten = true;
+    if (forgot->last != NULL)
+        forgot->last->next_forgot = px_source_ref(source);
+    else
+        forgot->first = px_source_ref(source);
+    forgot->last = source;
+}
+
+/* Who forgets follows its targets no more, which may then do so, too. */
+void px_source_unfollow(struct px_source *source, struct px_forgot *forgot)
+{
+    const struct px_source *before = forgot->last;
+    unfollow_one(source, forgot);
+    struct px_source *next = before != NULL ? before->next_forgot : forgot->first;
+    for (; next != NULL; next = next->next_forgot)
+        for (uint32_t i = 0; i < next->target_count; i++)
+            unfollow_one(next->targets[i], forgot);
+}
+
+void px_forgot_release(struct px_forgot *forgot)
+{
+    struct px_source *source = forgot->first;
+    while (source != NULL) {
+        struct px_source *next = source->next_forgot;
+        source->next_forgot = NULL;
+        release_moved(source);
+        px_source_unref(source);
+        source = next;
+    }
+    *forgot = (struct px_forgot){0};
+}
+
 bool px_source_resolve(struct px_source **source, uint32_t *row)
 {
+    assert(!(*source)->has_forgotten);
     while ((*source)->moved != NULL) {
         struct px_moved moved = (*source)->moved[*row];
         if (moved.target == PX_NOT_MOVED)

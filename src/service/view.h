@@ -10,11 +10,18 @@
  * part's file is removed when its last reader is done.
  *
  * A source that was replaced knows where each of its rows went (`moved`), so that a location that
- * was looked up before stays good: follow it with px_source_resolve(). The targets are held by the
- * source.
+ * was looked up before stays good: follow it with px_source_resolve(). It holds its targets, and
+ * they theirs, so files of all that came later would stay as long as the first of them. Therefore
+ * who wants to follow rows says so, and takes care to end soon; when nobody does any more the
+ * source forgets where its rows went. Who only reads has a reference, which keeps what it reads.
  *
- * Threads: references are counted atomically; `moved`, `id_reader` and `scratch` are guarded by the
- * shard's lock, and so are writing `slots`, `arriving_count` and `view_index`.
+ *      reference   its rows can be read        views and whoever works with one; for hours, maybe
+ *      follower    its rows can be followed    the shard's table while an index points here;
+ *                                              sources whose rows came here; steps of an index, and
+ *                                              writes
+ *
+ * Threads: references are counted atomically; `moved`, followers, `id_reader` and `scratch` are
+ * guarded by the shard's lock, and so are writing `slots`, `arriving_count` and `view_index`.
  */
 #ifndef PX_SERVICE_VIEW_H
 #define PX_SERVICE_VIEW_H
@@ -41,8 +48,11 @@ struct px_source {
 
     struct px_part_reader *id_reader; /* made when first needed; for looking ids up */
     struct px_moved *moved;           /* owned; one for each row, once the source is replaced */
-    struct px_source **targets;       /* owned, with a reference each */
+    struct px_source **targets;       /* owned, with a reference each, and followed */
     uint32_t target_count;
+    uint32_t follower_count;
+    bool has_forgotten;            /* where its rows went: `moved` is of no use any more */
+    struct px_source *next_forgot; /* in a list of such */
 };
 
 /* One reference. Either the memtable or the part is taken on success. PROXIMADB_NO_MEMORY */
@@ -52,13 +62,31 @@ struct px_source *px_source_ref(struct px_source *source);
 void px_source_unref(struct px_source *source); /* accepts NULL */
 
 /* Records where the rows went. moved and the array of targets are taken; of each target a reference
- * is taken for the source. */
+ * is taken for the source, which follows it. */
 void px_source_set_moved(struct px_source *source, struct px_moved *moved,
                          struct px_source **targets, uint32_t target_count);
 
 /* Follows a row to where it is now: true, and *source and *row changed. False if it is gone. The
- * new source is held by the old one. */
+ * new source is held by the old one, which must have a follower. */
 bool px_source_resolve(struct px_source **source, uint32_t *row);
+
+/* Sources that have just forgotten, with a reference each, in a list. A zeroed struct is empty. */
+struct px_forgot {
+    struct px_source *first, *last;
+};
+
+/* One more follower, and one fewer: sources that have none left, if they were replaced, are
+ * appended to the list. Give it to px_forgot_release() when the lock is free again: it may remove
+ * files. */
+void px_source_follow(struct px_source *source);
+void px_source_unfollow(struct px_source *source, struct px_forgot *forgot);
+void px_forgot_release(struct px_forgot *forgot);
+
+/* Whether its rows are elsewhere by now. */
+static inline bool px_source_is_replaced(const struct px_source *source)
+{
+    return source->moved != NULL || source->has_forgotten;
+}
 
 /* Its rows; of the active memtable those that are published. */
 uint32_t px_source_row_count(const struct px_source *source);

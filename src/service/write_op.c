@@ -53,10 +53,3 @@ bool px_write_op_has_rows(const struct px_write_op *op)
     return op->kind == PX_WRITE_INSERT || op->kind == PX_WRITE_UPSERT ||
            op->kind == PX_WRITE_UPDATE;
 }
-
-void px_write_op_release_found(struct px_write_op *op)
-{
-    for (uint32_t i = 0; op->found != NULL && i < op->row_count; i++)
-        px_source_unref(op->found[i].source);
-    op->found = NULL;
-}

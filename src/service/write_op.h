@@ -47,6 +47,7 @@ struct px_found_row {
     struct px_source *source; /* a reference; NULL: there is no such row */
     uint32_t row;
     struct px_location entry; /* what the index said, which may have led to it over replaced ones */
+    struct px_source *from;   /* that of the entry; a reference, and followed */
     bool is_expired;
 };
 
@@ -79,8 +80,9 @@ struct px_write_op {
 
     /* The decision. */
     uint32_t row_count;
-    struct px_found_row *found; /* one for each row */
-    uint32_t first_row;         /* of the active memtable, where the new rows are staged */
+    struct px_found_row *found; /* one for each row, and behind them those that are left alone */
+    uint32_t found_count;
+    uint32_t first_row; /* of the active memtable, where the new rows are staged */
     int64_t time_ms;
     struct px_write_op *next_in_round;
     struct px_write_op *next_waiting; /* a barrier waiting for its flush */
@@ -97,8 +99,5 @@ struct px_slice px_write_op_id(const struct px_write_op *op, uint32_t row);
 
 /* Whether the operation puts rows in. */
 bool px_write_op_has_rows(const struct px_write_op *op);
-
-/* Lets go of the rows that were found. */
-void px_write_op_release_found(struct px_write_op *op);
 
 #endif /* PX_SERVICE_WRITE_OP_H */

@@ -242,6 +242,11 @@ static void test_graph__dead_rows_are_flagged_or_left_out(void **state)
     assert_int_equal(px_graph_dead_count(graph), 333);
     assert_false(px_graph_is_dead(graph, 0));
     assert_true(px_graph_is_dead(graph, 3));
+    int64_t labels[3];
+    px_graph_read_labels(graph, 2, 3, labels);
+    assert_int_equal(labels[0], px_graph_label(graph, 2));
+    assert_int_equal(labels[1], PX_GRAPH_NO_LABEL);
+    assert_int_equal(labels[2], px_graph_label(graph, 4));
     px_graph_worker_free(worker);
     px_graph_free(graph);
     graph_set_release(&set);

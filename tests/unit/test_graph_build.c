@@ -17,6 +17,7 @@ static struct {
     uint64_t next_row, reads, fail_at;
     uint64_t asked, stop_at;
     uint64_t done;
+    int ends; /* of reading */
 } rig;
 
 static int read_rows(void *context, uint64_t first_row, size_t count, float *ret_vectors,
@@ -32,6 +33,13 @@ static int read_rows(void *context, uint64_t first_row, size_t count, float *ret
     for (size_t i = 0; i < count; i++)
         ret_labels[i] = (int64_t)(first_row + i);
     return PROXIMADB_OK;
+}
+
+static void end_reading(void *context)
+{
+    assert_ptr_equal(context, &rig);
+    assert_int_equal(rig.next_row, rig.set.row_count);
+    rig.ends++;
 }
 
 static bool should_stop(void *context)
@@ -51,10 +59,13 @@ static void note_progress(void *context, uint64_t done, uint64_t total)
 static int build(struct px_graph *graph, struct px_crew *crew, uint32_t *slots,
                  struct proximadb_error *reterr)
 {
-    struct px_graph_input input = {rig.set.row_count, read_rows, &rig};
+    struct px_graph_input input = {rig.set.row_count, read_rows, end_reading, &rig};
     struct px_graph_control control = {should_stop, note_progress, &rig};
     rig.next_row = rig.reads = rig.asked = rig.done = 0;
-    return px_graph_build(graph, &input, crew, &control, slots, reterr);
+    rig.ends = 0;
+    int rc = px_graph_build(graph, &input, crew, &control, slots, reterr);
+    assert_true(rig.ends == 1 || (rc != PROXIMADB_OK && rig.ends == 0));
+    return rc;
 }
 
 static void check_slots(const struct px_graph *graph, const uint32_t *slots)

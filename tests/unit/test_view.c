@@ -77,6 +77,40 @@ static void test_view__follows_a_row_over_replaced_sources(void **state)
     px_source_unref(NULL);
 }
 
+/* Who reads the first keeps its rows, but not those that came after them. */
+static void test_view__forgets_what_nobody_follows(void **state)
+{
+    (void)state;
+    struct px_source *sources[] = {make_source(5, PX_NEVER), make_source(4, PX_NEVER),
+                                   make_source(4, PX_NEVER)};
+    struct px_source *found = sources[0];
+    struct px_forgot forgot = {0};
+    uint32_t row = 3;
+    for (int i = 0; i < 3; i++)
+        px_source_follow(sources[i]); /* the table of a shard */
+    move_rows(sources[0], sources[1]);
+    move_rows(sources[1], sources[2]);
+    px_source_unfollow(sources[1], &forgot);
+    assert_null(forgot.first); /* the first leads there */
+    assert_true(px_source_resolve(&found, &row));
+    assert_ptr_equal(found, sources[2]);
+    px_source_follow(sources[0]);
+    px_source_unfollow(sources[0], &forgot);
+    assert_null(forgot.first);
+    px_source_unfollow(sources[0], &forgot);
+    assert_ptr_equal(forgot.first, sources[0]); /* and with it the second */
+    assert_ptr_equal(forgot.last, sources[1]);
+    assert_true(px_source_is_replaced(sources[0]));
+    px_forgot_release(&forgot);
+    assert_int_equal(px_source_row_count(sources[0]), 5);
+    assert_int_equal(atomic_load(&sources[1]->reference_count), 1);
+    assert_int_equal(atomic_load(&sources[2]->reference_count), 1);
+    px_source_unfollow(sources[2], &forgot);
+    assert_null(forgot.first); /* it was not replaced */
+    for (int i = 0; i < 3; i++)
+        px_source_unref(sources[i]);
+}
+
 static void test_view__keeps_its_sources(void **state)
 {
     (void)state;
@@ -128,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_view__follows_a_row_over_replaced_sources),
+        cmocka_unit_test(test_view__forgets_what_nobody_follows),
         cmocka_unit_test(test_view__keeps_its_sources),
         cmocka_unit_test(test_view__a_snapshot_counts_the_rows_of_its_moment),
     };

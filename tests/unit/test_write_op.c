@@ -54,28 +54,10 @@ static void test_write_op__knows_its_rows(void **state)
     check(&op, "", 0, false);
 }
 
-static void test_write_op__lets_go_of_what_was_found(void **state)
-{
-    (void)state;
-    struct px_memtable *memtable;
-    struct px_source *source;
-    assert_int_equal(px_memtable_new(2, &memtable, NULL), PROXIMADB_OK);
-    assert_int_equal(px_source_new(memtable, NULL, &source, NULL), PROXIMADB_OK);
-    struct px_found_row found[] = {{.source = px_source_ref(source)}, {0}};
-    struct px_write_op op = {.kind = PX_WRITE_DELETE, .found = found, .row_count = 2};
-    assert_int_equal(atomic_load(&source->reference_count), 2);
-    px_write_op_release_found(&op);
-    assert_int_equal(atomic_load(&source->reference_count), 1);
-    assert_null(op.found);
-    px_write_op_release_found(&op);
-    px_source_unref(source);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_write_op__knows_its_rows),
-        cmocka_unit_test(test_write_op__lets_go_of_what_was_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
