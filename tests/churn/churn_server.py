@@ -19,9 +19,10 @@ STOP_S = 120
 class Limits:
     """Of a server whose sizes are divided by `scale`."""
 
-    def __init__(self, scale, list_rows=0):
+    def __init__(self, scale, list_rows=0, index_rows=0):
         self.scale = scale
         self.list_rows = list_rows
+        self.index_rows = index_rows                # that are worth one; 0: as users have it
         self.memtable_bytes = 64 * MIB // scale
         self.wal_file_bytes = 256 * MIB // scale
         self.least_part_bytes = 8 * MIB // scale    # on average
@@ -29,7 +30,8 @@ class Limits:
 
     def arguments(self):
         given = {"--memtable-bytes": self.memtable_bytes, "--wal-file-bytes": self.wal_file_bytes,
-                 "--compaction-scale": self.scale, "--list-rows": self.list_rows}
+                 "--compaction-scale": self.scale, "--list-rows": self.list_rows,
+                 "--index-rows": self.index_rows}
         return [str(word) for pair in given.items() for word in pair]
 
 

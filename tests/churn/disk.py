@@ -25,8 +25,21 @@ def files_of(folder):
     return found
 
 
+def is_of_index(path):
+    return "/indexes/" in path
+
+
+def sum_of(files):
+    return sum(dict(files).values())    # by inode: a file of two names is there once
+
+
 def bytes_of(folder):
-    return sum(dict(files_of(folder).values()).values())      # by inode: a file of two names is there once
+    """Without those of indexes."""
+    return sum_of(info for path, info in files_of(folder).items() if not is_of_index(path))
+
+
+def index_bytes_of(folder):
+    return sum_of(info for path, info in files_of(folder).items() if is_of_index(path))
 
 
 def unlinked_bytes(pid, folder):
@@ -71,12 +84,14 @@ class Collection:
             return rows, int(file.metadata.metadata[b"proximadb.next_list"]) - 1
 
     def check_files(self):
-        """No file is there that the manifest does not name, and none is missing."""
+        """No file is there that the manifest does not name, and none is missing. Of the index there is one at most."""
         manifest = self.manifest()
         named = {each["path"] for each in manifest["parts"] + manifest["deletes"]}
         named |= {manifest["centroids"]["path"]} if manifest["centroids"] else set()
-        there = {os.path.relpath(path, self.store) for path in files_of(self.store)} - {"MANIFEST.json"}
+        files = list(files_of(self.store))
+        there = {os.path.relpath(path, self.store) for path in files if not is_of_index(path)} - {"MANIFEST.json"}
         assert there == named, f"named and not there: {named - there}; there and not named: {there - named}"
+        assert sum(map(is_of_index, files)) <= 1, files
 
     def empty_clusters(self):
         """Folders of clusters that have gone. cluster_000 may be empty."""
@@ -92,6 +107,7 @@ class Sampler:
         self.pid = pid
         self.peak_bytes = 0
         self.peak = (0, 0, 0)       # its bytes of the store, of the log, and of removed files that are still mapped
+        self.index_peak_bytes = 0
         self.samples = 0
         self.seen = {}              # Parquet files -> their largest size
         self.is_over = threading.Event()
@@ -111,8 +127,10 @@ class Sampler:
 
     def look(self):
         store, wal = files_of(self.collection.store), files_of(self.collection.wal)
-        sizes = (sum(dict(store.values()).values()), sum(dict(wal.values()).values()),
+        index_bytes = sum_of(info for path, info in store.items() if is_of_index(path))
+        sizes = (sum_of(store.values()) - index_bytes, sum_of(wal.values()),
                  unlinked_bytes(self.pid, self.collection.store))
+        self.index_peak_bytes = max(self.index_peak_bytes, index_bytes)
         if sum(sizes) > self.peak_bytes:
             self.peak_bytes, self.peak = sum(sizes), sizes
         self.samples += 1
@@ -122,11 +140,13 @@ class Sampler:
 
 
 def wait_until_idle(client, name, timeout_s):
-    """Until compaction in the background has come to rest: between two of its steps it may be idle for a moment."""
+    """Until compaction in the background has come to rest, and the index, if there is one, has all rows: between two
+    of its steps compaction may be idle for a moment."""
     deadline, quiet_since, last = time.monotonic() + timeout_s, time.monotonic(), None
     while time.monotonic() - quiet_since < QUIET_S:
-        assert time.monotonic() < deadline, f"compaction is not done within {timeout_s} s"
+        assert time.monotonic() < deadline, f"compaction or the index is not done within {timeout_s} s: {last}"
         time.sleep(SAMPLE_S)
         info = client.get_collection(name)
-        if (now := (info.compaction_state, info.bytes_written)) != last or info.compaction_state != "idle":
+        now = (info.compaction_state, info.bytes_written, info.index_state, info.index_lag)
+        if now != last or info.compaction_state != "idle" or info.index_state == "building" or info.index_lag > 0:
             quiet_since, last = time.monotonic(), now

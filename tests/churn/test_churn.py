@@ -1,9 +1,11 @@
 """Goal: a collection that is updated for a long time stays right and healthy: every answer is exactly the oracle's,
 while it is written and compacted and when it rests; its files stay as small as those of a fresh load, in parts of
-useful size; and what compaction writes for that is bounded.
+useful size; and what compaction writes for that is bounded. Of a collection that has an index the same is true: what its
+index is built from, for however long, is given back when it was replaced.
 Method: rounds of 30 % updates and 10 % deletes and as many inserts, while threads search and count. What they are told
 is judged by states.py; disk.py looks at the files every 50 ms. The same rows, loaded into a new collection, are what
-sizes are compared with. In a second test the rounds move the data elsewhere, so that lists are split and merged.
+sizes are compared with. In a second test the rounds move the data elsewhere, so that lists are split and merged. In a
+third the collection has a graph, which half of the searches ask, and which is built anew in each round.
 
     pytest tests/churn                          20,000 rows x 64, every storage profile, limits divided by 128
     PX_CHURN_ROWS=200000 pytest tests/churn     200,000 x 384 of the real vectors of build/datasets if they are there,
@@ -19,7 +21,7 @@ import time
 import numpy as np
 import pytest
 from churn_server import Limits, Server
-from disk import Collection, Sampler, bytes_of, wait_until_idle
+from disk import Collection, Sampler, bytes_of, index_bytes_of, wait_until_idle
 from proximadb import ProximaDBClient
 from rows import Clustered, real, stored
 from states import Asked, Log, id_of, key_of
@@ -33,6 +35,7 @@ OTHER_ROUNDS = 4                    # of all profiles but the first
 SEED = int(os.environ.get("PX_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 SCALE = 1 if IS_FULL else 128
 LIST_ROWS = 0 if IS_FULL else 128
+INDEX_ROWS = 0 if IS_FULL else 500
 BATCH_ROWS = ROWS // 200
 BUCKETS = 10
 KS = (1, 10, 100)
@@ -44,11 +47,15 @@ MOST_DISK = 1.6                     # of a fresh load, behind a round, when comp
 MOST_PEAK = 2.5                     # of one, at any moment; and one log file
 MOST_LOG = 1.1                      # of a log file, which is closed behind the write that fills it
 MOST_WRITE_AMPLIFICATION = 8.0
+MOST_INDEX = 1.6                    # of the file of a fresh load's index: dead slots wait to be used again
+MOST_INDEX_PEAK = 3.2               # a new file is written beside the old one
+LEAST_RECALL = 0.85                 # of searches that ask for 0.95, a third of them with a filter, amid writes
 UPDATED, DELETED = 0.3, 0.1
 
 # (profile, layout, metric)
 WITH_PROFILES = [("balanced", None, "cosine"), ("compact", None, "l2"), ("exact", None, "dot"), ("exact", "plain", "l2")]
 FORMS = WITH_PROFILES[:1] if IS_FULL else WITH_PROFILES
+INDEXED_FORMS = [FORMS[0]] if IS_FULL else [FORMS[0], ("exact", None, "dot")]
 
 
 class Reader(threading.Thread):
@@ -73,8 +80,9 @@ class Reader(threading.Thread):
 class Churn:
     """One collection with its oracle."""
 
-    def __init__(self, client, server, data, form, vectors):
+    def __init__(self, client, server, data, form, vectors, index_type):
         self.profile, self.layout, self.metric = form
+        self.index_type = index_type
         self.client, self.server, self.vectors = client, server, vectors
         self.data = data
         self.log = Log(DIMENSION, self.metric, 2 * ROWS)
@@ -90,7 +98,10 @@ class Churn:
 
     def create(self, name):
         self.client.create_collection(name, DIMENSION, metric=self.metric, filterable={"bucket": "long"},
-                                      storage=self.profile, layout=self.layout, index_type="FLAT")
+                                      storage=self.profile, layout=self.layout, index_type=self.index_type)
+
+    def has_index(self):
+        return self.index_type != "FLAT"
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 
@@ -158,8 +169,9 @@ class Churn:
             asked.hits = self.client.count("churn", filter=condition)
         else:
             asked.k, asked.query = int(random.choice(KS)), self.queries[random.integers(0, len(self.queries))]
+            asked.may_miss = self.has_index() and bool(random.integers(2))
             hits = self.client.search("churn", asked.query, k=asked.k, filter=condition, include_metadata=False,
-                                      exact=True)
+                                      exact=not asked.may_miss)
             asked.hits = [(key_of(hit.id), hit.distance, hit.version) for hit in hits]
         asked.last = self.log.begun
         return asked
@@ -202,13 +214,15 @@ class Churn:
         wait_until_idle(self.client, name, IDLE_S)
 
     def round(self):
-        """Writes while others read. Returns the sampler that looked on."""
+        """Writes while others read. Returns the sampler that looked on. An index is built anew meanwhile."""
         readers = [Reader(self, int(self.random.integers(2**31))) for _ in range(READERS)]
         with Sampler(self.files, self.server.pid) as sampler:
             for reader in readers:
                 reader.start()
             try:
                 began = time.monotonic()
+                if self.has_index():
+                    self.client.rebuild_index("churn")
                 self.write_round()
                 written = time.monotonic()
                 self.rest()
@@ -228,7 +242,7 @@ class Churn:
         return sampler
 
     def load_fresh(self):
-        """Bytes of the store of a new collection with the rows that are there now, and of its log."""
+        """Bytes of the store of a new collection with the rows that are there now, of its log, and of its index."""
         log, live, name = self.log, self.log.live(), f"fresh-{self.fresh_count}"
         self.fresh_count += 1
         self.create(name)
@@ -237,14 +251,14 @@ class Churn:
                                **payload(log.buckets[states], log.tags[states]))
         files = Collection(self.data, name)
         self.rest(name)
-        sizes = bytes_of(files.store), bytes_of(files.wal)
+        sizes = bytes_of(files.store), bytes_of(files.wal), index_bytes_of(files.store)
         self.client.delete_collection(name)
         return sizes
 
     def check_files(self, number, sampler, limits):
         """The round's figures are printed, and within their bounds."""
-        fresh, fresh_wal = self.load_fresh()
-        store, wal = bytes_of(self.files.store), bytes_of(self.files.wal)
+        fresh, fresh_wal, fresh_index = self.load_fresh()
+        store, wal, index = bytes_of(self.files.store), bytes_of(self.files.wal), index_bytes_of(self.files.store)
         sizes = [part["size_bytes"] for part in self.files.parts()]
         amplification = self.files.write_amplification()
         lists, made = self.files.lists()
@@ -254,14 +268,19 @@ class Churn:
               f"{store / fresh:.2f}x, log {wal:,}; peak {sampler.peak_bytes / fresh:.2f}x: store {peak_store:.2f}, log "
               f"{peak_wal:.2f}, removed but mapped {peak_removed:.2f}; {len(sizes)} parts of {np.mean(sizes):,.0f}; "
               f"write amplification {amplification:.2f}; {len(lists)} lists of {np.mean(lists):,.0f}, {made} ever made; "
-              f"{len(self.files.empty_clusters())} empty folders",
-              flush=True)
+              f"{len(self.files.empty_clusters())} empty folders", flush=True)
+        if self.has_index():
+            print(f"    a fresh index is {fresh_index:,} bytes; this one {index / fresh_index:.2f}x, peak "
+                  f"{sampler.index_peak_bytes / fresh_index:.2f}x; recall {self.log.found / self.log.wanted:.4f}", flush=True)
         self.files.check_files()
         assert sum(sampler.seen.values()) <= self.files.written_bytes(), "more was written than the manifest says"
         bounds = {"disk": (store, MOST_DISK * fresh), "log": (wal, MOST_LOG * limits.wal_file_bytes),
                   "peak": (sampler.peak_bytes, MOST_PEAK * fresh + limits.wal_file_bytes),
                   "largest part": (max(sizes), limits.most_part_bytes),
-                  "write amplification": (amplification, MOST_WRITE_AMPLIFICATION)}
+                  "write amplification": (amplification, MOST_WRITE_AMPLIFICATION),
+                  "index": (index, MOST_INDEX * fresh_index),
+                  "peak of the index": (sampler.index_peak_bytes, MOST_INDEX_PEAK * fresh_index),
+                  "recall, negative": (-self.log.found, -LEAST_RECALL * self.log.wanted)}
         if store > 2 * limits.least_part_bytes:
             bounds["part size, negative"] = (-np.mean(sizes), -limits.least_part_bytes)
         self.broken += [f"round {number}: {what} is {found:,.1f}, more than {bound:,.1f}"
@@ -285,14 +304,14 @@ def vectors_of_run():
     return (real(SEED) if IS_FULL else None) or Clustered(DIMENSION, SEED)
 
 
-def run(folder, form, vectors, rounds=ROUNDS, drift=None):
+def run(folder, form, vectors, rounds=ROUNDS, drift=None, index_type="FLAT"):
     """The whole of a test; returns the churn. drift(round): before each round."""
-    print(f"PX_TEST_SEED={SEED} PX_CHURN_ROWS={ROWS}: {form}")
-    limits = Limits(SCALE, LIST_ROWS)
+    print(f"PX_TEST_SEED={SEED} PX_CHURN_ROWS={ROWS}: {form}, {index_type}")
+    limits = Limits(SCALE, LIST_ROWS, INDEX_ROWS)
     random = np.random.default_rng(SEED + 1)
     with Server(folder / "data", folder / "server.log", limits) as server, \
             ProximaDBClient(server.address, timeout=600) as client:
-        churn = Churn(client, server, folder / "data", form, vectors)
+        churn = Churn(client, server, folder / "data", form, vectors, index_type)
         churn.load()
         churn.rest()
         churn.check_quiet(random)
@@ -330,3 +349,9 @@ def test_churn__follows_the_data_elsewhere(tmp_path):
     vectors = Clustered(DIMENSION, SEED)
     churn = run(tmp_path, FORMS[0], vectors, drift=lambda _: vectors.drift(0.25))
     assert churn.made_lists[-1] > 1.2 * churn.made_lists[0], churn.made_lists
+
+
+@pytest.mark.parametrize("form", INDEXED_FORMS, ids=lambda form: "-".join(filter(None, form)))
+def test_churn__keeps_an_index_and_no_files_for_it(tmp_path, form):
+    churn = run(tmp_path, form, vectors_of_run(), ROUNDS if IS_FULL else OTHER_ROUNDS, index_type="HNSW")
+    assert churn.log.wanted > 1000, "nobody asked the index"

@@ -5,8 +5,9 @@
  *      engine_server DATA_FOLDER [--listen HOST:PORT] [--message-limit BYTES] [--budget-bytes
  *                  BYTES] [--snapshot-ms MS] [--memtable-bytes BYTES] [--wal-file-bytes BYTES]
  *                  [--expiry-sweep-ms MS] [--compaction-scale N] [--list-rows ROWS]
+ *                  [--index-rows ROWS]
  *
- * --compaction-scale and --list-rows: see small_compaction.h.
+ * --compaction-scale, --list-rows and --index-rows: see small_compaction.h.
  *
  * Prints "listening on HOST:PORT" on standard output, everything else that is logged on standard
  * error. SIGTERM stops it.
@@ -66,6 +67,8 @@ static void set(struct settings *settings, const char *name, const char *value)
         small_compaction_scale = number;
     else if (strcmp(name, "--list-rows") == 0)
         small_compaction_list_rows = (uint32_t)number;
+    else if (strcmp(name, "--index-rows") == 0)
+        small_compaction_index_rows = (uint32_t)number;
     else
         fail(name, "there is no such option");
 }

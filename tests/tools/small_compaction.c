@@ -6,6 +6,7 @@
 
 uint64_t small_compaction_scale = 1;
 uint32_t small_compaction_list_rows;
+uint32_t small_compaction_index_rows;
 
 /* The linker's names: calls of px_engine_open() come to the first, the second is the function. */
 int __wrap_px_engine_open(const char *data_dir, const struct px_engine_options *options,
@@ -34,5 +35,6 @@ int __wrap_px_engine_open(const char *data_dir, const struct px_engine_options *
     small.cluster_sizes.aimed_bytes = scaled(128 * MIB);
     small.cluster_sizes.most_bytes = scaled(256 * MIB);
     small.list_rows = small_compaction_list_rows;
+    small.index_least_rows = small_compaction_index_rows;
     return __real_px_engine_open(data_dir, &small, ret_engine, reterr);
 }

@@ -11,7 +11,8 @@
 
 #include <stdint.h>
 
-extern uint64_t small_compaction_scale;     /* sizes are divided by it; 1: they stay */
-extern uint32_t small_compaction_list_rows; /* that a list has; 0: the default */
+extern uint64_t small_compaction_scale;      /* sizes are divided by it; 1: they stay */
+extern uint32_t small_compaction_list_rows;  /* that a list has; 0: the default */
+extern uint32_t small_compaction_index_rows; /* that are worth an index; 0: the default */
 
 #endif /* PX_TEST_SMALL_COMPACTION_H */
