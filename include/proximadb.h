@@ -193,6 +193,17 @@ enum proximadb_operation {
 
 typedef struct proximadb_cancel proximadb_cancel;
 
+/* Where a request runs. A short search is one query, for 100 rows at most and without a filter, that
+ * an index answers: some tens of microseconds, less than it takes to wake another thread and to be
+ * woken by it. Everything else runs on threads of the engine, whatever is asked. */
+enum proximadb_thread {
+    PROXIMADB_ENGINE_THREAD = 0,
+    /* A short search runs in proximadb_submit(), which then calls `done`. */
+    PROXIMADB_THIS_THREAD = 1,
+    /* The same, but only while all threads of the engine that it could run on are busy. */
+    PROXIMADB_THIS_THREAD_IF_BUSY = 2
+};
+
 struct proximadb_request {
     size_t struct_size;
     int operation;                   /* enum proximadb_operation */
@@ -201,12 +212,13 @@ struct proximadb_request {
     struct proximadb_buffer payload; /* taken; read in place, so it costs no copy */
     int64_t deadline_ms;             /* on proximadb_now_ms()'s clock; 0 for none */
     proximadb_cancel *cancel;        /* borrowed (the engine takes a reference); may be NULL */
+    int thread;                      /* enum proximadb_thread; unknown values count as 0 */
 };
 
 /*
  * Receives the outcome, exactly once for each submitted request: on an engine thread, or within
- * proximadb_submit() where the request is refused at once, so a caller must hold no lock that it
- * takes. It must not block, and must not call proximadb_call() or proximadb_close().
+ * proximadb_submit() where the request is refused at once or runs there, so a caller must hold no
+ * lock that it takes. It must not block, and must not call proximadb_call() or proximadb_close().
  *
  *   response  taken by the callee when status is PROXIMADB_OK: release it with
  *             proximadb_buffer_release(). Zeroed otherwise.
@@ -220,7 +232,8 @@ typedef void proximadb_done(void *context, int status, struct proximadb_buffer *
 PROXIMADB_API void proximadb_submit(proximadb *db, const struct proximadb_request *request,
                                     proximadb_done *done, void *context);
 
-/* Submits and waits. ret_response (may be NULL) is returned, free with proximadb_buffer_release(). */
+/* Submits and waits; a short search runs on this thread, whatever request->thread says.
+ * ret_response (may be NULL) is returned, free with proximadb_buffer_release(). */
 PROXIMADB_API PROXIMADB_MUST_CHECK int proximadb_call(proximadb *db,
                                                       const struct proximadb_request *request,
                                                       struct proximadb_buffer *ret_response,

@@ -42,22 +42,30 @@ void proximadb_close(proximadb *db)
     free(db);
 }
 
-void proximadb_submit(proximadb *db, const struct proximadb_request *request, proximadb_done *done,
-                      void *context)
+static void submit(proximadb *db, const struct proximadb_request *request, bool waits,
+                   proximadb_done *done, void *context)
 {
     struct proximadb_request copy;
     struct proximadb_error error;
     struct proximadb_buffer empty = {0};
     int rc = px_struct_copy(&copy, sizeof copy, request, "proximadb_request", &error);
-    if (rc == PROXIMADB_OK)
+    if (rc == PROXIMADB_OK) {
+        if (waits)
+            copy.thread = PROXIMADB_THIS_THREAD;
         px_engine_submit(db->engine, &copy, done, context);
-    if (rc == PROXIMADB_OK)
         return;
+    }
     if (request != NULL) { /* its first members are the same in every version */
         struct proximadb_buffer payload = request->payload;
         proximadb_buffer_release(&payload);
     }
     done(context, rc, &empty, &error);
+}
+
+void proximadb_submit(proximadb *db, const struct proximadb_request *request, proximadb_done *done,
+                      void *context)
+{
+    submit(db, request, false, done, context);
 }
 
 /* A thread that waits for one call. */
@@ -88,7 +96,7 @@ int proximadb_call(proximadb *db, const struct proximadb_request *request,
                    struct proximadb_buffer *ret_response, struct proximadb_error *reterr)
 {
     struct waiter waiter = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
-    proximadb_submit(db, request, wake, &waiter);
+    submit(db, request, true, wake, &waiter);
     pthread_mutex_lock(&waiter.lock);
     while (!waiter.is_done)
         pthread_cond_wait(&waiter.done, &waiter.lock);

@@ -385,6 +385,12 @@ bool px_exchange_is_open(const struct px_exchange *exchange)
     return !exchange->is_closed && !exchange->is_finished;
 }
 
+bool px_exchange_is_alone(const struct px_exchange *exchange)
+{
+    const struct px_io_worker *worker = exchange->worker;
+    return worker->exchange_count <= worker->staying_count + (size_t)1;
+}
+
 bool px_exchange_is_draining(const struct px_exchange *exchange)
 {
     return exchange->worker->is_draining;

@@ -116,6 +116,9 @@ bool px_exchange_is_local(const struct px_exchange *exchange);
 /* Neither closed nor finished: something may still be sent. */
 bool px_exchange_is_open(const struct px_exchange *exchange);
 
+/* No other exchange of its I/O thread is under way, but for those that stay open. */
+bool px_exchange_is_alone(const struct px_exchange *exchange);
+
 /* The server is stopping. */
 bool px_exchange_is_draining(const struct px_exchange *exchange);
 

@@ -8,11 +8,12 @@
 #include <stdlib.h>
 
 struct px_workers {
-    pthread_mutex_t lock; /* guards: first, end, depth, closing */
+    pthread_mutex_t lock; /* guards: first, end, depth, idle_count, closing */
     pthread_cond_t wake;  /* first or closing has changed */
     struct px_job *first;
     struct px_job **end; /* where the next job is linked in */
     size_t depth;
+    size_t idle_count; /* threads that wait for a job */
     bool closing;
 
     int nice_level;
@@ -24,8 +25,10 @@ struct px_workers {
 static struct px_job *take_job(struct px_workers *workers)
 {
     pthread_mutex_lock(&workers->lock);
+    workers->idle_count++;
     while (workers->first == NULL && !workers->closing)
         pthread_cond_wait(&workers->wake, &workers->lock);
+    workers->idle_count--;
     struct px_job *job = workers->first;
     if (job != NULL) {
         workers->first = job->next;
@@ -111,6 +114,14 @@ void px_workers_submit(struct px_workers *workers, struct px_job *job)
     workers->depth++;
     pthread_cond_signal(&workers->wake);
     pthread_mutex_unlock(&workers->lock);
+}
+
+bool px_workers_are_busy(struct px_workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    bool are_busy = workers->depth >= workers->idle_count;
+    pthread_mutex_unlock(&workers->lock);
+    return are_busy;
 }
 
 size_t px_workers_depth(struct px_workers *workers)

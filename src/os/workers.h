@@ -26,6 +26,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct px_job {
@@ -52,6 +53,9 @@ void px_workers_close(struct px_workers *workers);
 
 /* Appends a job (kept until it runs, which it does exactly once). Never blocks. */
 void px_workers_submit(struct px_workers *workers, struct px_job *job);
+
+/* Whether a job that is submitted now would have to wait for another one to end. */
+bool px_workers_are_busy(struct px_workers *workers);
 
 /* The number of jobs that wait; those that run do not count. */
 size_t px_workers_depth(struct px_workers *workers);

@@ -1,10 +1,13 @@
 #include "parquet/parquet_cursor.h"
 
 #include "base/bits.h"
+#include "codec/zstd.h"
+#include "parquet/page_cache_internal.h"
 #include "parquet/parquet_reader_internal.h"
 #include "parquet/rle_internal.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 enum { LENGTH_BYTES = 4 /* in front of each BYTE_ARRAY */ };
 
@@ -20,7 +23,7 @@ void px_parquet_cursor_init(struct px_parquet_cursor *cursor,
 
 void px_parquet_cursor_release(struct px_parquet_cursor *cursor)
 {
-    px_zstd_decompressor_free(cursor->decompressor);
+    px_page_cache__unref(cursor->shared);
     px_buffer_release(&cursor->body);
     px_buffer_release(&cursor->levels);
     px_buffer_release(&cursor->present);
@@ -234,13 +237,15 @@ static int open_body(struct px_parquet_cursor *cursor, const struct px_data_page
     *ret_body = page->body;
     if (codec == PX_PARQUET_UNCOMPRESSED)
         return PROXIMADB_OK;
-    if (cursor->decompressor == NULL)
-        cursor->decompressor = px_zstd_decompressor_new();
-    if (cursor->decompressor == NULL)
+    /* For this page only: a request has a cursor for each column of each part, and there are not so
+     * many decompressors to be had that it could keep them. */
+    struct px_zstd_decompressor *decompressor = px_zstd_decompressor_new();
+    if (decompressor == NULL)
         return px_fail_no_memory(reterr);
     px_buffer_clear(&cursor->body);
-    int rc = px_zstd_decompress(cursor->decompressor, page->body, page->uncompressed_bytes,
-                                &cursor->body, reterr);
+    int rc = px_zstd_decompress(decompressor, page->body, page->uncompressed_bytes, &cursor->body,
+                                reterr);
+    px_zstd_decompressor_free(decompressor);
     *ret_body = px_buffer_slice(&cursor->body);
     return rc;
 }
@@ -273,15 +278,79 @@ static int load_page(struct px_parquet_cursor *cursor, size_t page, struct proxi
     return rc;
 }
 
+/* ---- shared pages -------------------------------------------------------------------------- */
+
+void px_parquet_cursor_share_pages(struct px_parquet_cursor *cursor)
+{
+    cursor->shares_pages = true;
+}
+
+size_t px_parquet_shared_bytes(void)
+{
+    return px_page_cache__bytes();
+}
+
+static void forget_page(struct px_parquet_cursor *cursor)
+{
+    px_page_cache__unref(cursor->shared);
+    cursor->shared = NULL;
+    cursor->rows = (struct px_parquet_rows){0};
+}
+
+static struct px_page_name name_of(const struct px_parquet_cursor *cursor, size_t page)
+{
+    return (struct px_page_name){.reader_number = px_parquet_reader__number(cursor->reader),
+                                 .column = (uint32_t)cursor->column,
+                                 .page = (uint32_t)page};
+}
+
+/* False if the page is not there. */
+static bool take_shared(struct px_parquet_cursor *cursor, size_t page)
+{
+    struct px_page_name name = name_of(cursor, page);
+    cursor->shared = px_page_cache__get(&name);
+    if (cursor->shared == NULL)
+        return false;
+    cursor->rows = cursor->shared->rows;
+    return true;
+}
+
+/* Gives the memory of the cursor's page away; the cursor then holds the page like anybody else. A
+ * page that cannot be shared, for want of memory, stays the cursor's own. */
+static void leave_shared(struct px_parquet_cursor *cursor, size_t page)
+{
+    struct px_page_name name = name_of(cursor, page);
+    struct px_cached_page *shared = calloc(1, sizeof *shared);
+    if (shared == NULL)
+        return;
+    *shared = (struct px_cached_page){.reference_count = 1,
+                                      .rows = cursor->rows,
+                                      .body = cursor->body,
+                                      .present = cursor->present,
+                                      .values = cursor->values,
+                                      .items = cursor->items};
+    shared->size_bytes = sizeof *shared + shared->body.capacity_bytes +
+                         shared->present.capacity_bytes + shared->values.capacity_bytes +
+                         shared->items.capacity_bytes;
+    px_buffer_init(&cursor->body, PX_PARQUET_MOST_PAGE_BYTES);
+    cursor->present = cursor->values = cursor->items = (struct px_buffer){0};
+    cursor->shared = shared;
+    px_page_cache__put(&name, shared);
+}
+
 int px_parquet_cursor_seek(struct px_parquet_cursor *cursor, uint64_t row,
                            struct proximadb_error *reterr)
 {
     if (row >= cursor->rows.first_row && row - cursor->rows.first_row < cursor->rows.row_count)
         return PROXIMADB_OK;
     size_t page = px_parquet_reader_find_page(cursor->reader, cursor->column, row);
-    cursor->rows = (struct px_parquet_rows){0};
-    return px_parquet_reader__context(cursor->reader, cursor->column, page,
-                                      load_page(cursor, page, reterr), reterr);
+    forget_page(cursor);
+    if (cursor->shares_pages && take_shared(cursor, page))
+        return PROXIMADB_OK;
+    int rc = load_page(cursor, page, reterr);
+    if (rc == PROXIMADB_OK && cursor->shares_pages)
+        leave_shared(cursor, page);
+    return px_parquet_reader__context(cursor->reader, cursor->column, page, rc, reterr);
 }
 
 /* ---- rows ---------------------------------------------------------------------------------- */
@@ -382,5 +451,69 @@ int px_parquet_cursor_get_strings(struct px_parquet_cursor *cursor, uint64_t row
         .count = first_item[index + 1] - first_item[index],
         .is_present = is_present,
     };
+    return PROXIMADB_OK;
+}
+
+/* ---- one value ----------------------------------------------------------------------------- */
+
+bool px_parquet_can_look_up(const struct px_parquet_reader *reader, size_t column)
+{
+    const struct px_parquet_layout *layout = px_parquet_reader_layout(reader);
+    if (layout->columns[column].shape != PX_PARQUET_REQUIRED)
+        return false;
+    for (size_t i = 0; i < layout->row_group_count; i++)
+        if (layout->row_groups[i].chunks[column].codec != PX_PARQUET_UNCOMPRESSED)
+            return false;
+    return true;
+}
+
+/* The values of the page that holds the row, and its place among them. */
+static int find_values(const struct px_parquet_reader *reader, size_t column, uint64_t row,
+                       size_t *ret_page, uint32_t *ret_index, struct px_slice *ret_values,
+                       struct proximadb_error *reterr)
+{
+    size_t page = px_parquet_reader_find_page(reader, column, row);
+    const struct px_parquet_layout *layout = px_parquet_reader_layout(reader);
+    *ret_page = page;
+    *ret_index = (uint32_t)(row - layout->page_lists[column].pages[page].first_row);
+    return px_parquet_reader__context(
+        reader, column, page,
+        px_parquet_reader__plain_values(reader, column, page, ret_values, reterr), reterr);
+}
+
+int px_parquet_lookup_i64(const struct px_parquet_reader *reader, size_t column, uint64_t row,
+                          int64_t *ret_value, struct proximadb_error *reterr)
+{
+    size_t page;
+    uint32_t index;
+    struct px_slice values;
+    assert(px_parquet_reader_layout(reader)->columns[column].type == PX_PARQUET_INT64);
+    int rc = find_values(reader, column, row, &page, &index, &values, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    if (values.size_bytes / sizeof *ret_value <= index)
+        return px_parquet_reader__context(reader, column, page,
+                                          fail_damaged(reterr, "its values do not fill it"),
+                                          reterr);
+    *ret_value = (int64_t)px_load_u64(values.data + index * sizeof *ret_value);
+    return PROXIMADB_OK;
+}
+
+int px_parquet_lookup_bytes(const struct px_parquet_reader *reader, size_t column, uint64_t row,
+                            struct px_slice *ret_value, struct proximadb_error *reterr)
+{
+    size_t page;
+    uint32_t index;
+    struct px_slice values, value = {0};
+    assert(px_parquet_reader_layout(reader)->columns[column].type == PX_PARQUET_BYTE_ARRAY);
+    int rc = find_values(reader, column, row, &page, &index, &values, reterr);
+    if (rc != PROXIMADB_OK)
+        return rc;
+    for (uint32_t i = 0; i <= index; i++)
+        if (!take_bytes(&values, &value))
+            return px_parquet_reader__context(
+                reader, column, page, fail_damaged(reterr, "a value is longer than the page"),
+                reterr);
+    *ret_value = value;
     return PROXIMADB_OK;
 }

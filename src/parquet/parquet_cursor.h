@@ -20,13 +20,17 @@
  *
  * Vector columns are read by parquet_vectors.h, and plain ones in place.
  *
- * Threads: externally serialised; any number of cursors on one reader.
+ * Rows that are read here and there can do better. A cursor that shares its pages finds pages that
+ * any cursor of the process decoded shortly before, and leaves there what it decodes (64 MiB in all,
+ * page_cache_internal.h); and a value of a column that is neither compressed nor optional is looked
+ * up without decoding its page at all, by px_parquet_lookup_i64() and px_parquet_lookup_bytes().
+ *
+ * Threads: externally serialised; any number of cursors on one reader. Looking up: any thread.
  */
 #ifndef PX_PARQUET_PARQUET_CURSOR_H
 #define PX_PARQUET_PARQUET_CURSOR_H
 
 #include "base/buffer.h"
-#include "codec/zstd.h"
 #include "parquet/parquet_reader.h"
 
 /* The rows of one page. Arrays are by row, from first_row on; a null has a zero, or no bytes. */
@@ -51,8 +55,9 @@ struct px_parquet_cursor {
     size_t column;
     struct px_parquet_rows rows;
 
-    struct px_zstd_decompressor *decompressor; /* owned, as all below; made when it is needed */
-    struct px_buffer body;
+    bool shares_pages;
+    struct px_cached_page *shared; /* a reference: the page that `rows` is of; NULL: it is ours */
+    struct px_buffer body;         /* owned, as all below; taken when it is needed */
     struct px_buffer levels;
     struct px_buffer present;
     struct px_buffer values;
@@ -62,6 +67,13 @@ struct px_parquet_cursor {
 /* The column must not be a VECTOR. Takes no memory yet. */
 void px_parquet_cursor_init(struct px_parquet_cursor *cursor,
                             const struct px_parquet_reader *reader, size_t column);
+
+/* From now on pages are shared with other cursors. For rows that are read here and there: who reads
+ * all of them would fill the cache with pages that nobody wants again. */
+void px_parquet_cursor_share_pages(struct px_parquet_cursor *cursor);
+
+/* What shared pages take, in the whole process. */
+size_t px_parquet_shared_bytes(void);
 
 /* A zeroed struct is fine, too. */
 void px_parquet_cursor_release(struct px_parquet_cursor *cursor);
@@ -110,5 +122,24 @@ struct px_parquet_strings {
 PX_MUST_CHECK int px_parquet_cursor_get_strings(struct px_parquet_cursor *cursor, uint64_t row,
                                                 struct px_parquet_strings *ret_strings,
                                                 struct proximadb_error *reterr);
+
+/* ---- one value, without its page ------------------------------------------------------------ */
+
+/* Whether values of the column can be looked up: it is REQUIRED and nowhere compressed. */
+bool px_parquet_can_look_up(const struct px_parquet_reader *reader, size_t column);
+
+/*
+ * The value of a row (< row_count) of such a column of that type: an INT64 is one step away, a
+ * BYTE_ARRAY as many as values stand before it on the page; the bytes are a view into the file. The
+ * page's checksum is verified at its first touch.
+ *
+ * PROXIMADB_CORRUPT, PROXIMADB_UNIMPLEMENTED (both name column, page and offset)
+ */
+PX_MUST_CHECK int px_parquet_lookup_i64(const struct px_parquet_reader *reader, size_t column,
+                                        uint64_t row, int64_t *ret_value,
+                                        struct proximadb_error *reterr);
+PX_MUST_CHECK int px_parquet_lookup_bytes(const struct px_parquet_reader *reader, size_t column,
+                                          uint64_t row, struct px_slice *ret_value,
+                                          struct proximadb_error *reterr);
 
 #endif /* PX_PARQUET_PARQUET_CURSOR_H */

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "parquet/bloom_internal.h"
 #include "parquet/footer_internal.h"
+#include "parquet/page_cache_internal.h"
 #include "parquet/page_index_internal.h"
 #include "parquet/parquet_reader_internal.h"
 #include "parquet/vector_dictionary_internal.h"
@@ -19,7 +20,8 @@ struct px_parquet_reader {
     struct px_slice file; /* kept */
     struct px_arena arena;
     struct px_parquet_layout layout;
-    bool needs_crc; /* the file is ours, so every page has one */
+    bool needs_crc;  /* the file is ours, so every page has one */
+    uint64_t number; /* of its pages in the cache; no other reader has it */
     /* For each page of each column: 0 until the page is verified, then where what matters begins,
      * counted from the page's header: the values of a vector column, the body of any other. */
     _Atomic uint32_t **marks;
@@ -145,6 +147,7 @@ int px_parquet_reader_open(struct px_slice file, struct px_parquet_reader **ret_
     if (reader == NULL)
         return px_fail_no_memory(reterr);
     reader->file = file;
+    reader->number = px_page_cache__new_number();
     int rc = read_layout(reader, reterr);
     if (rc == PROXIMADB_OK)
         *ret_reader = reader;
@@ -165,6 +168,7 @@ void px_parquet_reader_close(struct px_parquet_reader *reader)
 {
     if (reader == NULL)
         return;
+    px_page_cache__drop(reader->number);
     free_dictionaries(reader);
     px_arena_release(&reader->arena);
     free(reader);
@@ -285,6 +289,30 @@ int px_parquet_reader__page(const struct px_parquet_reader *reader, size_t colum
                                   memory_order_relaxed);
     }
     return rc;
+}
+
+int px_parquet_reader__plain_values(const struct px_parquet_reader *reader, size_t column,
+                                    size_t page, struct px_slice *ret_values,
+                                    struct proximadb_error *reterr)
+{
+    struct px_slice bytes = slice_of_page(reader, column, page);
+    uint32_t body_at =
+        atomic_load_explicit(&reader->marks[column][page], memory_order_relaxed);
+    assert(reader->layout.columns[column].shape == PX_PARQUET_REQUIRED);
+    if (body_at == 0) {
+        struct px_data_page parsed;
+        int rc = px_parquet_reader__page(reader, column, page, &parsed, reterr);
+        if (rc != PROXIMADB_OK)
+            return rc;
+        body_at = (uint32_t)(parsed.body.data - bytes.data);
+    }
+    *ret_values = px_slice_of(bytes.data + body_at, bytes.size_bytes - body_at);
+    return PROXIMADB_OK;
+}
+
+uint64_t px_parquet_reader__number(const struct px_parquet_reader *reader)
+{
+    return reader->number;
 }
 
 void px_parquet_reader__forget(struct px_parquet_reader *reader)

@@ -16,6 +16,16 @@ PX_MUST_CHECK int px_parquet_reader__page(const struct px_parquet_reader *reader
                                           size_t page, struct px_data_page *ret_page,
                                           struct proximadb_error *reterr);
 
+/* The values of a page of a REQUIRED column that is not compressed, whose checksum was verified since
+ * the file was opened: a view into the file. Errors as px_parquet_reader__page(). */
+PX_MUST_CHECK int px_parquet_reader__plain_values(const struct px_parquet_reader *reader,
+                                                  size_t column, size_t page,
+                                                  struct px_slice *ret_values,
+                                                  struct proximadb_error *reterr);
+
+/* What names its pages among those that are shared (page_cache_internal.h). */
+uint64_t px_parquet_reader__number(const struct px_parquet_reader *reader);
+
 /* The dictionary of a chunk of vectors that has one; valid until the reader is closed. Its errors
  * name column, row group and offset. PROXIMADB_CORRUPT, PROXIMADB_UNIMPLEMENTED,
  * PROXIMADB_NO_MEMORY

@@ -1,5 +1,6 @@
 #include "parquet/parquet_vectors.h"
 
+#include "codec/zstd.h"
 #include "parquet/parquet_reader_internal.h"
 
 #include <assert.h>
@@ -17,7 +18,6 @@ void px_parquet_vector_cursor_init(struct px_parquet_vector_cursor *cursor,
 
 void px_parquet_vector_cursor_release(struct px_parquet_vector_cursor *cursor)
 {
-    px_zstd_decompressor_free(cursor->decompressor);
     px_buffer_release(&cursor->body);
     *cursor = (struct px_parquet_vector_cursor){0};
 }
@@ -37,13 +37,14 @@ struct reading {
 static int decompress(struct px_parquet_vector_cursor *cursor, const struct px_data_page *page,
                       struct proximadb_error *reterr)
 {
-    if (cursor->decompressor == NULL)
-        cursor->decompressor = px_zstd_decompressor_new();
-    if (cursor->decompressor == NULL)
+    struct px_zstd_decompressor *decompressor = px_zstd_decompressor_new();
+    if (decompressor == NULL)
         return px_fail_no_memory(reterr);
     px_buffer_clear(&cursor->body);
-    return px_zstd_decompress(cursor->decompressor, page->body, page->uncompressed_bytes,
-                              &cursor->body, reterr);
+    int rc = px_zstd_decompress(decompressor, page->body, page->uncompressed_bytes, &cursor->body,
+                                reterr);
+    px_zstd_decompressor_free(decompressor);
+    return rc;
 }
 
 /* Makes the cursor's body that of the page, and checks it. */

@@ -21,16 +21,14 @@
 #define PX_PARQUET_PARQUET_VECTORS_H
 
 #include "base/buffer.h"
-#include "codec/zstd.h"
 #include "parquet/parquet_reader.h"
 
 struct px_parquet_vector_cursor {
     const struct px_parquet_reader *reader; /* kept */
     size_t column;
-    struct px_zstd_decompressor *decompressor; /* owned; made when it is needed */
-    struct px_buffer body;                     /* of page kept_page, decompressed */
-    size_t kept_page;                          /* SIZE_MAX: none */
-    uint32_t kept_values_at;                   /* in body */
+    struct px_buffer body;   /* of page kept_page, decompressed */
+    size_t kept_page;        /* SIZE_MAX: none */
+    uint32_t kept_values_at; /* in body */
 };
 
 /* The column must be a VECTOR. Takes no memory yet. */

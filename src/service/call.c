@@ -27,6 +27,7 @@ int px_call_new(struct px_engine *engine, const struct proximadb_request *public
     call->deadline_ms = public_request->deadline_ms;
     call->done = done;
     call->done_context = done_context;
+    call->thread = public_request->thread;
     px_arena_init(&call->arena, ARENA_LIMIT_BYTES);
     if (public_request->collection == NULL)
         name_bytes = 0;
@@ -40,6 +41,14 @@ int px_call_new(struct px_engine *engine, const struct proximadb_request *public
         call->cancel = px_cancel_ref(public_request->cancel);
     *ret_call = call;
     return PROXIMADB_OK;
+}
+
+void px_call_move(struct px_call *call)
+{
+    assert(call->is_here);
+    call->is_here = false;
+    px_arena_release(&call->arena);
+    px_workers_submit(call->engine->readers, &call->job);
 }
 
 static void end_call(struct px_call *call, bool succeeded)

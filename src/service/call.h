@@ -30,7 +30,13 @@ struct px_call {
     struct px_arena arena;    /* freed with the call */
     proximadb_done *done;
     void *done_context;
+    int thread;   /* enum proximadb_thread, as it was asked for */
+    bool is_here; /* it runs on the thread that submitted it, where nothing may take long */
 };
+
+/* What an operation that runs `is_here` returns instead of a status when it would take long: the call
+ * is then moved. */
+enum { PX_CALL_TAKES_LONG = -1 };
 
 /* Takes the public request's payload, also on failure. ret_call: ended by px_call_finish() or
  * px_call_fail(). PROXIMADB_NO_MEMORY, PROXIMADB_INVALID */
@@ -38,6 +44,9 @@ PX_MUST_CHECK int px_call_new(struct px_engine *engine,
                               const struct proximadb_request *public_request, proximadb_done *done,
                               void *done_context, struct px_call **ret_call,
                               struct proximadb_error *reterr);
+
+/* Has a call that runs where it was submitted run anew, from its beginning, on a reader. */
+void px_call_move(struct px_call *call);
 
 /* Ends it with an answer, which is taken (NULL: an empty one). A failed buffer makes it fail. */
 void px_call_finish(struct px_call *call, struct px_buffer *answer);

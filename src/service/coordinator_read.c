@@ -50,6 +50,8 @@ int px_coordinator__get(struct px_shard *shard, struct px_call *call,
         return rc;
     rc = px_coordinator__begin_reading(&reading, call, &snapshot, NULL, reterr);
     if (rc == PROXIMADB_OK)
+        px_row_reader_share_pages(&reading.rows);
+    if (rc == PROXIMADB_OK)
         rc = put_located(&reading, request, located, answer, reterr);
     px_coordinator__end_reading(&reading);
     return rc;

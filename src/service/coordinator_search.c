@@ -4,7 +4,13 @@
 
 #include <math.h>
 
-enum { FILTER_FACTOR = 4 }; /* candidates for each wanted one, where not every row matches */
+enum {
+    FILTER_FACTOR = 4, /* candidates for each wanted one, where not every row matches */
+    /* Of a short search, which may run where it was submitted (enum proximadb_thread). */
+    SHORT_K = 100,
+    SHORT_EF = 1000,
+    SHORT_TAIL_ROWS = 1000, /* 20 us */
+};
 
 /* What a search did, for who wants it explained. */
 struct search_effort {
@@ -28,46 +34,6 @@ static int check_size(const struct px_search_request *request, struct proximadb_
                    request->query_count, request->k, PX_MOST_HITS_OF_ALL);
 }
 
-/* What is not asked for is not read: each column may be a page to decompress. */
-static bool read_hit(struct px_reading *reading, const struct px_hit *hit,
-                     struct px_hit_parts parts, struct px_record *ret_record)
-{
-    struct px_row_reader *rows = &reading->rows;
-    uint32_t source_index = hit->source_index, row = hit->row_index;
-    if (parts.metadata || parts.vector)
-        return px_row_reader_record(rows, source_index, row, parts.vector, ret_record);
-    *ret_record = (struct px_record){.id = px_row_reader_id(rows, source_index, row),
-                                     .version = px_row_reader_version(rows, source_index, row)};
-    return px_row_reader_status(rows, NULL) == PROXIMADB_OK;
-}
-
-static int put_hits(struct px_reading *reading, const struct px_search_request *request,
-                    const struct px_hits *hits, struct px_buffer *answer,
-                    struct proximadb_error *reterr)
-{
-    struct px_hit_parts parts = {.vector = request->include_vectors,
-                                 .metadata = request->include_metadata};
-    px_result_begin_hits(answer, hits->count);
-    for (size_t i = 0; i < hits->count; i++) {
-        int rc = i % PX_ROWS_BETWEEN_CHECKS == 0
-                     ? px_call_check_answer(reading->call, answer, reterr)
-                     : PROXIMADB_OK;
-        if (rc != PROXIMADB_OK)
-            return rc;
-        const struct px_hit *hit = &hits->items[i];
-        struct px_record record;
-        if (!read_hit(reading, hit, parts, &record))
-            return px_row_reader_status(&reading->rows, reterr);
-        struct px_result_hit result = {
-            .record = &record, .score = hit->score, .distance = hit->distance};
-        px_result_put_hit(answer, &result, parts);
-    }
-    px_result_finish_hits(answer, hits->count);
-    return PROXIMADB_OK;
-}
-
-/* ---- by an index --------------------------------------------------------------------------- */
-
 /* One search, as far as it has come. */
 struct searching {
     struct px_crew *crew;
@@ -80,6 +46,51 @@ struct searching {
     struct px_hits *hits;      /* of each query */
     struct search_effort effort;
 };
+
+/* What is not asked for is not read: each column may be a page to decompress. */
+static bool read_hit(struct px_reading *reading, const struct px_hit *hit, uint32_t dim_count,
+                     struct px_hit_parts parts, struct px_record *ret_record)
+{
+    struct px_row_reader *rows = &reading->rows;
+    uint32_t source_index = hit->source_index, row = hit->row_index;
+    *ret_record = (struct px_record){.id = px_row_reader_id(rows, source_index, row),
+                                     .version = px_row_reader_version(rows, source_index, row),
+                                     .dim_count = dim_count};
+    if (parts.vector)
+        ret_record->vector = px_row_reader_vector(rows, source_index, row);
+    if (parts.metadata && !px_row_reader_texts(rows, source_index, row, ret_record))
+        return false;
+    return px_row_reader_status(rows, NULL) == PROXIMADB_OK;
+}
+
+static int put_hits(struct searching *searching, const struct px_hits *hits,
+                    struct px_buffer *answer, struct proximadb_error *reterr)
+{
+    struct px_reading *reading = &searching->reading;
+    const struct px_search_request *request = searching->request;
+    uint32_t dim_count = (uint32_t)searching->exact.queries.dim_count;
+    struct px_hit_parts parts = {.vector = request->include_vectors,
+                                 .metadata = request->include_metadata};
+    px_result_begin_hits(answer, hits->count);
+    for (size_t i = 0; i < hits->count; i++) {
+        int rc = i % PX_ROWS_BETWEEN_CHECKS == 0
+                     ? px_call_check_answer(reading->call, answer, reterr)
+                     : PROXIMADB_OK;
+        if (rc != PROXIMADB_OK)
+            return rc;
+        const struct px_hit *hit = &hits->items[i];
+        struct px_record record;
+        if (!read_hit(reading, hit, dim_count, parts, &record))
+            return px_row_reader_status(&reading->rows, reterr);
+        struct px_result_hit result = {
+            .record = &record, .score = hit->score, .distance = hit->distance};
+        px_result_put_hit(answer, &result, parts);
+    }
+    px_result_finish_hits(answer, hits->count);
+    return PROXIMADB_OK;
+}
+
+/* ---- by an index --------------------------------------------------------------------------- */
 
 static struct px_slice give_id(void *context, uint32_t source_index, uint32_t row)
 {
@@ -155,6 +166,8 @@ static int rank_all(struct searching *searching, const struct px_candidates *can
     if (tail == NULL)
         return px_fail_no_memory(reterr);
     int rc = PROXIMADB_OK;
+    if (searching->call->is_here && candidates->tail.row_count > SHORT_TAIL_ROWS)
+        return PX_CALL_TAKES_LONG;
     if (candidates->tail.row_count > 0)
         rc = px_coordinator__compare(searching->crew, &searching->reading, &searching->exact,
                                      &candidates->tail, tail, reterr);
@@ -207,7 +220,10 @@ static int search_index(struct searching *searching, px_find_candidates *find, u
     px_coordinator__end_reading(&searching->reading);
     rc = px_coordinator__begin_reading(&searching->reading, searching->call, &candidates.snapshot,
                                        searching->filter, reterr);
-    return rc == PROXIMADB_OK ? rank_all(searching, &candidates, reterr) : rc;
+    if (rc != PROXIMADB_OK)
+        return rc;
+    px_row_reader_share_pages(&searching->reading.rows);
+    return rank_all(searching, &candidates, reterr);
 }
 
 /* ---- plan ---------------------------------------------------------------------------------- */
@@ -255,7 +271,7 @@ static int find_hits(struct searching *searching, px_find_candidates *find,
         if (is_found)
             wanted = next_wanted(searching, wanted, fewest);
     }
-    return search_exactly(searching, reterr);
+    return searching->call->is_here ? PX_CALL_TAKES_LONG : search_exactly(searching, reterr);
 }
 
 static int answer_hits(struct searching *searching, struct px_buffer *answer,
@@ -265,7 +281,7 @@ static int answer_hits(struct searching *searching, struct px_buffer *answer,
     int rc = PROXIMADB_OK;
     px_result_begin_search(answer, request->query_count);
     for (uint32_t query = 0; query < request->query_count && rc == PROXIMADB_OK; query++)
-        rc = put_hits(&searching->reading, request, &searching->hits[query], answer, reterr);
+        rc = put_hits(searching, &searching->hits[query], answer, reterr);
     if (rc == PROXIMADB_OK)
         px_result_finish_search(answer, request->query_count);
     return rc;
@@ -294,6 +310,14 @@ static int search(struct searching *searching, const struct px_collection *colle
     return rc;
 }
 
+/* Whether it is one by what it asks; what it meets may make it a long one, too. */
+static bool is_short(const struct searching *searching)
+{
+    const struct px_search_request *request = searching->request;
+    return request->query_count == 1 && request->k <= SHORT_K && request->ef <= SHORT_EF &&
+           !request->filter.present && !request->exact && px_shard_is_free(searching->shard);
+}
+
 int px_coordinator__search(struct px_vector_storage_coordinator *coordinator,
                            struct px_shard *shard, struct px_call *call,
                            const struct px_search_request *request, struct px_buffer *answer,
@@ -301,6 +325,8 @@ int px_coordinator__search(struct px_vector_storage_coordinator *coordinator,
 {
     struct searching searching = {
         .crew = coordinator->crew, .shard = shard, .call = call, .request = request};
+    if (call->is_here && !is_short(&searching))
+        return PX_CALL_TAKES_LONG;
     int rc = check_size(request, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_coordinator__parse_filter(shard, call, &request->filter, &searching.filter, reterr);

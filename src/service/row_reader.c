@@ -17,7 +17,16 @@ void px_row_reader_release(struct px_row_reader *reader)
         px_part_reader_free(reader->parts[i]);
     free(reader->parts);
     px_part_scratch_release(&reader->blocks);
+    px_part_scratch_release(&reader->vector);
     *reader = (struct px_row_reader){0};
+}
+
+void px_row_reader_share_pages(struct px_row_reader *reader)
+{
+    reader->shares_pages = true;
+    for (uint32_t i = 0; i < reader->snapshot->view->source_count; i++)
+        if (reader->parts[i] != NULL)
+            px_part_reader_share_pages(reader->parts[i]);
 }
 
 int px_row_reader_status(const struct px_row_reader *reader, struct proximadb_error *reterr)
@@ -48,7 +57,8 @@ static struct px_part_reader *part_reader(struct px_row_reader *reader, uint32_t
         struct proximadb_error error;
         int rc = px_part_reader_new(source_of(reader, source_index)->part,
                                     &reader->parts[source_index], &error);
-        (void)check(reader, rc, &error);
+        if (check(reader, rc, &error) && reader->shares_pages)
+            px_part_reader_share_pages(reader->parts[source_index]);
     }
     return reader->parts[source_index];
 }
@@ -85,9 +95,13 @@ struct px_slice px_row_reader_id(struct px_row_reader *reader, uint32_t source_i
     const struct px_source *source = source_of(reader, source_index);
     if (source->memtable != NULL)
         return px_memtable_get_id(source->memtable, row);
-    struct px_part_reader *part = part_reader(reader, source_index);
     struct px_slice id = {0};
     struct proximadb_error error;
+    if (px_part_can_look_up(source->part)) {
+        (void)check(reader, px_part_get_id(source->part, row, &id, &error), &error);
+        return id;
+    }
+    struct px_part_reader *part = part_reader(reader, source_index);
     if (part != NULL)
         (void)check(reader, px_part_read_id(part, row, &id, &error), &error);
     return id;
@@ -100,6 +114,10 @@ int64_t px_row_reader_version(struct px_row_reader *reader, uint32_t source_inde
     struct proximadb_error error;
     if (source->memtable != NULL)
         return px_memtable_get_version(source->memtable, row);
+    if (px_part_can_look_up(source->part))
+        return check(reader, px_part_get_version(source->part, row, &version, &error), &error)
+                   ? version
+                   : 0;
     struct px_part_reader *part = part_reader(reader, source_index);
     if (part == NULL || !check(reader, px_part_read_version(part, row, &version, &error), &error))
         return 0;
@@ -113,10 +131,8 @@ const void *px_row_reader_vector(struct px_row_reader *reader, uint32_t source_i
     struct proximadb_error error;
     if (source->memtable != NULL)
         return px_memtable_get_vector(source->memtable, row);
-    struct px_part_reader *part = part_reader(reader, source_index);
-    if (part == NULL || !check(reader, px_part_read_vector(part, row, &vector, &error), &error))
-        return NULL;
-    return vector;
+    int rc = px_part_get_vector(source->part, &reader->vector, row, &vector, &error);
+    return check(reader, rc, &error) ? vector : NULL;
 }
 
 int px_row_reader_block(struct px_row_reader *reader, uint32_t source_index, uint32_t row,
@@ -151,6 +167,23 @@ bool px_row_reader_metadata(struct px_row_reader *reader, uint32_t source_index,
     struct px_part_reader *part = part_reader(reader, source_index);
     return part != NULL &&
            check(reader, px_part_read_metadata(part, row, ret_metadata, &error), &error);
+}
+
+bool px_row_reader_texts(struct px_row_reader *reader, uint32_t source_index, uint32_t row,
+                         struct px_record *record)
+{
+    const struct px_source *source = source_of(reader, source_index);
+    struct proximadb_error error;
+    if (source->memtable != NULL) {
+        struct px_record whole;
+        px_memtable_get(source->memtable, row, &whole);
+        record->has_document = whole.has_document;
+        record->document = whole.document;
+        record->metadata = whole.metadata;
+        return true;
+    }
+    struct px_part_reader *part = part_reader(reader, source_index);
+    return part != NULL && check(reader, px_part_read_texts(part, row, record, &error), &error);
 }
 
 bool px_row_reader_record(struct px_row_reader *reader, uint32_t source_index, uint32_t row,

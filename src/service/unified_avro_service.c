@@ -235,6 +235,16 @@ static bool is_quick(struct px_unified_avro_service *service, const struct px_ca
     return is_quick;
 }
 
+/* Whether the submitting thread is to try a search itself. Whether it is a short one comes out on the
+ * way (coordinator_search.c). */
+static bool is_for_here(struct px_unified_avro_service *service, const struct px_call *call)
+{
+    if (call->operation != PROXIMADB_SEARCH || call->payload.size_bytes > QUICK_PAYLOAD_BYTES)
+        return false;
+    return call->thread == PROXIMADB_THIS_THREAD ||
+           (call->thread == PROXIMADB_THIS_THREAD_IF_BUSY && px_workers_are_busy(service->readers));
+}
+
 void px_unified_avro_service_submit(struct px_unified_avro_service *service, struct px_call *call)
 {
     struct proximadb_error error;
@@ -244,7 +254,8 @@ void px_unified_avro_service_submit(struct px_unified_avro_service *service, str
         return;
     }
     call->job.run = run;
-    if (is_quick(service, call)) {
+    call->is_here = is_for_here(service, call);
+    if (call->is_here || is_quick(service, call)) {
         run(&call->job);
         return;
     }

@@ -85,7 +85,9 @@ static void read_and_finish(struct px_vector_storage_coordinator *coordinator,
     px_buffer_init(&answer, PX_ANSWER_LIMIT_BYTES);
     int rc = read_into(coordinator, shard, operation, call, &answer, &error);
     px_shard_unref(shard);
-    if (rc == PROXIMADB_OK)
+    if (rc == PX_CALL_TAKES_LONG)
+        px_call_move(call);
+    else if (rc == PROXIMADB_OK)
         px_call_finish(call, &answer);
     else
         px_call_fail(call, &error);

@@ -36,6 +36,7 @@ struct px_part {
     uint32_t dim_count;
     bool has_expiry;
     bool is_plain;
+    bool can_look_up;
     uint32_t field_count;
     struct part_field fields[PX_MOST_FIELDS];
     struct px_dead_rows dead;
@@ -160,6 +161,8 @@ static int open_checked(struct px_part *part, const struct px_collection *collec
         return rc;
     part->has_expiry = any_expiry(px_parquet_reader_layout(part->parquet));
     part->is_plain = has_plain_vectors(part->parquet);
+    part->can_look_up = px_parquet_can_look_up(part->parquet, PX_PART_ID) &&
+                        px_parquet_can_look_up(part->parquet, PX_PART_VERSION);
     return PROXIMADB_OK;
 }
 
@@ -356,6 +359,25 @@ int px_part_get_vector(const struct px_part *part, struct px_part_scratch *scrat
 
 /* ---- reading single rows ------------------------------------------------------------------- */
 
+bool px_part_can_look_up(const struct px_part *part)
+{
+    return part->can_look_up;
+}
+
+int px_part_get_id(const struct px_part *part, uint32_t row, struct px_slice *ret_id,
+                   struct proximadb_error *reterr)
+{
+    return in_file(px_parquet_lookup_bytes(part->parquet, PX_PART_ID, row, ret_id, reterr), part,
+                   reterr);
+}
+
+int px_part_get_version(const struct px_part *part, uint32_t row, int64_t *ret_version,
+                        struct proximadb_error *reterr)
+{
+    return in_file(px_parquet_lookup_i64(part->parquet, PX_PART_VERSION, row, ret_version, reterr),
+                   part, reterr);
+}
+
 struct px_part_reader {
     const struct px_part *part;
     struct px_parquet_cursor fixed[PX_PART_FIRST_FIELD]; /* PX_PART_VECTOR is not used */
@@ -384,6 +406,20 @@ int px_part_reader_new(const struct px_part *part, struct px_part_reader **ret_r
         px_parquet_cursor_init(&reader->fields[i], part->parquet, part->fields[i].column);
     *ret_reader = reader;
     return PROXIMADB_OK;
+}
+
+void px_part_reader_share_pages(struct px_part_reader *reader)
+{
+    for (size_t i = 0; i < PX_PART_FIRST_FIELD; i++)
+        if (i != PX_PART_VECTOR)
+            px_parquet_cursor_share_pages(&reader->fixed[i]);
+    for (uint32_t i = 0; i < reader->part->field_count; i++)
+        px_parquet_cursor_share_pages(&reader->fields[i]);
+}
+
+uint64_t px_part_shared_bytes(void)
+{
+    return px_parquet_shared_bytes();
 }
 
 void px_part_reader_free(struct px_part_reader *reader)
@@ -560,6 +596,16 @@ int px_part_read_vector(struct px_part_reader *reader, uint32_t row, const float
     return px_part_get_vector(reader->part, &reader->scratch, row, ret_vector, reterr);
 }
 
+int px_part_read_texts(struct px_part_reader *reader, uint32_t row, struct px_record *record,
+                       struct proximadb_error *reterr)
+{
+    int rc = px_parquet_cursor_get_bytes(&reader->fixed[PX_PART_DOCUMENT], row,
+                                         &record->has_document, &record->document, reterr);
+    if (rc != PROXIMADB_OK)
+        return in_file(rc, reader->part, reterr);
+    return px_part_read_metadata(reader, row, &record->metadata, reterr);
+}
+
 int px_part_read_record(struct px_part_reader *reader, uint32_t row, bool with_vector,
                         struct px_record *ret_record, struct proximadb_error *reterr)
 {
@@ -578,11 +624,7 @@ int px_part_read_record(struct px_part_reader *reader, uint32_t row, bool with_v
                                                &record.timestamp_ms, reterr),
                      part, reterr);
     if (rc == PROXIMADB_OK)
-        rc = in_file(px_parquet_cursor_get_bytes(&reader->fixed[PX_PART_DOCUMENT], row,
-                                                 &record.has_document, &record.document, reterr),
-                     part, reterr);
-    if (rc == PROXIMADB_OK)
-        rc = px_part_read_metadata(reader, row, &record.metadata, reterr);
+        rc = px_part_read_texts(reader, row, &record, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
     record.vector = vector;

@@ -99,12 +99,30 @@ PX_MUST_CHECK int px_part_get_vector(const struct px_part *part, struct px_part_
                                      uint32_t row, const float **ret_vector,
                                      struct proximadb_error *reterr);
 
+/* Whether ids and versions can be had without a reader, as in every part that we write. */
+bool px_part_can_look_up(const struct px_part *part);
+
+/* Then: a row's id, a view into the file, for which part of a page is walked over, and its version.
+ * For rows here and there; those side by side are read quicker with a reader. Any thread.
+ * PROXIMADB_CORRUPT, naming the file. */
+PX_MUST_CHECK int px_part_get_id(const struct px_part *part, uint32_t row, struct px_slice *ret_id,
+                                 struct proximadb_error *reterr);
+PX_MUST_CHECK int px_part_get_version(const struct px_part *part, uint32_t row,
+                                      int64_t *ret_version, struct proximadb_error *reterr);
+
 struct px_part_reader;
 
 /* part is kept. ret_reader: free with px_part_reader_free(). PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_part_reader_new(const struct px_part *part, struct px_part_reader **ret_reader,
                                      struct proximadb_error *reterr);
 void px_part_reader_free(struct px_part_reader *reader);
+
+/* From now on the reader shares the pages that it decodes with others (parquet_cursor.h): for rows
+ * here and there. */
+void px_part_reader_share_pages(struct px_part_reader *reader);
+
+/* What shared pages take, in the whole process. */
+uint64_t px_part_shared_bytes(void);
 
 /* Each reads one thing of a row. PROXIMADB_CORRUPT, naming the file; PROXIMADB_NO_MEMORY. */
 
@@ -124,6 +142,11 @@ PX_MUST_CHECK int px_part_read_metadata(struct px_part_reader *reader, uint32_t 
 /* As px_part_get_vector(); a view until the next read of a vector. */
 PX_MUST_CHECK int px_part_read_vector(struct px_part_reader *reader, uint32_t row,
                                       const float **ret_vector, struct proximadb_error *reterr);
+
+/* Document and metadata only, into a record (borrowed) whose other members stay as they are; views
+ * into the reader until the next read. */
+PX_MUST_CHECK int px_part_read_texts(struct px_part_reader *reader, uint32_t row,
+                                     struct px_record *record, struct proximadb_error *reterr);
 
 /* The whole row, or without the vector (NULL), which may be dear: a page to decompress. Metadata,
  * document and vector are views into the reader until the next read. */
