@@ -39,6 +39,123 @@ static void test_parquet_cursor__reads_rows_in_any_order(void **state)
     }
 }
 
+/* Two cursors for each column that read the same rows, each finding what the other one left. */
+static void test_parquet_cursor__shares_pages(void **state)
+{
+    (void)state;
+    struct px_test_random random = px_test_random_new("parquet_cursor_shared");
+    for (int round = 0; round < 20; round++) {
+        char names[PARQUET_TEST_MOST_COLUMNS][8];
+        struct px_parquet_column columns[PARQUET_TEST_MOST_COLUMNS];
+        size_t count = parquet_test_random_columns(&random, 0, names, columns);
+        uint64_t seed = px_test_next(&random);
+        struct parquet_test_file file =
+            parquet_test_write("parquet_cursor_shared", columns, count, seed, 500, 180);
+        struct px_parquet_reader *reader = parquet_test_open(&file);
+        struct px_buffer scratch = {0};
+        for (size_t i = 0; i < count; i++) {
+            struct px_parquet_cursor cursors[2];
+            for (int j = 0; j < 2; j++) {
+                px_parquet_cursor_init(&cursors[j], reader, i);
+                px_parquet_cursor_share_pages(&cursors[j]);
+            }
+            for (int j = 0; j < 200; j++) {
+                struct parquet_sample expected, actual = {0};
+                uint64_t row = px_test_below(&random, 500);
+                parquet_sample_get(seed, row, i, &columns[i], &scratch, &expected);
+                assert_int_equal(
+                    parquet_sample_read(&cursors[j % 2], row, &columns[i], &actual, NULL),
+                    PROXIMADB_OK);
+                assert_true(parquet_sample_equal(&columns[i], &expected, &actual));
+            }
+            assert_true(px_parquet_shared_bytes() > 0);
+            for (int j = 0; j < 2; j++)
+                px_parquet_cursor_release(&cursors[j]);
+        }
+        px_buffer_release(&scratch);
+        px_parquet_reader_close(reader);
+        assert_int_equal(px_parquet_shared_bytes(), 0);
+        parquet_test_release(&file);
+    }
+}
+
+/* ---- one value ----------------------------------------------------------------------------- */
+
+static void test_parquet_cursor__looks_up_what_it_reads(void **state)
+{
+    (void)state;
+    static const struct px_parquet_column columns[] = {
+        {.name = "i", .type = PX_PARQUET_INT64, .page_row_limit = 100},
+        {.name = "s", .type = PX_PARQUET_BYTE_ARRAY, .page_row_limit = 70},
+        {.name = "o", .shape = PX_PARQUET_OPTIONAL, .type = PX_PARQUET_INT64},
+        {.name = "z", .type = PX_PARQUET_BYTE_ARRAY, .zstd_level = 1},
+    };
+    enum { ROWS = 1000, SEED = 5 };
+    struct parquet_test_file file = parquet_test_write("parquet_lookup", columns, 4, SEED, ROWS, 300);
+    struct px_parquet_reader *reader = parquet_test_open(&file);
+    struct px_test_random random = px_test_random_new("parquet_lookup");
+    struct px_parquet_cursor cursors[2];
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(px_parquet_can_look_up(reader, i), i < 2);
+    for (size_t i = 0; i < 2; i++)
+        px_parquet_cursor_init(&cursors[i], reader, i);
+    for (int i = 0; i < 500; i++) {
+        uint64_t row = px_test_below(&random, ROWS);
+        int64_t number, same_number;
+        struct px_slice bytes, same_bytes;
+        assert_int_equal(px_parquet_lookup_i64(reader, 0, row, &number, NULL), PROXIMADB_OK);
+        assert_int_equal(px_parquet_lookup_bytes(reader, 1, row, &bytes, NULL), PROXIMADB_OK);
+        assert_int_equal(px_parquet_cursor_get_i64(&cursors[0], row, NULL, &same_number, NULL), 0);
+        assert_int_equal(px_parquet_cursor_get_bytes(&cursors[1], row, NULL, &same_bytes, NULL), 0);
+        assert_true(number == same_number && px_slice_equal(bytes, same_bytes));
+    }
+    for (size_t i = 0; i < 2; i++)
+        px_parquet_cursor_release(&cursors[i]);
+    px_parquet_reader_close(reader);
+    parquet_test_release(&file);
+}
+
+/* Looks up the last row of a page that holds `values`, with a checksum that is right or not. */
+static int look_up_last(const struct px_parquet_column *column, uint64_t row_count,
+                        struct px_slice values, bool is_damaged, struct proximadb_error *error)
+{
+    struct parquet_test_file file =
+        parquet_test_build_page(column, row_count, (uint32_t)row_count, values);
+    struct px_parquet_reader *reader = parquet_test_open(&file);
+    struct px_slice bytes;
+    int64_t number;
+    if (is_damaged) {
+        const struct px_parquet_page *page = px_parquet_reader_layout(reader)->page_lists[0].pages;
+        file.bytes[page->offset + page->size_bytes - 1] ^= 1;
+    }
+    int rc = column->type == PX_PARQUET_INT64
+                 ? px_parquet_lookup_i64(reader, 0, row_count - 1, &number, error)
+                 : px_parquet_lookup_bytes(reader, 0, row_count - 1, &bytes, error);
+    px_parquet_reader_close(reader);
+    parquet_test_release(&file);
+    return rc;
+}
+
+static void test_parquet_cursor__looks_up_nothing_in_damaged_pages(void **state)
+{
+    (void)state;
+    static const struct px_parquet_column number = {.name = "i", .type = PX_PARQUET_INT64},
+                                          text = {.name = "s", .type = PX_PARQUET_BYTE_ARRAY};
+    const struct px_slice numbers = px_slice_of("12345678abcdefgh", 16),
+                          texts = px_slice_of("\1\0\0\0a\2\0\0\0bb", 11);
+    struct proximadb_error error;
+    parquet_test_check(look_up_last(&number, 2, numbers, false, &error), &error);
+    parquet_test_check(look_up_last(&text, 2, texts, false, &error), &error);
+    assert_int_equal(look_up_last(&number, 3, numbers, false, &error), PROXIMADB_CORRUPT);
+    assert_int_equal(look_up_last(&text, 3, texts, false, &error), PROXIMADB_CORRUPT);
+    assert_non_null(strstr(error.message, "column 's', page 0"));
+    assert_int_equal(look_up_last(&text, 2, px_slice_of(texts.data, 10), false, &error),
+                     PROXIMADB_CORRUPT);
+    assert_int_equal(look_up_last(&number, 2, numbers, true, &error), PROXIMADB_CORRUPT);
+    assert_int_equal(look_up_last(&text, 2, texts, true, &error), PROXIMADB_CORRUPT);
+    assert_non_null(strstr(error.message, "checksum"));
+}
+
 static void test_parquet_cursor__gets_values_by_type(void **state)
 {
     (void)state;
@@ -266,6 +383,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parquet_cursor__reads_rows_in_any_order),
+        cmocka_unit_test(test_parquet_cursor__shares_pages),
+        cmocka_unit_test(test_parquet_cursor__looks_up_what_it_reads),
+        cmocka_unit_test(test_parquet_cursor__looks_up_nothing_in_damaged_pages),
         cmocka_unit_test(test_parquet_cursor__gets_values_by_type),
         cmocka_unit_test(test_parquet_cursor__tells_null_from_an_empty_list),
         cmocka_unit_test(test_parquet_cursor__refuses_scalars_that_do_not_fit),

@@ -88,6 +88,44 @@ static void test_row_reader__reads_parts_and_memtables(void **state)
     px_row_reader_release(&reader);
 }
 
+/* What one reader leaves is found by the next, until the part is closed. */
+static void test_row_reader__shares_pages(void **state)
+{
+    (void)state;
+    struct px_snapshot snapshot;
+    struct px_row_reader readers[2];
+    uint64_t before = px_part_shared_bytes();
+    put_row("in a part", 1, INT64_C(4000000000000));
+    engine_flush(&box, "docs");
+    put_row("in memory", 2, INT64_C(4000000000000));
+    take_snapshot(&snapshot);
+    uint64_t shared[2];
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(px_row_reader_init(&readers[i], &snapshot, NULL), PROXIMADB_OK);
+        px_row_reader_share_pages(&readers[i]);
+        check_row(&readers[i], 0, "in a part", 1);
+        check_row(&readers[i], 1, "in memory", 2);
+        shared[i] = px_part_shared_bytes();
+    }
+    assert_true(shared[0] > before && shared[1] == shared[0]);
+    for (int i = 0; i < 2; i++) {
+        struct px_record record = {.id = px_slice_of_string("as it was")};
+        check_row(&readers[i], 0, "in a part", 1);
+        for (uint32_t source = 0; source < 2; source++) {
+            assert_true(px_row_reader_texts(&readers[i], source, 0, &record));
+            assert_true(record.has_document);
+            assert_true(px_slice_equal(record.document, px_slice_of_string("text")));
+            assert_true(record.metadata.size_bytes > 1);
+            assert_true(px_slice_equal(record.id, px_slice_of_string("as it was")));
+        }
+        px_row_reader_release(&readers[i]);
+    }
+    px_snapshot_release(&snapshot);
+    engine_close(&box);
+    assert_int_equal(px_part_shared_bytes(), before);
+    engine_open(&box);
+}
+
 /* Of a row that was replaced at LSN 3 and whose successor expires. */
 static void test_row_reader__sees_what_its_snapshot_sees(void **state)
 {
@@ -164,6 +202,7 @@ static void test_row_reader__damage_sticks_and_is_told(void **state)
     assert_string_equal(engine_info(&box, "docs").reason, "");
     take_snapshot(&snapshot);
     assert_int_equal(px_row_reader_init(&reader, &snapshot, NULL), PROXIMADB_OK);
+    px_row_reader_share_pages(&reader);
     assert_int_equal(px_row_reader_id(&reader, 0, 0).size_bytes, 0);
     assert_int_equal(px_row_reader_status(&reader, &error), PROXIMADB_CORRUPT);
     assert_non_null(strstr(error.message, "part_001.parquet"));
@@ -188,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_row_reader__reads_parts_and_memtables),
+        TEST(test_row_reader__shares_pages),
         TEST(test_row_reader__sees_what_its_snapshot_sees),
         TEST(test_row_reader__damage_sticks_and_is_told),
     };

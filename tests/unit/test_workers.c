@@ -218,8 +218,12 @@ static void test_workers__depth_counts_those_that_wait(void **state)
     sem_init(&held.released, 0, 0);
     struct px_workers *workers = open_workers(1);
     assert_int_equal(px_workers_depth(workers), 0);
+    while (px_workers_are_busy(workers))
+        sched_yield(); /* until its thread has come to wait */
     px_workers_submit(workers, &held.job);
+    assert_true(px_workers_are_busy(workers));
     sem_wait(&held.started);
+    assert_true(px_workers_are_busy(workers));
     assert_int_equal(px_workers_depth(workers), 0);
     for (size_t i = 0; i < 3; i++) {
         jobs[i] = (struct counted){.job = {.run = run_counted}, .counter = &counter};
