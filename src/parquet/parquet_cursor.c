@@ -509,7 +509,8 @@ int px_parquet_lookup_bytes(const struct px_parquet_reader *reader, size_t colum
     int rc = find_values(reader, column, row, &page, &index, &values, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    for (uint32_t i = 0; i <= index; i++)
+    uint32_t skipped = px_parquet_reader__skip_values(reader, column, page, index, &values);
+    for (uint32_t i = skipped; i <= index; i++)
         if (!take_bytes(&values, &value))
             return px_parquet_reader__context(
                 reader, column, page, fail_damaged(reterr, "a value is longer than the page"),

@@ -130,8 +130,8 @@ bool px_parquet_can_look_up(const struct px_parquet_reader *reader, size_t colum
 
 /*
  * The value of a row (< row_count) of such a column of that type: an INT64 is one step away, a
- * BYTE_ARRAY as many as values stand before it on the page; the bytes are a view into the file. The
- * page's checksum is verified at its first touch.
+ * BYTE_ARRAY at most 16, of whose beginnings some are noted when a page is first looked at; the bytes
+ * are a view into the file. The page's checksum is verified at its first touch.
  *
  * PROXIMADB_CORRUPT, PROXIMADB_UNIMPLEMENTED (both name column, page and offset)
  */

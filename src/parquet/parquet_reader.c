@@ -1,6 +1,7 @@
 #include "parquet/parquet_reader.h"
 
 #include "base/arena.h"
+#include "base/bits.h"
 #include "base/hash.h"
 #include "parquet/bloom_internal.h"
 #include "parquet/footer_internal.h"
@@ -16,6 +17,11 @@
 /* What a page takes in a file at least, with its header. */
 enum { LEAST_PAGE_BYTES = 16 };
 
+enum {
+    STEP_VALUES = 16, /* a quarter of a byte for each value; eight are passed over in the mean */
+    LENGTH_BYTES = 4, /* in front of each */
+};
+
 struct px_parquet_reader {
     struct px_slice file; /* kept */
     struct px_arena arena;
@@ -28,6 +34,9 @@ struct px_parquet_reader {
     /* For each column that is a vector and each row group: its dictionary, once it is loaded
      * (owned). Of two threads that load the same one, the second finds the first one's. */
     _Atomic(struct px_loaded_dictionary *) **dictionaries;
+    /* For each column whose bytes are looked up, and each page: where every STEP_VALUES-th value
+     * begins, once one was looked up (owned). Of two threads, likewise. */
+    _Atomic(uint32_t *) **steps;
 };
 
 /* ---- opening ------------------------------------------------------------------------------- */
@@ -107,6 +116,13 @@ static int read_pages(struct px_parquet_reader *reader, size_t column,
         if (list->statistics == NULL)
             return px_fail_no_memory(reterr);
     }
+    if (reader->layout.columns[column].shape == PX_PARQUET_REQUIRED &&
+        reader->layout.columns[column].type == PX_PARQUET_BYTE_ARRAY) {
+        reader->steps[column] =
+            px_arena_calloc(&reader->arena, list->count, sizeof *reader->steps[column]);
+        if (reader->steps[column] == NULL)
+            return px_fail_no_memory(reterr);
+    }
     if (reader->layout.columns[column].shape == PX_PARQUET_VECTOR) {
         reader->dictionaries[column] = px_arena_calloc(
             &reader->arena, reader->layout.row_group_count, sizeof *reader->dictionaries[column]);
@@ -130,7 +146,9 @@ static int read_layout(struct px_parquet_reader *reader, struct proximadb_error 
     reader->marks = px_arena_calloc(&reader->arena, layout->column_count, sizeof *reader->marks);
     reader->dictionaries =
         px_arena_calloc(&reader->arena, layout->column_count, sizeof *reader->dictionaries);
-    if (layout->page_lists == NULL || reader->marks == NULL || reader->dictionaries == NULL)
+    reader->steps = px_arena_calloc(&reader->arena, layout->column_count, sizeof *reader->steps);
+    if (layout->page_lists == NULL || reader->marks == NULL || reader->dictionaries == NULL ||
+        reader->steps == NULL)
         return px_fail_no_memory(reterr);
     for (size_t i = 0; rc == PROXIMADB_OK && i < layout->column_count; i++) {
         rc = read_pages(reader, i, reterr);
@@ -164,12 +182,20 @@ static void free_dictionaries(struct px_parquet_reader *reader)
             free(atomic_exchange(&reader->dictionaries[i][j], NULL));
 }
 
+static void free_steps(struct px_parquet_reader *reader)
+{
+    for (size_t i = 0; reader->steps != NULL && i < reader->layout.column_count; i++)
+        for (size_t j = 0; reader->steps[i] != NULL && j < reader->layout.page_lists[i].count; j++)
+            free(atomic_load(&reader->steps[i][j]));
+}
+
 void px_parquet_reader_close(struct px_parquet_reader *reader)
 {
     if (reader == NULL)
         return;
     px_page_cache__drop(reader->number);
     free_dictionaries(reader);
+    free_steps(reader);
     px_arena_release(&reader->arena);
     free(reader);
 }
@@ -308,6 +334,44 @@ int px_parquet_reader__plain_values(const struct px_parquet_reader *reader, size
     }
     *ret_values = px_slice_of(bytes.data + body_at, bytes.size_bytes - body_at);
     return PROXIMADB_OK;
+}
+
+/* NULL without memory, or where the values are no such: whoever walks over them says so. */
+static uint32_t *make_steps(struct px_slice values, uint32_t value_count)
+{
+    uint32_t *steps = malloc((value_count / STEP_VALUES + 1) * sizeof *steps);
+    size_t at = 0;
+    for (uint32_t i = 0; steps != NULL && i < value_count; i++) {
+        if (values.size_bytes - at < LENGTH_BYTES ||
+            px_load_u32(values.data + at) > values.size_bytes - at - LENGTH_BYTES) {
+            free(steps);
+            return NULL;
+        }
+        if (i % STEP_VALUES == 0)
+            steps[i / STEP_VALUES] = (uint32_t)at;
+        at += LENGTH_BYTES + px_load_u32(values.data + at);
+    }
+    return steps;
+}
+
+uint32_t px_parquet_reader__skip_values(const struct px_parquet_reader *reader, size_t column,
+                                        size_t page, uint32_t index, struct px_slice *values)
+{
+    _Atomic(uint32_t *) *slot = &reader->steps[column][page];
+    uint32_t *steps = atomic_load_explicit(slot, memory_order_acquire);
+    if (steps == NULL) {
+        uint32_t *mine =
+            make_steps(*values, reader->layout.page_lists[column].pages[page].row_count);
+        if (mine == NULL)
+            return 0;
+        if (atomic_compare_exchange_strong(slot, &steps, mine))
+            steps = mine;
+        else
+            free(mine);
+    }
+    uint32_t begin = steps[index / STEP_VALUES];
+    *values = px_slice_of(values->data + begin, values->size_bytes - begin);
+    return index / STEP_VALUES * STEP_VALUES;
 }
 
 uint64_t px_parquet_reader__number(const struct px_parquet_reader *reader)

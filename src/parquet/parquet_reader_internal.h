@@ -23,6 +23,11 @@ PX_MUST_CHECK int px_parquet_reader__plain_values(const struct px_parquet_reader
                                                   struct px_slice *ret_values,
                                                   struct proximadb_error *reterr);
 
+/* Moves the front of the values of such a page of BYTE_ARRAY nearer to the one at `index` (below the
+ * page's row count), and returns the place of the value that is then in front. */
+uint32_t px_parquet_reader__skip_values(const struct px_parquet_reader *reader, size_t column,
+                                        size_t page, uint32_t index, struct px_slice *values);
+
 /* What names its pages among those that are shared (page_cache_internal.h). */
 uint64_t px_parquet_reader__number(const struct px_parquet_reader *reader);
 
