@@ -79,6 +79,12 @@ def with_children(pid: int) -> list[int]:
     return [pid, *map(int, text.split())]
 
 
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process, all threads of it, in steps of 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_A_S
+
+
 def background_cpu_s(pid: int) -> dict[int, float]:
     """CPU seconds of the process's threads that have the lowest priority, by thread."""
     seconds: dict[int, float] = {}

@@ -3,15 +3,15 @@
  *
  *      bench_load PORT PATH REQUESTS ANSWERS CONNECTIONS IN_FLIGHT SECONDS
  *
- * REQUESTS holds messages as they go over the wire, each behind its size (uint32, little-endian), and
- * ANSWERS as many, which are the right ones: each answer is held against its own, byte by byte. They
- * are asked in order, again and again, until SECONDS have passed, from one thread, over CONNECTIONS
- * connections with IN_FLIGHT calls each. PATH is the method's, such as
+ * REQUESTS holds messages as they go over the wire, each behind its size (uint32, little-endian),
+ * and ANSWERS as many, which are the right ones: each answer is held against its own, byte by byte.
+ * They are asked in order, again and again, until SECONDS have passed, from one thread, over
+ * CONNECTIONS connections with IN_FLIGHT calls each. PATH is the method's, such as
  * /proximadb.v1.ProximaDB/VectorSearch; the server is one of this machine.
  *
  * The first line of standard output is the nanoseconds from the first request to the last answer;
- * then a line for each call: the nanoseconds from when it was made to when its stream ended. A wrong
- * answer, or a call that fails, ends the program with status 1 and no figure.
+ * then a line for each call: the nanoseconds from when it was made to when its stream ended. A
+ * wrong answer, or a call that fails, ends the program with status 1 and no figure.
  */
 #include <nghttp2/nghttp2.h>
 
@@ -29,16 +29,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PREFIX_BYTES      5 /* of gRPC, in front of a message */
-#define MOST_CONNECTIONS  64
-#define RECEIVE_BYTES     (64 << 10)
-#define WINDOW_BYTES      (1 << 30)
-#define FIRST_CALLS       (1 << 16)
-#define NANOSECONDS_A_S   INT64_C(1000000000)
-#define HEADER(key, text)                                                                \
-    {                                                                                    \
+#define PREFIX_BYTES     5 /* of gRPC, in front of a message */
+#define MOST_CONNECTIONS 64
+#define RECEIVE_BYTES    (64 << 10)
+#define WINDOW_BYTES     (1 << 30)
+#define FIRST_CALLS      (1 << 16)
+#define NANOSECONDS_A_S  INT64_C(1000000000)
+#define HEADER(key, text)                                                                 \
+    {                                                                                     \
         .name = (uint8_t *)(key), .value = (uint8_t *)(text), .namelen = sizeof(key) - 1, \
-        .valuelen = strlen(text)                                                         \
+        .valuelen = strlen(text)                                                          \
     }
 
 struct message {
@@ -144,8 +144,8 @@ static bool load_messages(const char *path, struct messages *ret_messages)
 {
     size_t size_bytes = 0, at = 0;
     uint8_t *data = read_file(path, &size_bytes);
-    struct messages messages = {.items = calloc(size_bytes / sizeof(uint32_t) + 1,
-                                                sizeof(struct message))};
+    struct messages messages = {
+        .items = calloc(size_bytes / sizeof(uint32_t) + 1, sizeof(struct message))};
     bool is_good = data != NULL && messages.items != NULL;
     while (is_good && at + sizeof(uint32_t) <= size_bytes) {
         uint32_t size = load_u32(data + at);

@@ -112,8 +112,8 @@ void px_engine_call_start(struct px_engine_call *call, proximadb *db, struct px_
     }
     request->deadline_ms = engine_deadline_ms(exchange);
     request->cancel = call->cancel;
-    request->thread = px_exchange_is_alone(exchange) ? PROXIMADB_THIS_THREAD
-                                                     : PROXIMADB_THIS_THREAD_IF_BUSY;
+    request->thread =
+        px_exchange_is_alone(exchange) ? PROXIMADB_THIS_THREAD : PROXIMADB_THIS_THREAD_IF_BUSY;
     proximadb_submit(db, request, on_engine_done, call);
 }
 

@@ -2,14 +2,14 @@
  * page_cache: decoded pages of scalar columns that readers of single rows share.
  *
  * Rows that a search finds lie all over their parts, so that each of them is on a page of its own,
- * and a page of text is decompressed and taken apart for the sake of one value. Here such pages wait
- * for the next one who wants them. A page is named by the number of its reader, its column and its
- * place; once it is here it does not change, and whoever uses it holds a reference.
+ * and a page of text is decompressed and taken apart for the sake of one value. Here such pages
+ * wait for the next one who wants them. A page is named by the number of its reader, its column and
+ * its place; once it is here it does not change, and whoever uses it holds a reference.
  *
  * The table has sets of slots, each with a lock and a share of the room. A page belongs to one set,
- * and the one that was not used for longest makes room for it. There is one cache in the process: so
- * its bound is one, too, however many parts and databases are open. A reader that is closed takes
- * its pages out.
+ * and the one that was not used for longest makes room for it. There is one cache in the process:
+ * so its bound is one, too, however many parts and databases are open. A reader that is closed
+ * takes its pages out.
  *
  * Threads: any thread. The locks are leaves, held while up to 32 slots are looked through; nothing
  * is freed under them.
@@ -27,8 +27,8 @@
 
 struct px_cached_page {
     atomic_uint reference_count;
-    size_t size_bytes;           /* that its memory counts for */
-    struct px_parquet_rows rows; /* point into the buffers, or into the file */
+    size_t size_bytes;                             /* that its memory counts for */
+    struct px_parquet_rows rows;                   /* point into the buffers, or into the file */
     struct px_buffer body, present, values, items; /* owned */
     struct px_cached_page *next;                   /* of those that are thrown out together */
 };

@@ -492,9 +492,8 @@ int px_parquet_lookup_i64(const struct px_parquet_reader *reader, size_t column,
     if (rc != PROXIMADB_OK)
         return rc;
     if (values.size_bytes / sizeof *ret_value <= index)
-        return px_parquet_reader__context(reader, column, page,
-                                          fail_damaged(reterr, "its values do not fill it"),
-                                          reterr);
+        return px_parquet_reader__context(
+            reader, column, page, fail_damaged(reterr, "its values do not fill it"), reterr);
     *ret_value = (int64_t)px_load_u64(values.data + index * sizeof *ret_value);
     return PROXIMADB_OK;
 }

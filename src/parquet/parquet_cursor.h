@@ -21,9 +21,10 @@
  * Vector columns are read by parquet_vectors.h, and plain ones in place.
  *
  * Rows that are read here and there can do better. A cursor that shares its pages finds pages that
- * any cursor of the process decoded shortly before, and leaves there what it decodes (64 MiB in all,
- * page_cache_internal.h); and a value of a column that is neither compressed nor optional is looked
- * up without decoding its page at all, by px_parquet_lookup_i64() and px_parquet_lookup_bytes().
+ * any cursor of the process decoded shortly before, and leaves there what it decodes (64 MiB in
+ * all, page_cache_internal.h); and a value of a column that is neither compressed nor optional is
+ * looked up without decoding its page at all, by px_parquet_lookup_i64() and
+ * px_parquet_lookup_bytes().
  *
  * Threads: externally serialised; any number of cursors on one reader. Looking up: any thread.
  */
@@ -130,8 +131,8 @@ bool px_parquet_can_look_up(const struct px_parquet_reader *reader, size_t colum
 
 /*
  * The value of a row (< row_count) of such a column of that type: an INT64 is one step away, a
- * BYTE_ARRAY at most 16, of whose beginnings some are noted when a page is first looked at; the bytes
- * are a view into the file. The page's checksum is verified at its first touch.
+ * BYTE_ARRAY at most 16, of whose beginnings some are noted when a page is first looked at; the
+ * bytes are a view into the file. The page's checksum is verified at its first touch.
  *
  * PROXIMADB_CORRUPT, PROXIMADB_UNIMPLEMENTED (both name column, page and offset)
  */

@@ -322,8 +322,7 @@ int px_parquet_reader__plain_values(const struct px_parquet_reader *reader, size
                                     struct proximadb_error *reterr)
 {
     struct px_slice bytes = slice_of_page(reader, column, page);
-    uint32_t body_at =
-        atomic_load_explicit(&reader->marks[column][page], memory_order_relaxed);
+    uint32_t body_at = atomic_load_explicit(&reader->marks[column][page], memory_order_relaxed);
     assert(reader->layout.columns[column].shape == PX_PARQUET_REQUIRED);
     if (body_at == 0) {
         struct px_data_page parsed;

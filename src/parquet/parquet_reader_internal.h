@@ -16,15 +16,15 @@ PX_MUST_CHECK int px_parquet_reader__page(const struct px_parquet_reader *reader
                                           size_t page, struct px_data_page *ret_page,
                                           struct proximadb_error *reterr);
 
-/* The values of a page of a REQUIRED column that is not compressed, whose checksum was verified since
- * the file was opened: a view into the file. Errors as px_parquet_reader__page(). */
+/* The values of a page of a REQUIRED column that is not compressed, whose checksum was verified
+ * since the file was opened: a view into the file. Errors as px_parquet_reader__page(). */
 PX_MUST_CHECK int px_parquet_reader__plain_values(const struct px_parquet_reader *reader,
                                                   size_t column, size_t page,
                                                   struct px_slice *ret_values,
                                                   struct proximadb_error *reterr);
 
-/* Moves the front of the values of such a page of BYTE_ARRAY nearer to the one at `index` (below the
- * page's row count), and returns the place of the value that is then in front. */
+/* Moves the front of the values of such a page of BYTE_ARRAY nearer to the one at `index` (below
+ * the page's row count), and returns the place of the value that is then in front. */
 uint32_t px_parquet_reader__skip_values(const struct px_parquet_reader *reader, size_t column,
                                         size_t page, uint32_t index, struct px_slice *values);
 

@@ -34,8 +34,8 @@ struct px_call {
     bool is_here; /* it runs on the thread that submitted it, where nothing may take long */
 };
 
-/* What an operation that runs `is_here` returns instead of a status when it would take long: the call
- * is then moved. */
+/* What an operation that runs `is_here` returns instead of a status when it would take long: the
+ * call is then moved. */
 enum { PX_CALL_TAKES_LONG = -1 };
 
 /* Takes the public request's payload, also on failure. ret_call: ended by px_call_finish() or

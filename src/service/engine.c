@@ -134,6 +134,11 @@ static void write_metrics(void *context, struct px_buffer *text)
             text->status = PROXIMADB_NO_MEMORY; /* half of them would look like all */
     }
     px_buffer_append_format(text,
+                            "# HELP proximadb_shared_page_bytes Decoded pages that reads share.\n"
+                            "# TYPE proximadb_shared_page_bytes gauge\n"
+                            "proximadb_shared_page_bytes %" PRIu64 "\n",
+                            px_part_shared_bytes());
+    px_buffer_append_format(text,
                             "# HELP proximadb_calls_total Calls of the engine, by outcome.\n"
                             "# TYPE proximadb_calls_total counter\n"
                             "proximadb_calls_total{outcome=\"ok\"} %" PRIu64 "\n"

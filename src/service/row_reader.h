@@ -3,8 +3,9 @@
  *
  * A row is named by the index of its source in the snapshot's view and its place there. Ids and
  * versions of parts are looked up where they stand; for anything else there are readers of parts,
- * which are made when they are first needed and keep the pages they decoded last. Who reads rows here
- * and there, and not one behind the other, may have them share their pages with other requests.
+ * which are made when they are first needed and keep the pages they decoded last. Who reads rows
+ * here and there, and not one behind the other, may have them share their pages with other
+ * requests.
  *
  * A damaged part makes functions that cannot return an error give nothing, and sticks: ask
  * px_row_reader_status() before an answer is given out.

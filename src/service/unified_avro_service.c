@@ -235,8 +235,8 @@ static bool is_quick(struct px_unified_avro_service *service, const struct px_ca
     return is_quick;
 }
 
-/* Whether the submitting thread is to try a search itself. Whether it is a short one comes out on the
- * way (coordinator_search.c). */
+/* Whether the submitting thread is to try a search itself. Whether it is a short one comes out on
+ * the way (coordinator_search.c). */
 static bool is_for_here(struct px_unified_avro_service *service, const struct px_call *call)
 {
     if (call->operation != PROXIMADB_SEARCH || call->payload.size_bytes > QUICK_PAYLOAD_BYTES)

@@ -1,8 +1,9 @@
 /*
- * Goal: a page is found by its name and by no other, until it is thrown out or its reader is closed;
- * the cache never holds more than its bound, keeps what is used, and frees what nobody holds.
- * Method: pages of made-up sizes under made-up names; threads that look and put at once, on which the
- * thread and address sanitizers look on.
+ * Goal: a page is found by its name and by no other, until it is thrown out or its reader is
+ * closed; the cache never holds more than its bound, keeps what is used, and frees what nobody
+ * holds.
+ * Method: pages of made-up sizes under made-up names; threads that look and put at once, on which
+ * the thread and address sanitizers look on.
  */
 #include "parquet/page_cache_internal.h"
 

@@ -91,7 +91,8 @@ static void test_parquet_cursor__looks_up_what_it_reads(void **state)
         {.name = "z", .type = PX_PARQUET_BYTE_ARRAY, .zstd_level = 1},
     };
     enum { ROWS = 1000, SEED = 5 };
-    struct parquet_test_file file = parquet_test_write("parquet_lookup", columns, 4, SEED, ROWS, 300);
+    struct parquet_test_file file =
+        parquet_test_write("parquet_lookup", columns, 4, SEED, ROWS, 300);
     struct px_parquet_reader *reader = parquet_test_open(&file);
     struct px_test_random random = px_test_random_new("parquet_lookup");
     struct px_parquet_cursor cursors[2];

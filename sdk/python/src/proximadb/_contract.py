@@ -8,6 +8,7 @@ is sent and received is named by the functions of `_operations`, where the types
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib import resources
 from typing import Any, Callable, NamedTuple
 
@@ -63,11 +64,16 @@ class Method(NamedTuple):
         The bytes are those protobuf would write. Written by hand because a payload is megabytes:
         protobuf copies it into the message and out again, and this joins it once.
         """
-        number = self.request_class.DESCRIPTOR.fields_by_name["avro_payload"].number
-        size = sum(map(len, payload))
-        tag = number << 3 | LENGTH_DELIMITED
-        head = self.encode(collection=collection) + _varint(tag) + _varint(size)
-        return b"".join((head, *payload, self.encode(**fields) if fields else b""))
+        size = _varint(sum(map(len, payload)))
+        tail = self.encode(**fields) if fields else b""
+        return b"".join((_payload_head(self, collection), size, *payload, tail))
+
+
+@lru_cache(maxsize=64)
+def _payload_head(method: Method, collection: str) -> bytes:
+    """What stands in front of the size of `avro_payload`."""
+    number = method.request_class.DESCRIPTOR.fields_by_name["avro_payload"].number
+    return method.encode(collection=collection) + _varint(number << 3 | LENGTH_DELIMITED)
 
 
 def _varint(value: int) -> bytes:
