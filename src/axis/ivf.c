@@ -73,7 +73,7 @@ void px_ivf__seal(struct px_ivf_header *header)
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
-static bool is_calibration(const struct px_ivf_calibration *calibration)
+bool px_ivf__is_calibration(const struct px_ivf_calibration *calibration)
 {
     if (calibration->point_count > PX_IVF_MOST_POINTS || calibration->reserved != 0)
         return false;
@@ -102,7 +102,8 @@ static bool is_consistent(const struct px_ivf_header *header)
         if (expected.sections[i].offset != header->sections[i].offset ||
             expected.sections[i].size_bytes != header->sections[i].size_bytes)
             return false;
-    return expected.size_bytes == header->size_bytes && is_calibration(&header->calibration);
+    return expected.size_bytes == header->size_bytes &&
+           px_ivf__is_calibration(&header->calibration);
 }
 
 static int check_header(struct px_slice content, struct proximadb_error *reterr)

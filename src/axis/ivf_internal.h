@@ -136,6 +136,9 @@ uint64_t px_ivf__lay_out(struct px_ivf_header *header);
 void px_ivf__seal(struct px_ivf_header *header);
 uint32_t px_ivf__header_checksum(const struct px_ivf_header *header);
 
+/* Whether a calibration is possible; a zeroed one is. */
+bool px_ivf__is_calibration(const struct px_ivf_calibration *calibration);
+
 /* Points into content, whose header is right. */
 void px_ivf__attach(struct px_ivf *ivf, struct px_slice content);
 

@@ -177,12 +177,6 @@ static int attempt(struct px_shard *shard, struct px_call *call, struct walking 
     return PROXIMADB_OK;
 }
 
-/* Whether a walk is less work than comparing all rows. */
-static bool is_shorter(const struct px_shard_walk *walk, uint32_t wanted)
-{
-    return (uint64_t)wanted * PX_ROWS_PER_CANDIDATE <= px_snapshot_total_rows(&walk->before);
-}
-
 int px_coordinator__find_in_graph(struct px_shard *shard, struct px_call *call,
                                   const struct px_candidate_request *request,
                                   struct px_candidates *ret_candidates, bool *ret_found,
@@ -196,7 +190,7 @@ int px_coordinator__find_in_graph(struct px_shard *shard, struct px_call *call,
         if (!px_shard_begin_walk(shard, &walking.walk))
             break;
         *ret_candidates = (struct px_candidates){0};
-        goes_on = is_shorter(&walking.walk, request->wanted);
+        goes_on = px_coordinator__is_shorter(&walking.walk.before, request->wanted);
         if (goes_on)
             rc = attempt(shard, call, &walking, ret_candidates, ret_found, reterr);
         goes_on = goes_on && rc == PROXIMADB_OK && !*ret_found;

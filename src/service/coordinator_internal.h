@@ -60,13 +60,23 @@ PX_MUST_CHECK int px_coordinator__compare_all(struct px_crew *crew, struct px_re
 /* Comparing all rows takes less time than a walk for more than a row in so many. */
 enum { PX_ROWS_PER_CANDIDATE = 8 };
 
+/* Whether asking an index for so many candidates is less work than comparing all rows. */
+static inline bool px_coordinator__is_shorter(const struct px_snapshot *snapshot, uint32_t wanted)
+{
+    return (uint64_t)wanted * PX_ROWS_PER_CANDIDATE <= px_snapshot_total_rows(snapshot);
+}
+
 /* What an index is asked. */
 struct px_candidate_request {
     struct px_crew *crew;
     struct px_rows queries;
-    uint32_t wanted; /* candidates for each query, at least */
+    uint32_t wanted;   /* candidates for each query, at least */
+    uint32_t k;        /* hits that they are to be enough for */
+    uint32_t widening; /* as if so many times the hits were wanted: too few rows count of those that
+                        * are near */
     double target_recall;
-    uint32_t ef; /* 0: as the target recall needs */
+    uint32_t ef;     /* 0: as the target recall needs */
+    uint32_t nprobe; /* likewise */
 };
 
 /* Rows that may be the nearest of a query, near ones first; none is twice. */
@@ -82,6 +92,7 @@ struct px_candidates {
     struct px_snapshot snapshot; /* taken by who begins to read it */
     struct px_query_candidates *queries;
     struct px_row_ranges tail;
+    uint32_t ranked; /* candidates of each query that are to be compared, if not fewer are enough */
 };
 
 /*
@@ -95,6 +106,11 @@ typedef int px_find_candidates(struct px_shard *shard, struct px_call *call,
                                struct proximadb_error *reterr);
 
 PX_MUST_CHECK int px_coordinator__find_in_graph(struct px_shard *shard, struct px_call *call,
+                                                const struct px_candidate_request *request,
+                                                struct px_candidates *ret_candidates,
+                                                bool *ret_found, struct proximadb_error *reterr);
+
+PX_MUST_CHECK int px_coordinator__find_by_codes(struct px_shard *shard, struct px_call *call,
                                                 const struct px_candidate_request *request,
                                                 struct px_candidates *ret_candidates,
                                                 bool *ret_found, struct proximadb_error *reterr);

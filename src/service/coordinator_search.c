@@ -113,10 +113,11 @@ static uint32_t slack_of(uint32_t k)
 
 /* Offers candidates until enough of them match. */
 static void offer_candidates(struct searching *searching,
-                             const struct px_query_candidates *candidates, struct px_topk *topk)
+                             const struct px_query_candidates *candidates, uint32_t enough,
+                             struct px_topk *topk)
 {
     static const struct px_interval unknown = {-(double)INFINITY, (double)INFINITY};
-    uint32_t k = searching->request->k, enough = k + slack_of(k), offered = 0;
+    uint32_t offered = 0;
     for (uint32_t i = 0; i < candidates->count && offered < enough; i++) {
         const struct px_row_place *place = &candidates->items[i];
         if (!px_coordinator__accepts(&searching->reading, place->source_index, place->row))
@@ -129,9 +130,10 @@ static void offer_candidates(struct searching *searching,
 
 /* The order of the answer is made of canonical distances, whatever the index thinks of them. */
 static int rank(struct searching *searching, uint32_t query_index,
-                const struct px_query_candidates *candidates, const struct px_hits *tail,
+                const struct px_candidates *candidates, const struct px_hits *tail,
                 struct proximadb_error *reterr)
 {
+    uint32_t k = searching->request->k, enough = k + slack_of(k);
     const struct px_row_visitor rows = {
         .context = &searching->reading, .id = give_id, .vector = give_vector};
     const struct px_rows *queries = &searching->exact.queries;
@@ -141,10 +143,11 @@ static int rank(struct searching *searching, uint32_t query_index,
     px_query_init(&query, searching->exact.metric,
                   (const uint8_t *)queries->data + query_index * queries->stride_bytes,
                   queries->dim_count);
-    int rc = px_topk_init(&topk, searching->request->k, &query, &rows, arena, reterr);
+    int rc = px_topk_init(&topk, k, &query, &rows, arena, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    offer_candidates(searching, candidates, &topk);
+    enough = enough > candidates->ranked ? enough : candidates->ranked;
+    offer_candidates(searching, &candidates->queries[query_index], enough, &topk);
     for (size_t i = 0; i < tail->count; i++) {
         const struct px_hit *hit = &tail->items[i];
         px_topk_offer(&topk, (struct px_interval){hit->distance, hit->distance}, hit->source_index,
@@ -175,7 +178,7 @@ static int rank_all(struct searching *searching, const struct px_candidates *can
         searching->effort.candidate_count += candidates->queries[query].count;
         rc = px_call_check(searching->call, reterr);
         if (rc == PROXIMADB_OK)
-            rc = rank(searching, query, &candidates->queries[query], &tail[query], reterr);
+            rc = rank(searching, query, candidates, &tail[query], reterr);
     }
     searching->effort.tail_row_count += candidates->tail.row_count;
     return rc;
@@ -207,11 +210,15 @@ static int search_index(struct searching *searching, px_find_candidates *find, u
                         bool *ret_found, struct proximadb_error *reterr)
 {
     const struct px_search_request *request = searching->request;
+    uint32_t least = request->k + slack_of(request->k);
     const struct px_candidate_request asked = {.crew = searching->crew,
                                                .queries = searching->exact.queries,
                                                .wanted = wanted,
+                                               .k = request->k,
+                                               .widening = wanted > least ? wanted / least : 1,
                                                .target_recall = request->target_recall,
-                                               .ef = request->ef};
+                                               .ef = request->ef,
+                                               .nprobe = request->nprobe};
     struct px_candidates candidates;
     int rc = find(searching->shard, searching->call, &asked, &candidates, ret_found, reterr);
     searching->effort.attempt_count++;
@@ -248,7 +255,14 @@ static px_find_candidates *choose_index(const struct searching *searching,
 {
     if (searching->request->exact)
         return NULL;
-    return collection->index_type == PROXIMADB_HNSW ? px_coordinator__find_in_graph : NULL;
+    switch (collection->index_type) {
+    case PROXIMADB_HNSW:
+        return px_coordinator__find_in_graph;
+    case PROXIMADB_IVF:
+        return px_coordinator__find_by_codes;
+    default:
+        return NULL;
+    }
 }
 
 /* As many candidates as needed for k hits, as long as that is the shorter way. */

@@ -164,6 +164,7 @@ static void fill_context(struct px_engine *engine, const struct px_engine_option
         .list_rows = options->list_rows,
         .index_pacer = &engine->index_pacer,
         .has_indexing = !options->has_no_indexing,
+        .searchers = &engine->searchers,
         .index_least_rows = options->index_least_rows,
         .memtable_limit_bytes = or_default(given->memtable_limit_bytes, UINT64_C(64) << 20),
         .wal_file_limit_bytes = or_default(given->wal_file_limit_bytes, UINT64_C(256) << 20),
@@ -251,6 +252,7 @@ int px_engine_open(const char *data_dir, const struct px_engine_options *options
     pthread_cond_init(&engine->idle, NULL);
     px_pacer_init(&engine->pacer, BACKGROUND_DUTY_PERCENT, NULL);
     px_pacer_init(&engine->index_pacer, BACKGROUND_DUTY_PERCENT, NULL);
+    px_searchers_init(&engine->searchers);
     fill_context(engine, options);
     int rc = open_all(engine, data_dir, options, reterr);
     if (rc != PROXIMADB_OK) {
@@ -293,6 +295,7 @@ void px_engine_close(struct px_engine *engine)
     px_crew_close(engine->context.index_crew);
     px_workers_close(engine->context.sweepers);
     px_committers_close(engine->context.committers);
+    px_searchers_release(&engine->searchers);
     if (engine->has_data_folder)
         px_data_folder_close(&engine->data_folder);
     pthread_mutex_destroy(&engine->lock);

@@ -23,6 +23,7 @@ struct px_engine {
     struct px_crew *crew; /* helps readers with large searches */
     struct px_pacer pacer;
     struct px_pacer index_pacer;
+    struct px_searchers searchers;
     struct px_timer_event sweep_event;
     struct px_collection_service collections;
     bool has_collections;

@@ -12,6 +12,7 @@
 #include "os/pacer.h"
 #include "os/timer.h"
 #include "os/workers.h"
+#include "service/searchers.h"
 #include "viper/clustering.h"
 #include "viper/compaction_plan.h"
 #include "wal/committer.h"
@@ -38,7 +39,8 @@ struct px_engine_context {
     uint32_t list_rows;                       /* that a list has */
 
     bool has_indexing;
-    uint32_t index_least_rows; /* below which searches are exact; 0: by dimension */
+    struct px_searchers *searchers; /* of searches by codes */
+    uint32_t index_least_rows;      /* below which searches are exact; 0: by dimension */
 
     /* Limits, from struct proximadb_options with the defaults filled in. */
     uint64_t memtable_limit_bytes;

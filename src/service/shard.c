@@ -215,6 +215,7 @@ static void resume_compacting(struct px_shard *shard)
     pthread_mutex_lock(&shard->lock);
     px_shard__note_pressure(shard);
     shard->indexing.had_rows = px_shard__index_lag(shard) > 0;
+    shard->indexing.ivf.first_fresh = shard->next_source;
     px_shard__note_index(shard);
     bool has_parts = shard->view->sources[0]->part != NULL;
     pthread_mutex_unlock(&shard->lock);

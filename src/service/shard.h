@@ -25,6 +25,7 @@
 #ifndef PX_SERVICE_SHARD_H
 #define PX_SERVICE_SHARD_H
 
+#include "axis/ivf_effort.h"
 #include "base/arena.h"
 #include "service/engine_context.h"
 #include "service/graph_index.h"
@@ -142,6 +143,40 @@ bool px_shard_end_walk(struct px_shard *shard, struct px_shard_walk *walk, const
                        struct px_row_place *ret_places);
 
 void px_shard_release_walk(struct px_shard_walk *walk); /* accepts a zeroed one */
+
+/*
+ * A search of the codes of a collection's parts, as far as the shard is concerned: a snapshot, the
+ * codes that its parts have at the moment, and what has none. Rows of a part do not move while the
+ * snapshot is held, so this is all that there is to it.
+ */
+struct px_shard_probe {
+    struct px_snapshot snapshot;
+    struct px_ivf_effort effort;
+    struct px_part_codes **codes; /* a reference each; in an arena, as what follows */
+    const struct px_ivf **parts;
+    uint32_t *source_indexes; /* of the parts, in the snapshot's view */
+    uint32_t part_count;
+    uint64_t row_count; /* of the parts; likewise */
+    uint64_t list_count;
+    uint64_t block_count;
+    struct px_row_range *tail; /* whole sources; in the order of the view */
+    uint32_t tail_count;
+};
+
+/* End it with px_shard_end_probe(). PROXIMADB_TOO_LARGE: the arena's ceiling. */
+PX_MUST_CHECK int px_shard_begin_probe(struct px_shard *shard, struct px_arena *arena,
+                                       struct px_shard_probe *ret_probe,
+                                       struct proximadb_error *reterr);
+void px_shard_end_probe(struct px_shard_probe *probe);
+
+/* Its snapshot, which is the caller's from then on. */
+struct px_snapshot px_shard_take_snapshot_of(struct px_shard_probe *probe);
+
+/* Memory of searches by codes, to be given back. PROXIMADB_NO_MEMORY */
+PX_MUST_CHECK int px_shard_take_searcher(struct px_shard *shard,
+                                         struct px_ivf_searcher **ret_searcher,
+                                         struct proximadb_error *reterr);
+void px_shard_give_searcher(struct px_shard *shard, struct px_ivf_searcher *searcher);
 
 /* Says that somebody reads, so that index builds hold back. */
 void px_shard_note_read(struct px_shard *shard);

@@ -1,39 +1,15 @@
-#include "service/shard_internal.h"
+#include "service/shard_graph_internal.h"
 
 #include <assert.h>
-#include <stdio.h>
 
-enum {
-    /* Rows without a slot that are not worth waking a thread for: comparing with them takes some
-     * ten microseconds of a search. */
-    LAG_ROWS = 64,
+/* Rows without a slot that are not worth waking a thread for: comparing with them takes some ten
+ * microseconds of a search. */
+enum { LAG_ROWS = 64 };
 
-    /* Comparing all rows takes about a millisecond at this many components and rows, of which each
-     * costs as much as ROW_COMPONENTS more; a walk takes a tenth of that. */
-    EXACT_COMPONENTS = 2000000,
-    ROW_COMPONENTS = 32,
-    FEWEST_ROWS = 256,
-};
-
-bool px_shard__has_graph(const struct px_shard *shard)
-{
-    return shard->context->has_indexing &&
-           shard->description->collection.index_type == PROXIMADB_HNSW;
-}
-
-/* How many rows make a graph worth having. */
-static uint64_t least_rows(const struct px_shard *shard)
-{
-    if (shard->context->index_least_rows != 0)
-        return shard->context->index_least_rows;
-    uint32_t rows = EXACT_COMPONENTS / (shard->dim_count + ROW_COMPONENTS);
-    return rows > FEWEST_ROWS ? rows : FEWEST_ROWS;
-}
-
-uint64_t px_shard__index_lag(const struct px_shard *shard)
+static uint64_t lag_of(const struct px_shard *shard)
 {
     const struct px_graph_index *index = shard->indexing.index;
-    if (!px_shard__has_graph(shard) || (index == NULL && shard->live_count < least_rows(shard)))
+    if (index == NULL && shard->live_count < px_shard__index_least_rows(shard))
         return 0;
     uint64_t indexed = index != NULL ? index->row_count : 0;
     return shard->live_count > indexed ? shard->live_count - indexed : 0;
@@ -161,94 +137,30 @@ void px_shard__move_slots(struct px_shard *shard, struct px_source *from)
     pthread_mutex_unlock(&shard->lock);
 }
 
-/* ---- whether there is something to do ------------------------------------------------------ */
+/* ---- what is common to all kinds of indexes ------------------------------------------------ */
 
-static void schedule(struct px_shard *shard)
+static bool is_pressing(const struct px_shard *shard)
 {
-    struct px_indexing *state = &shard->indexing;
-    if (shard->is_closing || shard->is_stopped)
-        return;
-    if (state->is_scheduled) {
-        state->is_asked_again = true;
-        return;
-    }
-    state->is_scheduled = true;
-    px_shard__begin_job(shard);
-    px_workers_submit(shard->context->indexers, &shard->index_job);
+    uint64_t lag = lag_of(shard);
+    return lag >= LAG_ROWS || (shard->indexing.index == NULL && lag > 0);
 }
 
-void px_shard__note_index(struct px_shard *shard)
+static bool is_there(const struct px_shard *shard)
+{
+    return shard->indexing.index != NULL;
+}
+
+static bool is_building(const struct px_shard *shard)
 {
     const struct px_indexing *state = &shard->indexing;
-    if (!px_shard__has_graph(shard) || state->retry_ms != 0)
-        return;
-    if (state->is_rebuild_asked || px_shard__index_lag(shard) >= LAG_ROWS ||
-        (state->index == NULL && px_shard__index_lag(shard) > 0))
-        schedule(shard);
+    return state->building != NULL || atomic_load(&state->row_count) > 0 ||
+           (state->index == NULL && lag_of(shard) > 0);
 }
 
-void px_shard__tick_index(struct px_shard *shard, int64_t now_ms)
-{
-    struct px_indexing *state = &shard->indexing;
-    if (!px_shard__has_graph(shard) || (state->retry_ms != 0 && now_ms < state->retry_ms))
-        return;
-    state->retry_ms = 0;
-    if (px_shard__index_has_work(shard))
-        schedule(shard);
-}
-
-int px_shard_check_index(struct px_shard *shard, struct proximadb_error *reterr)
-{
-    int rc = px_shard_check(shard, reterr);
-    if (rc != PROXIMADB_OK)
-        return rc;
-    pthread_mutex_lock(&shard->lock);
-    if (!px_shard__has_graph(shard))
-        rc = px_fail(reterr, PROXIMADB_INVALID,
-                     "the collection '%s' has no index to be built, since its index type is %s",
-                     shard->name, px_index_type_name(shard->description->collection.index_type));
-    pthread_mutex_unlock(&shard->lock);
-    return rc;
-}
-
-int px_shard_rebuild_index(struct px_shard *shard, struct proximadb_error *reterr)
-{
-    struct px_indexing *state = &shard->indexing;
-    int rc = px_shard_check_index(shard, reterr);
-    if (rc != PROXIMADB_OK)
-        return rc;
-    pthread_mutex_lock(&shard->lock);
-    state->retry_ms = state->failure_count = 0;
-    if (state->index != NULL || state->is_scheduled) { /* else it will be built anyway */
-        state->is_rebuild_asked = true;
-        snprintf(state->reason, sizeof state->reason, "somebody asked for it");
-    }
-    px_shard__note_index(shard);
-    pthread_mutex_unlock(&shard->lock);
-    return rc;
-}
-
-/* ---- looking ------------------------------------------------------------------------------- */
-
-static const char *index_state(const struct px_shard *shard)
+static void put_numbers(const struct px_shard *shard, struct px_shard_numbers *numbers)
 {
     const struct px_indexing *state = &shard->indexing;
-    if (state->building != NULL || state->is_rebuild_asked || atomic_load(&state->row_count) > 0 ||
-        (state->index == NULL && px_shard__index_lag(shard) > 0))
-        return "building";
-    return state->index != NULL ? "ready" : "none";
-}
-
-void px_shard__put_index_numbers(const struct px_shard *shard, struct px_shard_numbers *numbers)
-{
-    const struct px_indexing *state = &shard->indexing;
-    numbers->index_state = index_state(shard);
-    numbers->index_lag = px_shard__index_lag(shard);
     numbers->index_file_bytes = state->file_bytes;
-    numbers->index_rows_done = atomic_load(&state->rows_done);
-    numbers->index_rebuild_count = state->rebuild_count;
-    numbers->index_failure_count = state->failure_count;
-    memcpy(numbers->index_rebuild_reason, state->reason, sizeof state->reason);
     for (unsigned which = 0; which < PX_GRAPH_SIDES; which++)
         if (graph_of(shard, which) != NULL)
             numbers->index_memory_bytes += px_graph_index_memory_bytes(graph_of(shard, which));
@@ -260,3 +172,14 @@ void px_shard__put_index_numbers(const struct px_shard *shard, struct px_shard_n
             numbers->index_memory_bytes +=
                 px_slot_map_size_bytes(&shard->view->sources[i]->slots[side]);
 }
+
+const struct px_index_kind px_shard__graph_kind = {
+    .step = px_shard__step_graph,
+    .has_work = px_shard__graph_has_work,
+    .is_pressing = is_pressing,
+    .is_there = is_there,
+    .is_building = is_building,
+    .lag = lag_of,
+    .put_numbers = put_numbers,
+    .close = px_shard__close_graph,
+};

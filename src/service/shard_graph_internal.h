@@ -20,6 +20,12 @@ struct px_index_step {
 /* Whether the step has to end: the shard closes or goes. Paces the calling thread. */
 bool px_shard__index_should_stop(void *step);
 
+/* Of the graph's kind of index (shard_indexing_internal.h). */
+PX_MUST_CHECK int px_shard__step_graph(struct px_shard *shard, bool *ret_has_done,
+                                       struct proximadb_error *reterr);
+bool px_shard__graph_has_work(const struct px_shard *shard);
+void px_shard__close_graph(struct px_shard *shard);
+
 /* Lists rows of the snapshot that are live and have no slot on that side, `most` at most, and notes
  * from where on the next search has to look. PROXIMADB_NO_MEMORY */
 PX_MUST_CHECK int px_shard__list_unindexed(struct px_index_step *step, unsigned side, size_t most,

@@ -23,14 +23,7 @@ enum {
 bool px_shard__index_should_stop(void *context)
 {
     struct px_index_step *step = context;
-    static _Thread_local struct px_pace pace; /* of each thread of a step */
-    static _Thread_local bool has_pace;
-    struct px_pacer *pacer = step->shard->context->index_pacer;
-    if (!has_pace)
-        px_pace_init(&pace, pacer);
-    has_pace = true;
-    px_pacer_pace(pacer, &pace);
-    return px_shard__is_closing(step->shard);
+    return px_shard__index_may_not_go_on(step->shard);
 }
 
 /* ---- what is to be done -------------------------------------------------------------------- */
@@ -43,13 +36,6 @@ enum index_task {
     TASK_REPAIR,
     TASK_SAVE,
 };
-
-static void set_reason(struct px_shard *shard, const char *reason)
-{
-    pthread_mutex_lock(&shard->lock);
-    snprintf(shard->indexing.reason, sizeof shard->indexing.reason, "%s", reason);
-    pthread_mutex_unlock(&shard->lock);
-}
 
 /* Whether what is in memory should be on the device soon. Under the lock. */
 static bool wants_save(const struct px_shard *shard)
@@ -87,7 +73,7 @@ static enum index_task choose(const struct px_shard *shard)
     return lag > 0 ? TASK_INSERT : TASK_NOTHING;
 }
 
-bool px_shard__index_has_work(const struct px_shard *shard)
+bool px_shard__graph_has_work(const struct px_shard *shard)
 {
     return choose(shard) != TASK_NOTHING;
 }
@@ -96,7 +82,6 @@ static enum index_task begin_step(struct px_index_step *step)
 {
     struct px_shard *shard = step->shard;
     pthread_mutex_lock(&shard->lock);
-    shard->indexing.is_asked_again = false;
     enum index_task task = choose(shard);
     if (task == TASK_NOTHING && shard->indexing.index == NULL)
         shard->indexing.is_rebuild_asked = false; /* there is nothing to build anew */
@@ -129,15 +114,9 @@ static int open_file(struct px_index_step *step, struct proximadb_error *reterr)
     pthread_mutex_lock(&shard->lock);
     shard->indexing.has_looked = true;
     bool is_lost = shard->indexing.index == NULL && reason[0] != '\0';
-    shard->indexing.rebuild_count += is_lost;
     pthread_mutex_unlock(&shard->lock);
-    if (is_lost) {
-        set_reason(shard, reason);
-        px_log_write(&shard->context->log, PROXIMADB_LOG_WARNING,
-                     "the index of collection '%s' is built anew, until then its searches compare "
-                     "with every row: %s",
-                     shard->name, reason);
-    }
+    if (is_lost)
+        px_shard__note_lost_index(shard, reason);
     return PROXIMADB_OK;
 }
 
@@ -165,7 +144,7 @@ static int build(struct px_index_step *step, struct proximadb_error *reterr)
     }
     pthread_mutex_unlock(&shard->lock);
     if (rc == PROXIMADB_OK && !is_first && !was_asked)
-        set_reason(shard, "most rows were not in it");
+        px_shard__note_rebuild_reason(shard, "most rows were not in it");
     return rc;
 }
 
@@ -218,7 +197,7 @@ static int insert(struct px_index_step *step, struct proximadb_error *reterr)
         pthread_mutex_lock(&shard->lock);
         shard->indexing.is_rebuild_asked = true;
         pthread_mutex_unlock(&shard->lock);
-        set_reason(shard, "rows came that do not fit it");
+        px_shard__note_rebuild_reason(shard, "rows came that do not fit it");
     }
     return rc;
 }
@@ -265,55 +244,25 @@ static int run_task(struct px_index_step *step, enum index_task task,
     }
 }
 
-/* ---- the job ------------------------------------------------------------------------------- */
+/* ---- the step ------------------------------------------------------------------------------ */
 
-/* Each step ends its job, so that collections take turns. */
-static void note_outcome(struct px_shard *shard, bool goes_on, bool has_failed)
+int px_shard__step_graph(struct px_shard *shard, bool *ret_has_done, struct proximadb_error *reterr)
 {
-    const struct px_clock *clock = shard->context->clock;
-    struct px_indexing *state = &shard->indexing;
-    pthread_mutex_lock(&shard->lock);
-    state->is_scheduled = false;
-    goes_on |= state->is_asked_again;
-    if (has_failed)
-        state->retry_ms =
-            clock->monotonic_ms(clock) + px_shard__retry_delay_ms(++state->failure_count);
-    else
-        state->failure_count = 0;
-    if (goes_on && !has_failed)
-        px_shard__tick_index(shard, clock->monotonic_ms(clock));
-    pthread_mutex_unlock(&shard->lock);
-}
-
-void px_shard__index(struct px_job *job)
-{
-    struct px_shard *shard =
-        (struct px_shard *)((char *)job - offsetof(struct px_shard, index_job));
     struct px_index_step step = {.shard = shard};
-    struct proximadb_error error;
     enum index_task task = begin_step(&step);
-    int rc = run_task(&step, task, &error);
-    bool has_failed =
-        rc != PROXIMADB_OK && rc != PROXIMADB_CANCELLED && !px_shard__is_closing(shard);
-    if (has_failed)
-        px_log_write(&shard->context->log, PROXIMADB_LOG_WARNING,
-                     "the index of collection '%s' cannot be brought up to date, it is tried again "
-                     "later: %s",
-                     shard->name, error.message);
+    int rc = run_task(&step, task, reterr);
     /* Rows that are still on their way to another part are left to the next step. */
     bool needs_rows = task == TASK_BUILD || task == TASK_INSERT;
-    bool has_done = task != TASK_NOTHING && (!needs_rows || step.place_count > 0);
+    *ret_has_done = task != TASK_NOTHING && (!needs_rows || step.place_count > 0);
     end_step(&step);
-    note_outcome(shard, rc == PROXIMADB_OK && has_done, has_failed);
-    px_shard__end_job(shard);
+    return rc;
 }
 
-void px_shard__close_index(struct px_shard *shard)
+void px_shard__close_graph(struct px_shard *shard)
 {
     struct px_indexing *state = &shard->indexing;
     struct proximadb_error error;
-    if (state->index == NULL || atomic_load(&shard->is_dropped) ||
-        (state->changed_count == 0 && !state->must_save) ||
+    if (state->index == NULL || (state->changed_count == 0 && !state->must_save) ||
         px_data_folder_is_short(shard->context->data_folder))
         return;
     if (px_shard__save_graph(shard, state->index, &error) != PROXIMADB_OK)

@@ -2,6 +2,7 @@
 #ifndef PX_SERVICE_SHARD_INTERNAL_H
 #define PX_SERVICE_SHARD_INTERNAL_H
 
+#include "axis/ivf_effort.h"
 #include "service/graph_index.h"
 #include "service/request_memory.h"
 #include "service/shard.h"
@@ -59,6 +60,15 @@ struct px_compacting {
     _Atomic uint64_t row_count;
 };
 
+/* What is known of the codes of a collection of index type IVF; they are with its parts. */
+struct px_ivf_state {
+    struct px_ivf_effort effort; /* how far searches look */
+    uint32_t first_fresh;        /* sources of that number and more came since the start */
+    bool must_sweep;             /* parts have gone since their files were looked at */
+    uint32_t last_tried;         /* number of the source that was last to get codes */
+    uint64_t fresh_row_count;    /* that got codes since the effort was learnt */
+};
+
 /* The index of a collection, and what is done with it in the background. */
 struct px_indexing {
     struct px_graph_index *index;    /* that is searched; NULL: every search is exact */
@@ -66,10 +76,11 @@ struct px_indexing {
     bool is_scheduled;               /* a step is queued or runs */
     bool is_asked_again;             /* something has changed since it looked */
     bool is_rebuild_asked;           /* by somebody, or because the present one does not fit */
-    bool had_rows;                   /* enough for a graph, when the shard was opened */
-    bool has_looked;                 /* for a file of before */
+    bool had_rows;                   /* enough for an index, when the shard was opened */
+    bool has_looked;                 /* for files of before */
     uint32_t failure_count;          /* steps that failed, one behind the other */
     int64_t retry_ms;                /* monotonic; 0: none waits to be tried again */
+    uint64_t round;                  /* of rebuilds that were asked for */
     uint64_t rebuild_count;          /* in this process */
     char reason[200];                /* of the last rebuild; "": there was none */
 
@@ -80,7 +91,9 @@ struct px_indexing {
     int64_t next_save_ms;     /* monotonic; not before */
     bool must_save;           /* there is no file of this graph */
 
-    _Atomic uint64_t rows_done; /* of the graph that is being built */
+    struct px_ivf_state ivf;
+
+    _Atomic uint64_t rows_done; /* of what is being built */
     _Atomic uint64_t row_count;
 };
 
@@ -274,6 +287,8 @@ void px_shard__note_hurry(struct px_shard *shard);
 int px_shard__replay(void *context, const struct px_wal_entry *entry,
                      struct proximadb_error *reterr);
 
-#include "service/shard_slots_internal.h" /* of what the shard's graph needs; a part of this file */
+/* Of what the shard's index needs; parts of this file. */
+#include "service/shard_indexing_internal.h"
+#include "service/shard_slots_internal.h"
 
 #endif /* PX_SERVICE_SHARD_INTERNAL_H */

@@ -190,6 +190,7 @@ static void publish(struct px_shard_compaction *compaction, struct px_source ***
         compaction->output.moved[i] = NULL;
         px_part_set_obsolete(compaction->old_parts[i], shard->viper.gate);
     }
+    shard->indexing.ivf.must_sweep = true; /* codes of the old parts */
     px_shard__note_pressure(shard);
 }
 

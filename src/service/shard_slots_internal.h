@@ -5,12 +5,6 @@
 
 #include "service/shard_internal.h"
 
-/* Whether the collection is to have a graph. */
-bool px_shard__has_graph(const struct px_shard *shard);
-
-/* Rows that a graph of the collection should have, and does not. Under the lock. */
-uint64_t px_shard__index_lag(const struct px_shard *shard);
-
 /* A row has died: its slots do, too. Under the lock. */
 void px_shard__kill_slots(struct px_shard *shard, const struct px_source *source, uint32_t row);
 
@@ -30,24 +24,5 @@ void px_shard__expect_slots(struct px_source *from);
 
 /* Lets the slots follow the rows of a replaced source, in small steps. */
 void px_shard__move_slots(struct px_shard *shard, struct px_source *from);
-
-/* Has the index brought up to date in the background, if there is enough to do for the time being.
- * Under the lock, when rows or the view have changed. */
-void px_shard__note_index(struct px_shard *shard);
-
-/* The same, whatever there is to do; also what has failed, if that was long enough ago. */
-void px_shard__tick_index(struct px_shard *shard, int64_t now_ms);
-
-/* Whether a step would do anything. Under the lock. */
-bool px_shard__index_has_work(const struct px_shard *shard);
-
-/* What is known of the index. Under the lock. */
-void px_shard__put_index_numbers(const struct px_shard *shard, struct px_shard_numbers *numbers);
-
-/* Saves what has changed, when nothing runs any more. */
-void px_shard__close_index(struct px_shard *shard);
-
-/* The job: shard->index_job's function. */
-void px_shard__index(struct px_job *job);
 
 #endif /* PX_SERVICE_SHARD_SLOTS_INTERNAL_H */

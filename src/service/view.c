@@ -49,6 +49,7 @@ void px_source_unref(struct px_source *source)
     release_moved(source);
     for (int side = 0; side < PX_GRAPH_SIDES; side++)
         px_slot_map_release(&source->slots[side]);
+    px_part_codes_unref(source->codes);
     px_part_reader_free(source->id_reader);
     px_memtable_free(source->memtable);
     px_part_close(source->part);

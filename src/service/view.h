@@ -21,12 +21,14 @@
  *                                              writes
  *
  * Threads: references are counted atomically; `moved`, followers, `id_reader` and `scratch` are
- * guarded by the shard's lock, and so are writing `slots`, `arriving_count` and `view_index`.
+ * guarded by the shard's lock, and so are writing `slots`, `arriving_count` and `view_index`; `codes`
+ * and `has_no_lists` are, too.
  */
 #ifndef PX_SERVICE_VIEW_H
 #define PX_SERVICE_VIEW_H
 
 #include "service/id_index.h"
+#include "service/part_codes.h"
 #include "service/slot_map.h"
 #include "viper/viper.h"
 
@@ -44,6 +46,8 @@ struct px_source {
 
     struct px_slot_map slots[PX_GRAPH_SIDES]; /* of its rows in graphs (service/graph_index.h) */
     uint64_t slots_of[PX_GRAPH_SIDES];        /* before it has a number: of which graphs; 0: none */
+    struct px_part_codes *codes; /* a reference; of an IVF collection's part; NULL: none (yet) */
+    bool has_no_lists;           /* there is nothing to make codes of */
     uint32_t arriving_count; /* sources whose rows came here, with slots that are still to follow */
 
     struct px_part_reader *id_reader; /* made when first needed; for looking ids up */

@@ -1,5 +1,5 @@
 /*
- * engine_index: an engine's collections with a graph: making them, waiting for their index, and
+ * engine_index: an engine's collections with an index: making them, waiting for their index, and
  * looking at what their searches answer.
  */
 #ifndef PX_TEST_ENGINE_INDEX_H
@@ -17,14 +17,14 @@ static inline struct px_shard *index_shard(struct engine_box *box, const char *n
     return shard;
 }
 
-static inline int index_try_create(struct engine_box *box, const char *name, uint32_t dim_count,
-                                   int metric, int memory)
+static inline int index_try_create_of(struct engine_box *box, const char *name, uint32_t dim_count,
+                                      int metric, int index_type, int memory)
 {
     const struct proximadb_collection_spec spec = {.struct_size = sizeof spec,
                                                    .name = name,
                                                    .dim_count = dim_count,
                                                    .metric = metric,
-                                                   .index_type = PROXIMADB_HNSW,
+                                                   .index_type = index_type,
                                                    .storage = PROXIMADB_EXACT,
                                                    .index_memory = memory};
     struct proximadb_buffer payload;
@@ -32,7 +32,14 @@ static inline int index_try_create(struct engine_box *box, const char *name, uin
     return engine_call(box, PROXIMADB_CREATE_COLLECTION, NULL, &payload, NULL, &box->error);
 }
 
-/* Waits until every row is in the graph, and nothing is left to do; false if that takes a minute. */
+static inline int index_try_create(struct engine_box *box, const char *name, uint32_t dim_count,
+                                   int metric, int memory)
+{
+    return index_try_create_of(box, name, dim_count, metric, PROXIMADB_HNSW, memory);
+}
+
+/* Waits until nothing is left to do: every row is in the graph, every part of a cluster has codes;
+ * false if that takes a minute. */
 static inline bool index_wait(struct engine_box *box, const char *name)
 {
     struct px_shard *shard = index_shard(box, name);
@@ -40,7 +47,7 @@ static inline bool index_wait(struct engine_box *box, const char *name)
     for (int i = 0; i < 60000 && !is_done; i++) {
         pthread_mutex_lock(&shard->lock);
         px_shard__tick_index(shard, INT64_MAX);
-        is_done = px_shard__index_lag(shard) == 0 && !shard->indexing.is_scheduled;
+        is_done = !px_shard__index_has_work(shard) && !shard->indexing.is_scheduled;
         pthread_mutex_unlock(&shard->lock);
         if (!is_done)
             usleep(1000);
