@@ -1,10 +1,10 @@
 /* px-test: layers=api label=fault */
 /*
- * Goal: whatever the moment of a power cut, and whatever call fails while a graph is saved or read,
- * every acknowledged row is found, no deleted one is, and the graph is complete again soon, with one
- * file.
- * Method: a collection with a graph and a file of it on a disk in memory; then rows that come and go,
- * a save, and another, on a disk that loses power at each change, or fails each call in turn; then a
+ * Goal: whatever the moment of a power cut, and whatever call fails while a graph, or the codes of
+ * parts, are saved or read, every acknowledged row is found, no deleted one is, and the index is
+ * complete again soon, with no file more than it needs.
+ * Method: a collection with an index and its files on a disk in memory; then rows that come and go,
+ * a save, or a compaction, and another, on a disk that loses power at each change, or fails each call in turn; then a
  * start, searches that are compared with exact ones, and an end. A quick run does so at some of the
  * moments, PX_FAULT_STEP=1 at all.
  */
@@ -37,21 +37,41 @@ static void make_all_vectors(void)
         all[i] = px_test_float(&dice);
 }
 
+/* A kind of index. */
+struct kind {
+    int index_type;
+    const char *folder;
+    const char *path_part; /* of all calls on it */
+};
+
+static const struct kind graphs = {PROXIMADB_HNSW, "data/store/docs/indexes/hnsw", "/hnsw"};
+static const struct kind codes = {PROXIMADB_IVF, "data/store/docs/indexes/ivf", "/ivf"};
+
 static void set_up(struct engine_box *box, struct px_fs *fs)
 {
     engine_init(box, fs, "data");
     box->options.index_least_rows = LEAST_ROWS;
+    box->options.list_rows = 40;
 }
 
-static struct px_powercut *make_disk(void)
+/* Codes come with clusters. */
+static int try_compact(struct engine_box *box, const struct kind *kind)
+{
+    return kind->index_type == PROXIMADB_IVF ? engine_try_compact(box, "docs", 2, NULL)
+                                             : PROXIMADB_OK;
+}
+
+static struct px_powercut *make_disk(const struct kind *kind)
 {
     struct engine_box box;
     struct px_powercut *disk = px_powercut_new();
     set_up(&box, px_powercut_boot(disk));
     engine_open(&box);
-    engine_must(index_try_create(&box, "docs", DIMS, PROXIMADB_L2, PROXIMADB_INDEX_LEAN),
+    engine_must(index_try_create_of(&box, "docs", DIMS, PROXIMADB_L2, kind->index_type,
+                                    PROXIMADB_INDEX_LEAN),
                 &box.error);
     index_put(&box, PROXIMADB_INSERT, "docs", "old", 0, vectors.old_rows, OLD_ROWS, DIMS);
+    engine_must(try_compact(&box, kind), &box.error);
     assert_true(index_wait(&box, "docs"));
     engine_close(&box); /* which saves the graph */
     return disk;
@@ -96,8 +116,9 @@ static void wait_a_little(struct engine_box *box)
     px_shard_unref(shard);
 }
 
-/* Opens the graph's file, changes rows, and saves twice: the second file takes the first's place. */
-static void live(struct px_fs *fs, struct progress *progress)
+/* Opens the index's files, changes rows, and has it saved twice: the second files take the first
+ * ones' place. */
+static void live(const struct kind *kind, struct px_fs *fs, struct progress *progress)
 {
     struct engine_box box;
     set_up(&box, fs);
@@ -112,15 +133,16 @@ static void live(struct px_fs *fs, struct progress *progress)
             progress->has_deleted =
                 engine_try_delete(&box, "docs", "old-00000", NULL) == PROXIMADB_OK;
         }
+        (void)try_compact(&box, kind);
         wait_a_little(&box);
         engine_close(&box);
     }
 }
 
-static bool count_graph(void *context, const char *name, enum px_fs_kind kind)
+static bool count_file(void *context, const char *name, enum px_fs_kind kind)
 {
     size_t *count = context;
-    *count += kind == PX_FS_FILE && strstr(name, "graph-") != NULL;
+    *count += kind == PX_FS_FILE && strstr(name, ".axis") != NULL;
     return true;
 }
 
@@ -153,79 +175,108 @@ static void check_rows(struct engine_box *box, const struct progress *progress)
     assert_true(missed <= QUERIES * 5 / 10);
 }
 
-/* Before the graph is there, and when it is; and what is left in its folder. */
-static void check_after(struct px_powercut *disk, const struct progress *progress)
+/* Before the index is there, and when it is; and what is left in its folder: one file, or one for
+ * each part, and what was learnt. */
+static void check_after(const struct kind *kind, struct px_powercut *disk,
+                        const struct progress *progress)
 {
     struct engine_box box;
-    size_t file_count = 0;
+    size_t file_count = 0, expected = 1;
     struct px_fs *fs = px_powercut_boot(disk);
     set_up(&box, fs);
     engine_open(&box);
     check_rows(&box, progress);
+    engine_must(try_compact(&box, kind), &box.error);
     assert_true(index_wait(&box, "docs"));
     check_rows(&box, progress);
     assert_int_equal(engine_info(&box, "docs").info.index_lag, 0);
+    if (kind->index_type == PROXIMADB_IVF)
+        expected += engine_info(&box, "docs").info.part_count;
     index_put(&box, PROXIMADB_UPSERT, "docs", "last", 0, vectors.new_rows, 1, DIMS);
     assert_true(index_wait(&box, "docs"));
     engine_close(&box);
     fs = px_powercut_boot(disk);
-    assert_int_equal(fs->list(fs, "data/store/docs/indexes/hnsw", count_graph, &file_count), 0);
-    assert_int_equal(file_count, 1);
+    assert_int_equal(fs->list(fs, kind->folder, count_file, &file_count), 0);
+    assert_int_equal(file_count, expected);
 }
 
-static void test_index_power__cut_at_any_change(void **state)
+static void cut_at_any_change(const struct kind *kind)
 {
-    (void)state;
     uint64_t step = px_test_fault_step(QUICK_STEP);
     bool stopped = true;
     make_all_vectors();
-    struct px_powercut *base = make_disk();
+    struct px_powercut *base = make_disk(kind);
     for (uint64_t n = 1; stopped; n += step) {
         struct px_powercut *disk = px_powercut_copy(base);
         struct progress progress = {0};
         enum px_powercut_when when = n % 2 == 0 ? PX_POWERCUT_BEFORE : PX_POWERCUT_AFTER;
         px_powercut_stop_at_change(disk, n, when);
-        live(px_powercut_boot(disk), &progress);
+        live(kind, px_powercut_boot(disk), &progress);
         stopped = px_powercut_stopped(disk);
         px_powercut_stop_at_change(disk, 0, when);
         px_powercut_cut(disk, PX_POWERCUT_ANY, n);
-        check_after(disk, &progress);
+        check_after(kind, disk, &progress);
         px_powercut_free(disk);
     }
     px_powercut_free(base);
 }
 
-/* Calls on the graph's files and their folder. */
-static void test_index_power__any_call_fails(void **state)
+/* Calls on the index's files and their folder. */
+static void let_any_call_fail(const struct kind *kind)
 {
-    (void)state;
     uint64_t call_count = 1;
     make_all_vectors();
-    struct px_powercut *base = make_disk();
+    struct px_powercut *base = make_disk(kind);
     for (uint64_t n = 1; n <= call_count; n++) {
         struct px_powercut *disk = px_powercut_copy(base);
         struct progress progress = {0};
         struct px_fault_fs faults;
         px_fault_fs_init(&faults, px_powercut_boot(disk));
-        px_fault_fs_set(&faults, &(struct px_fault_rule){.path_part = "/hnsw",
+        px_fault_fs_set(&faults, &(struct px_fault_rule){.path_part = kind->path_part,
                                                          .fail_at = n,
                                                          .error = n % 2 == 0 ? EIO : ENOSPC});
-        live(&faults.base, &progress);
+        live(kind, &faults.base, &progress);
         call_count = px_fault_fs_calls(&faults);
         px_fault_fs_release(&faults);
         assert_true(progress.has_new && progress.has_deleted); /* writes know nothing of it */
         px_powercut_kill(disk);
-        check_after(disk, &progress);
+        check_after(kind, disk, &progress);
         px_powercut_free(disk);
     }
     px_powercut_free(base);
 }
 
+static void test_index_power__cut_at_any_change_of_a_graph(void **state)
+{
+    (void)state;
+    cut_at_any_change(&graphs);
+}
+
+static void test_index_power__cut_at_any_change_of_codes(void **state)
+{
+    (void)state;
+    cut_at_any_change(&codes);
+}
+
+static void test_index_power__any_call_of_a_graph_fails(void **state)
+{
+    (void)state;
+    let_any_call_fail(&graphs);
+}
+
+static void test_index_power__any_call_of_codes_fails(void **state)
+{
+    (void)state;
+    let_any_call_fail(&codes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_index_power__cut_at_any_change),
-        cmocka_unit_test(test_index_power__any_call_fails),
+        cmocka_unit_test(test_index_power__cut_at_any_change_of_a_graph),
+        cmocka_unit_test(test_index_power__cut_at_any_change_of_codes),
+        cmocka_unit_test(test_index_power__any_call_of_a_graph_fails),
+        cmocka_unit_test(test_index_power__any_call_of_codes_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

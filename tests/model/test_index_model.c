@@ -1,7 +1,7 @@
 /* px-test: layers=api label=model */
 /*
- * Goal: whatever happens to a collection with a graph (writes of every kind, flushes, compactions,
- * rebuilds, restarts, kills, a file of the graph that is missing or damaged), a search answers with
+ * Goal: whatever happens to a collection with an index (writes of every kind, flushes, compactions,
+ * rebuilds, restarts, kills, a file of the index that is missing or damaged), a search answers with
  * rows that are there, with their canonical distances to the last bit, in order, none twice, and as
  * many as were asked for; nearly all of them are the nearest; and a row is found by its own vector,
  * but for one in a hundred, as soon as its write is acknowledged.
@@ -24,10 +24,14 @@ enum {
     PLACE_COUNT = 40, /* around which vectors lie */
 };
 
-/* Least share of the nearest rows that searches of a history find. Under dot, distances of rows
- * whose norms differ much are nearly equal to the graph, and few histories in ten come below .97. */
+/* Least share of the nearest rows that searches of a history by a graph find. Under dot, distances
+ * of rows whose norms differ much are nearly equal to the graph, and few histories in ten come below
+ * .97. */
 static const double least_recall[] = {
     [PROXIMADB_COSINE] = 0.97, [PROXIMADB_L2] = 0.97, [PROXIMADB_DOT] = 0.8};
+
+/* And by codes, which look no further than .95 of the rows of the parts ask for. */
+static const double least_codes_recall = 0.9;
 
 struct model_row {
     bool exists;
@@ -40,12 +44,13 @@ struct model {
     struct px_powercut *disk;
     struct px_test_random random;
     enum proximadb_metric metric;
+    int index_type;
     float places[PLACE_COUNT][DIMS];
     struct model_row rows[ID_COUNT];
     size_t live_count;
     uint64_t wanted_count; /* hits of all searches that were to be found */
     uint64_t found_count;
-    uint64_t indexed_count; /* steps while there was a graph */
+    uint64_t indexed_count; /* steps while there was an index */
     uint64_t newest_count;  /* searches for the newest row, and those that did not find it */
     uint64_t lost_count;
 };
@@ -265,7 +270,7 @@ static void note_index(struct model *model)
 {
     struct px_shard *shard = index_shard(&model->box, "docs");
     pthread_mutex_lock(&shard->lock);
-    model->indexed_count += shard->indexing.index != NULL;
+    model->indexed_count += px_shard__index_kind(shard)->is_there(shard);
     pthread_mutex_unlock(&shard->lock);
     px_shard_unref(shard);
 }
@@ -277,7 +282,7 @@ static void rebuild(struct model *model)
     px_shard_unref(shard);
 }
 
-static bool find_graph_file(void *context, const char *name, enum px_fs_kind kind)
+static bool find_index_file(void *context, const char *name, enum px_fs_kind kind)
 {
     char *found = context;
     if (kind == PX_FS_FILE && strstr(name, ".axis") != NULL)
@@ -288,11 +293,12 @@ static bool find_graph_file(void *context, const char *name, enum px_fs_kind kin
 /* Nobody has the folder open. */
 static void spoil_file(struct model *model)
 {
-    static const char folder[] = "data/store/docs/indexes/hnsw";
+    const char *folder = model->index_type == PROXIMADB_IVF ? "data/store/docs/indexes/ivf"
+                                                            : "data/store/docs/indexes/hnsw";
     struct px_fs *fs = px_powercut_boot(model->disk);
     char name[100] = "", path[200];
     struct px_fs_info info;
-    if (fs->list(fs, folder, find_graph_file, name) != 0 || name[0] == '\0')
+    if (fs->list(fs, folder, find_index_file, name) != 0 || name[0] == '\0')
         return;
     snprintf(path, sizeof path, "%s/%s", folder, name);
     assert_int_equal(fs->info(fs, path, &info), 0);
@@ -376,11 +382,12 @@ static size_t step_count(void)
     return text != NULL ? strtoull(text, NULL, 10) : STEPS;
 }
 
-static void run_history(enum proximadb_metric metric)
+static void run_history(enum proximadb_metric metric, int index_type)
 {
     struct model *model = calloc(1, sizeof *model);
     assert_non_null(model);
     model->metric = metric;
+    model->index_type = index_type;
     model->random = px_test_random_new("index_model");
     for (int i = 0; i < PLACE_COUNT; i++)
         for (int j = 0; j < DIMS; j++)
@@ -388,51 +395,81 @@ static void run_history(enum proximadb_metric metric)
     model->disk = px_powercut_new();
     engine_init(&model->box, NULL, "data");
     model->box.options.index_least_rows = LEAST_ROWS;
+    if (index_type ==
+        PROXIMADB_IVF) { /* codes come with clusters: several parts, of several lists */
+        model->box.options.list_rows = 60;
+        model->box.options.plan_limits.least_round_bytes = 1;
+        model->box.options.cluster_sizes.least_bytes = 1;
+        model->box.options.cluster_sizes.aimed_bytes = 20000;
+        model->box.options.cluster_sizes.most_bytes = 40000;
+    }
     model->box.options.public_options.memtable_limit_bytes = 100000;
     model->box.options.public_options.worker_count = 2;
     start(model);
-    engine_must(
-        index_try_create(&model->box, "docs", DIMS, (int)model->metric, PROXIMADB_INDEX_LEAN),
-        &model->box.error);
+    engine_must(index_try_create_of(&model->box, "docs", DIMS, (int)model->metric,
+                                    model->index_type, PROXIMADB_INDEX_LEAN),
+                &model->box.error);
     size_t count = step_count();
     for (size_t i = 0; i < count; i++)
         step(model);
     engine_close(&model->box);
     px_powercut_free(model->disk);
     double recall = (double)model->found_count / (double)model->wanted_count;
-    print_message("%zu steps, %llu of them with a graph; recall %.4f\n", count,
+    print_message("%zu steps, %llu of them with an index; recall %.4f\n", count,
                   (unsigned long long)model->indexed_count, recall);
     assert_true(model->indexed_count > count / 4);
-    assert_true(recall >= least_recall[model->metric]);
-    /* Before it is in the graph it is found always: tests/unit/test_shard_graph.c. */
+    assert_true(recall >=
+                (index_type == PROXIMADB_IVF ? least_codes_recall : least_recall[model->metric]));
+    /* Before it is in the index it is found always: tests/unit/test_shard_graph.c and _ivf.c. */
     assert_true(model->lost_count * 100 <= model->newest_count);
     free(model);
 }
 
-static void test_index__answers_like_an_array_under_cosine(void **state)
+static void test_index__a_graph_answers_like_an_array_under_cosine(void **state)
 {
     (void)state;
-    run_history(PROXIMADB_COSINE);
+    run_history(PROXIMADB_COSINE, PROXIMADB_HNSW);
 }
 
-static void test_index__answers_like_an_array_under_l2(void **state)
+static void test_index__a_graph_answers_like_an_array_under_l2(void **state)
 {
     (void)state;
-    run_history(PROXIMADB_L2);
+    run_history(PROXIMADB_L2, PROXIMADB_HNSW);
 }
 
-static void test_index__answers_like_an_array_under_dot(void **state)
+static void test_index__a_graph_answers_like_an_array_under_dot(void **state)
 {
     (void)state;
-    run_history(PROXIMADB_DOT);
+    run_history(PROXIMADB_DOT, PROXIMADB_HNSW);
+}
+
+static void test_index__codes_answer_like_an_array_under_cosine(void **state)
+{
+    (void)state;
+    run_history(PROXIMADB_COSINE, PROXIMADB_IVF);
+}
+
+static void test_index__codes_answer_like_an_array_under_l2(void **state)
+{
+    (void)state;
+    run_history(PROXIMADB_L2, PROXIMADB_IVF);
+}
+
+static void test_index__codes_answer_like_an_array_under_dot(void **state)
+{
+    (void)state;
+    run_history(PROXIMADB_DOT, PROXIMADB_IVF);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_index__answers_like_an_array_under_cosine),
-        cmocka_unit_test(test_index__answers_like_an_array_under_l2),
-        cmocka_unit_test(test_index__answers_like_an_array_under_dot),
+        cmocka_unit_test(test_index__a_graph_answers_like_an_array_under_cosine),
+        cmocka_unit_test(test_index__a_graph_answers_like_an_array_under_l2),
+        cmocka_unit_test(test_index__a_graph_answers_like_an_array_under_dot),
+        cmocka_unit_test(test_index__codes_answer_like_an_array_under_cosine),
+        cmocka_unit_test(test_index__codes_answer_like_an_array_under_l2),
+        cmocka_unit_test(test_index__codes_answer_like_an_array_under_dot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 /* px-test: layers=api label=model */
 /*
- * Goal: searches, writes, flushes, compactions and builds of the graph may all happen at once: a
+ * Goal: searches, writes, flushes, compactions and builds of the index may all happen at once: a
  * search never gives a row twice, nor one that was deleted before it began, and always one that was
- * there all the time, by its own vector, but for what a graph misses; also where it is updated all
+ * there all the time, by its own vector, but for what an index misses; also where it is updated all
  * the time, so that it is always there, and never for long.
  * Method: threads of each kind on one collection for a while. Some rows are never touched; others
  * are written, and deleted, by one thread, which says how far it is. ThreadSanitizer looks on.
@@ -137,20 +137,30 @@ static void *keep_house(void *context)
     return NULL;
 }
 
-static void test_index_threads__all_at_once(void **state)
+static void run_all(const char *folder, int index_type)
 {
     static char names[SEARCHERS][20] = {"index_search_0", "index_search_1"};
     pthread_t searchers[SEARCHERS], writer, updater, keeper;
-    (void)state;
-    engine_init(&box, &px_fs_posix, px_test_folder("index_threads"));
+    atomic_store(&is_over, false);
+    atomic_store(&deleted_to, 0);
+    searched_count = missed_count = steady_count = lost_count = 0;
+    engine_init(&box, &px_fs_posix, px_test_folder(folder));
     box.options.index_least_rows = 200;
+    if (index_type == PROXIMADB_IVF) { /* several parts, of several lists */
+        box.options.list_rows = 60;
+        box.options.plan_limits.least_round_bytes = 1;
+        box.options.cluster_sizes.least_bytes = 1;
+        box.options.cluster_sizes.aimed_bytes = 20000;
+        box.options.cluster_sizes.most_bytes = 40000;
+    }
     box.options.public_options.worker_count = 3;
     box.options.public_options.memtable_limit_bytes = 200000;
     engine_open(&box);
-    struct px_test_random dice = px_test_random_new("index_threads");
+    struct px_test_random dice = px_test_random_new(folder);
     fill(&dice, kept, KEPT_ROWS * DIMS);
-    engine_must(index_try_create(&box, "docs", DIMS, PROXIMADB_L2, PROXIMADB_INDEX_LEAN),
-                &box.error);
+    engine_must(
+        index_try_create_of(&box, "docs", DIMS, PROXIMADB_L2, index_type, PROXIMADB_INDEX_LEAN),
+        &box.error);
     index_put(&box, PROXIMADB_INSERT, "docs", "kept", 0, kept, KEPT_ROWS, DIMS);
     fill(&dice, steady, DIMS);
     index_put(&box, PROXIMADB_INSERT, "docs", "steady", 0, steady, 1, DIMS);
@@ -171,6 +181,8 @@ static void test_index_threads__all_at_once(void **state)
     assert_true(searched_count > 100);
     assert_true(missed_count * 100 <= searched_count * MOST_MISSED_PERCENT);
     assert_true(lost_count * 1000 <= steady_count);
+    if (index_type == PROXIMADB_IVF)
+        engine_compact(&box, "docs", 0); /* all rows into lists */
     assert_true(index_wait(&box, "docs"));
     uint64_t left = KEPT_ROWS + 5 * BATCH_ROWS + 1;
     assert_int_equal(engine_count(&box, "docs", NULL), left);
@@ -178,10 +190,23 @@ static void test_index_threads__all_at_once(void **state)
     engine_close(&box);
 }
 
+static void test_index_threads__all_at_once_with_a_graph(void **state)
+{
+    (void)state;
+    run_all("index_threads_graph", PROXIMADB_HNSW);
+}
+
+static void test_index_threads__all_at_once_with_codes(void **state)
+{
+    (void)state;
+    run_all("index_threads_codes", PROXIMADB_IVF);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_index_threads__all_at_once),
+        cmocka_unit_test(test_index_threads__all_at_once_with_a_graph),
+        cmocka_unit_test(test_index_threads__all_at_once_with_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
