@@ -70,10 +70,11 @@ static inline bool px_coordinator__is_shorter(const struct px_snapshot *snapshot
 struct px_candidate_request {
     struct px_crew *crew;
     struct px_rows queries;
-    uint32_t wanted;   /* candidates for each query, at least */
-    uint32_t k;        /* hits that they are to be enough for */
-    uint32_t widening; /* as if so many times the hits were wanted: too few rows count of those that
-                        * are near */
+    uint32_t wanted; /* candidates for each query, at least */
+    /* Rows that are to be among them with the target recall: the hits, or so many that enough of
+     * them match the filter; and how many times farther to look than that, since too few were. */
+    uint32_t near_count;
+    uint32_t widening;
     double target_recall;
     uint32_t ef;     /* 0: as the target recall needs */
     uint32_t nprobe; /* likewise */

@@ -34,9 +34,10 @@ static uint32_t choose_probe_count(const struct px_shard_probe *probe,
                                    const struct px_candidate_request *request)
 {
     double recall = request->target_recall > 0 ? request->target_recall : DEFAULT_RECALL;
-    double blocks = request->nprobe > 0 ? blocks_of_lists(probe, request->nprobe)
-                                        : px_ivf_effort_probe_count(&probe->effort, recall,
-                                                                    request->k, probe->row_count);
+    double blocks = request->nprobe > 0
+                        ? blocks_of_lists(probe, request->nprobe)
+                        : px_ivf_effort_probe_count(&probe->effort, recall, request->near_count,
+                                                    probe->row_count);
     blocks *= request->widening;
     return blocks < (double)probe->block_count ? (uint32_t)blocks : (uint32_t)probe->block_count;
 }
@@ -171,7 +172,8 @@ static int prepare(struct probing *probing, struct px_arena *arena, struct proxi
 {
     const struct px_candidate_request *request = probing->request;
     size_t query_count = request->queries.row_count;
-    probing->wanted = request->wanted > request->ef ? request->wanted : request->ef;
+    uint64_t ef = request->ef < probing->probe.row_count ? request->ef : probing->probe.row_count;
+    probing->wanted = request->wanted > ef ? request->wanted : (uint32_t)ef;
     probing->probe_count = choose_probe_count(&probing->probe, request);
     probing->hits = px_arena_calloc(arena, query_count * probing->wanted, sizeof *probing->hits);
     probing->counts = px_arena_calloc(arena, query_count, sizeof *probing->counts);

@@ -44,6 +44,8 @@ struct searching {
     struct px_exact_request exact;
     struct px_reading reading; /* of the last attempt */
     struct px_hits *hits;      /* of each query */
+    uint32_t near_count;       /* rows among which the hits are, as a guess */
+    uint32_t first_wanted;     /* candidates */
     struct search_effort effort;
 };
 
@@ -210,12 +212,11 @@ static int search_index(struct searching *searching, px_find_candidates *find, u
                         bool *ret_found, struct proximadb_error *reterr)
 {
     const struct px_search_request *request = searching->request;
-    uint32_t least = request->k + slack_of(request->k);
     const struct px_candidate_request asked = {.crew = searching->crew,
                                                .queries = searching->exact.queries,
                                                .wanted = wanted,
-                                               .k = request->k,
-                                               .widening = wanted > least ? wanted / least : 1,
+                                               .near_count = searching->near_count,
+                                               .widening = wanted / searching->first_wanted,
                                                .target_recall = request->target_recall,
                                                .ef = request->ef,
                                                .nprobe = request->nprobe};
@@ -275,6 +276,8 @@ static int find_hits(struct searching *searching, px_find_candidates *find,
     if (searching->filter != NULL)
         wanted *= FILTER_FACTOR;
     wanted = wanted > PX_GRAPH_MOST_K ? PX_GRAPH_MOST_K : wanted;
+    searching->near_count = searching->filter != NULL ? FILTER_FACTOR * k : k;
+    searching->first_wanted = wanted;
     while (is_found && wanted != 0) {
         int rc = search_index(searching, find, wanted, &is_found, reterr);
         if (rc != PROXIMADB_OK)
