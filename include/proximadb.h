@@ -253,8 +253,9 @@ PROXIMADB_API void proximadb_cancel_free(proximadb_cancel *cancel);
 
 enum proximadb_metric { PROXIMADB_COSINE = 0, PROXIMADB_L2 = 1, PROXIMADB_DOT = 2 };
 enum proximadb_index_type { PROXIMADB_HNSW = 0, PROXIMADB_IVF = 1, PROXIMADB_FLAT = 2 };
-/* What an index may take of memory for a vector: LEAN (the default), about 600 bytes at 384
- * dimensions, or FAST, 64 more, for a higher speed at recalls of 0.99 and above. */
+/* What an index may take of memory for a vector. HNSW: LEAN (the default), about 600 bytes at 384
+ * dimensions, or FAST, 64 more, for a higher speed at recalls of 0.99 and above. IVF: about 430
+ * bytes, mapped, so that the system may take them back (LEAN), or in memory of its own (FAST). */
 enum proximadb_index_memory { PROXIMADB_INDEX_LEAN = 0, PROXIMADB_INDEX_FAST = 1 };
 /* What is kept of a vector. BALANCED and COMPACT_STORAGE round each component to 7 or 4 bits of
  * mantissa when its row is accepted: docs/format/rounding.md. EXACT keeps every bit. */
@@ -324,8 +325,9 @@ struct proximadb_collection_info {
     uint64_t compaction_rows_done; /* of the step that runs; 0 if none does */
     uint64_t compaction_row_count; /* likewise: how many it writes */
 
-    /* "none": every search compares all rows, because the index type is FLAT, or there are too few
-     * of them; "building": the first index, or one to take the present one's place; "ready". */
+    /* "none": every search compares all rows, because the index type is FLAT, there are too few of
+     * them, or (IVF) no compaction has put them into lists yet; "building": the first index, or one
+     * to take the present one's place; "ready". */
     const char *index_state;
     uint64_t index_row_count;     /* rows that the index has */
     uint64_t index_lag;           /* rows that it should have; searches compare them one by one */
@@ -438,10 +440,14 @@ struct proximadb_search_options {
     struct proximadb_filter filter;
     bool include_vectors;
     bool include_metadata; /* and the document */
-    uint32_t ef;           /* 1 to 10,000 candidates of an HNSW walk; 0: by target_recall */
-    uint32_t nprobe;       /* 1 to 65,536 lists of an IVF search; 0: likewise */
-    bool exact;            /* compare with every row */
-    double target_recall;  /* share of the k nearest wanted in the mean, below 1; 0: 0.95 */
+    /* HNSW: 1 to 10,000 candidates of a walk; IVF: that are compared by their stored vectors, at
+     * least. 0: by target_recall. */
+    uint32_t ef;
+    /* IVF: a search looks at the nearest blocks of rows, as many as 1 to 65,536 lists have in the
+     * mean; HNSW: no meaning. 0: likewise. */
+    uint32_t nprobe;
+    bool exact;           /* compare with every row */
+    double target_recall; /* share of the k nearest wanted in the mean, below 1; 0: 0.95 */
 };
 
 struct proximadb_scan_options {

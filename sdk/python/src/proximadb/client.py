@@ -115,9 +115,10 @@ class ProximaDBClient:
             exist_ok: an equal collection of that name is no error.
             layout: "plain", for storage "exact" only, leaves vectors in the files as they are in
                 memory: larger, and quicker to scan. Otherwise they are compressed without loss.
-            index_memory: "lean" (also when None) or "fast": what the index of an HNSW collection
-                may take of memory, about 640 or 2,000 bytes a row at 384 dimensions; "fast" is
-                quicker at the highest recalls. `rebuild_index` changes it.
+            index_memory: "lean" (also when None) or "fast": what the index may take of memory.
+                HNSW: about 600 bytes a row at 384 dimensions, or 64 more, which is quicker at the
+                highest recalls. IVF: about 430, mapped or in memory of its own, which is quicker.
+                `rebuild_index` changes it.
 
         Raises:
             CollectionExistsError: the name is taken (with exist_ok: by a collection that differs).
@@ -452,9 +453,11 @@ class ProximaDBClient:
             params: values of the filter's $names. Use them for whatever comes from outside.
             include_vectors: whether hits have vectors.
             include_metadata: whether hits have metadata and document.
-            ef: candidates of the graph walk (HNSW), 1 to 10,000; more is slower and finds more.
+            ef: candidates of the graph walk (HNSW), 1 to 10,000; more is slower and finds more. IVF:
+                candidates that are compared by their stored vectors, at least.
                 None: chosen, by `target_recall`.
-            nprobe: lists that are read (IVF), 1 to 65,536, likewise.
+            nprobe: the nearest blocks of rows are read (IVF), as many as so many lists have in the
+                mean, 1 to 65,536; likewise.
             exact: compare with every row.
             target_recall: the share of the k nearest rows that is wanted in the mean, above 0 and
                 below 1. None: 0.95. What it takes was learnt from rows of the collection, so

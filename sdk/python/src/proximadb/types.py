@@ -165,11 +165,11 @@ class CollectionInfo(_Value):
         compaction_row_count: rows that it writes; 0 likewise.
         index_memory: "lean" or "fast": what the index may take of memory.
         index_state: "none": every search compares all rows, because the index type says so or there
-            are too few of them; "building": the first index, or one to take the present one's
-            place; "ready".
+            are too few of them, or (IVF) no compaction has put them into lists yet; "building": the
+            first index, or one to take the present one's place; "ready".
         index_row_count: rows that the index has.
         index_lag: rows that it should have; until they are in it, searches compare them one by one.
-        index_file_bytes: size of its file; 0: there is none yet.
+        index_file_bytes: size of its files; 0: there are none yet.
         index_memory_bytes: memory that it takes.
         index_rows_done: rows that are in the index which is being built; 0 if none is.
         index_rebuild_count: times it was built anew since the server was started.
