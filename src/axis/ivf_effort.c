@@ -11,6 +11,7 @@ enum {
     FEW_QUERIES = 200,
     MANY_QUERIES = 50,
     LEAST_ROWS_A_HIT = 50, /* fewer say nothing of a larger collection */
+    UNKNOWN_BLOCKS = 64,   /* at least, where nothing is known: some 10 us */
     VERSION = 1,
 };
 
@@ -66,11 +67,13 @@ uint32_t px_ivf_effort_probe_count(const struct px_ivf_effort *effort, double re
                                    uint64_t row_count)
 {
     uint32_t blocks = px_ivf_probe_count(&effort->few, recall, row_count);
+    double all = ceil((double)row_count / PX_IVF_BLOCK_ROWS);
+    if (effort->few.point_count == 0 && blocks < UNKNOWN_BLOCKS)
+        return all < UNKNOWN_BLOCKS ? (uint32_t)all : UNKNOWN_BLOCKS;
     if (k <= FEW || effort->few.point_count == 0)
         return blocks;
     double few_blocks = px_ivf_probe_count(&effort->few, recall, effort->few.row_count);
     double wanted = blocks * pow((double)k / FEW, power_of(effort, recall, few_blocks));
-    double all = ceil((double)row_count / PX_IVF_BLOCK_ROWS);
     wanted = wanted < all ? ceil(wanted) : all;
     return wanted < UINT32_MAX ? (uint32_t)wanted : UINT32_MAX;
 }

@@ -4,7 +4,8 @@
  * A calibration (axis/ivf.h) is of one number of hits. More hits lie in more blocks, by a power of
  * their number that differs from one set of vectors to the next: so it is learnt at two of them.
  * What was learnt is of a whole collection, whose parts come and go, and is kept in a file of its
- * own (docs/format/ivf.md). It is derived: without it a search looks at an eighth of all blocks.
+ * own (docs/format/ivf.md). It is derived: without it a search looks at an eighth of all blocks, and
+ * at 64 at least.
  *
  * Threads: any. Memory: none.
  */

@@ -1,5 +1,6 @@
 /*
- * part_codes: the codes of a part (axis/ivf.h), by which collections of index type IVF are searched.
+ * part_codes: the codes of a part (axis/ivf.h), by which collections of index type IVF are
+ * searched.
  *
  * A part of a cluster holds its rows in the order of its lists (viper/part_lists.h), and its codes
  * are made of these. They hang on the part's source (service/view.h), are replaced as a whole, and
@@ -49,8 +50,8 @@ struct px_part_codes_input {
 PX_MUST_CHECK int px_part_codes_make(const struct px_part_codes_input *input,
                                      struct px_ivf **ret_ivf, struct proximadb_error *reterr);
 
-/* Opens the file that is at `path`, if it is of this part and undamaged to the last byte: mapped, or
- * under PROXIMADB_INDEX_FAST copied to memory. Errors as px_ivf_open(). */
+/* Opens the file that is at `path`, if it is of this part and undamaged to the last byte: mapped,
+ * or under PROXIMADB_INDEX_FAST copied to memory. Errors as px_ivf_open(). */
 PX_MUST_CHECK int px_part_codes_open(struct px_fs *fs, const char *path, const struct px_part *part,
                                      const struct px_collection *collection,
                                      struct px_ivf **ret_ivf, struct proximadb_error *reterr);

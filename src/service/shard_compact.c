@@ -157,6 +157,9 @@ static int rewrite(struct px_shard_compaction *compaction, struct proximadb_erro
         return rc;
     rc = open_parts(compaction, reterr);
     if (rc == PROXIMADB_OK)
+        px_shard__prepare_codes(shard, compaction->description, compaction->fresh,
+                                compaction->fresh_count, should_stop, compaction);
+    if (rc == PROXIMADB_OK)
         rc = px_shard__replace_parts(compaction, &unsure, reterr);
     if (rc != PROXIMADB_OK) {
         if (!unsure)

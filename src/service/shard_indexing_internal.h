@@ -57,6 +57,12 @@ void px_shard__put_index_numbers(const struct px_shard *shard, struct px_shard_n
 /* Saves what has changed, when nothing runs any more. */
 void px_shard__close_index(struct px_shard *shard);
 
+/* Makes codes of parts that compaction has written and nobody sees yet, so that searches have them
+ * from the first moment on. What does not succeed is left to the job. */
+void px_shard__prepare_codes(struct px_shard *shard, struct px_description *description,
+                             struct px_source *const *sources, uint32_t count,
+                             bool (*should_stop)(void *context), void *context);
+
 /* The job: shard->index_job's function. */
 void px_shard__index(struct px_job *job);
 

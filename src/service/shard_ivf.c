@@ -81,21 +81,27 @@ static bool has_enough_rows(const struct px_shard *shard, const struct coded *co
     return coded->part_count > 0 || shard->live_count >= px_shard__index_least_rows(shard);
 }
 
+/* A compaction has files of parts that are not in the view yet. */
+static bool may_sweep(const struct px_shard *shard)
+{
+    return shard->indexing.ivf.must_sweep && !shard->compacting.is_busy;
+}
+
 /* Under the lock. Files of parts that are gone go first: that gives space. */
 static enum ivf_task choose(const struct px_shard *shard)
 {
-    const struct px_ivf_state *state = &shard->indexing.ivf;
     struct coded coded = count_coded(shard);
     bool has_enough = has_enough_rows(shard, &coded);
     if (shard->is_closing || (!shard->indexing.has_looked && !has_enough))
         return TASK_NOTHING;
     if (!shard->indexing.has_looked)
         return TASK_OPEN;
-    if (state->must_sweep)
+    if (may_sweep(shard))
         return TASK_SWEEP;
     if (has_enough && next_part(shard) != NULL)
         return px_data_folder_is_short(shard->context->data_folder) ? TASK_NOTHING : TASK_MAKE;
-    if (coded.row_count > 0 && state->fresh_row_count * ROWS_PER_FRESH > coded.row_count)
+    if (coded.row_count > 0 &&
+        shard->indexing.ivf.fresh_row_count * ROWS_PER_FRESH > coded.row_count)
         return TASK_LEARN;
     return shard->indexing.is_rebuild_asked ? TASK_FINISH : TASK_NOTHING;
 }
@@ -127,10 +133,15 @@ static void end_step(struct px_ivf_step *step)
     px_description_unref(step->description);
 }
 
+static bool may_not_go_on(void *context)
+{
+    return px_shard__index_may_not_go_on(context);
+}
+
 static bool should_stop(void *context)
 {
     struct px_ivf_step *step = context;
-    return px_shard__index_may_not_go_on(step->shard);
+    return step->should_stop(step->context);
 }
 
 /* ---- making -------------------------------------------------------------------------------- */
@@ -152,31 +163,34 @@ void px_shard__attach_codes(struct px_shard *shard, struct px_source *source,
 static void note_rows(void *context, uint32_t more_done)
 {
     struct px_ivf_step *step = context;
-    atomic_fetch_add_explicit(&step->shard->indexing.rows_done, more_done, memory_order_relaxed);
+    if (step->is_noted)
+        atomic_fetch_add_explicit(&step->shard->indexing.rows_done, more_done,
+                                  memory_order_relaxed);
 }
 
-static void note_progress(struct px_shard *shard, uint64_t row_count)
+static void note_progress(struct px_ivf_step *step, uint64_t row_count)
 {
-    atomic_store_explicit(&shard->indexing.rows_done, 0, memory_order_relaxed);
-    atomic_store_explicit(&shard->indexing.row_count, row_count, memory_order_relaxed);
+    if (!step->is_noted)
+        return;
+    atomic_store_explicit(&step->shard->indexing.rows_done, 0, memory_order_relaxed);
+    atomic_store_explicit(&step->shard->indexing.row_count, row_count, memory_order_relaxed);
 }
 
 /* *ret_ivf is NULL where there is nothing to make codes of. */
 static int make_codes(struct px_ivf_step *step, struct px_ivf **ret_ivf,
                       struct proximadb_error *reterr)
 {
-    struct px_shard *shard = step->shard;
     const struct px_part_codes_input input = {.part = step->source->part,
                                               .collection = &step->description->collection,
-                                              .crew = shard->context->index_crew,
+                                              .crew = step->crew,
                                               .should_stop = should_stop,
                                               .note_rows = note_rows,
                                               .context = step};
-    note_progress(shard, px_part_row_count(step->source->part));
+    note_progress(step, px_part_row_count(step->source->part));
     int rc = px_part_codes_make(&input, ret_ivf, reterr);
     if (rc == PROXIMADB_OK && *ret_ivf != NULL)
         rc = px_shard__save_codes(step, *ret_ivf, ret_ivf, reterr);
-    note_progress(shard, 0);
+    note_progress(step, 0);
     return rc;
 }
 
@@ -221,6 +235,36 @@ static int make_in_time(struct px_ivf_step *step, struct proximadb_error *reterr
     if (is_asked)
         px_pacer_end_hurry(shard->context->index_pacer);
     return rc;
+}
+
+/* Whether parts that are still to come should have codes; notes what begins. */
+static bool begin_preparing(struct px_ivf_step *step)
+{
+    struct px_shard *shard = step->shard;
+    pthread_mutex_lock(&shard->lock);
+    struct coded coded = count_coded(shard);
+    bool is_wanted = px_shard__index_kind(shard) == &px_shard__ivf_kind &&
+                     has_enough_rows(shard, &coded) && !shard->is_closing &&
+                     !px_data_folder_is_short(shard->context->data_folder);
+    step->round = shard->indexing.round;
+    if (is_wanted)
+        shard->indexing.ivf.must_sweep = true; /* nobody may ever see the parts */
+    pthread_mutex_unlock(&shard->lock);
+    return is_wanted;
+}
+
+void px_shard__prepare_codes(struct px_shard *shard, struct px_description *description,
+                             struct px_source *const *sources, uint32_t count,
+                             bool (*stops)(void *context), void *context)
+{
+    struct px_ivf_step step = {
+        .shard = shard, .description = description, .should_stop = stops, .context = context};
+    bool goes_on = begin_preparing(&step);
+    for (uint32_t i = 0; goes_on && i < count; i++) {
+        step.source = sources[i];
+        if (px_shard__is_listed(sources[i]))
+            goes_on = make(&step, NULL) == PROXIMADB_OK;
+    }
 }
 
 /* ---- learning ------------------------------------------------------------------------------ */
@@ -355,7 +399,11 @@ static int run_task(struct px_ivf_step *step, enum ivf_task task, struct proxima
 
 static int step_ivf(struct px_shard *shard, bool *ret_has_done, struct proximadb_error *reterr)
 {
-    struct px_ivf_step step = {.shard = shard};
+    struct px_ivf_step step = {.shard = shard,
+                               .crew = shard->context->index_crew,
+                               .should_stop = may_not_go_on,
+                               .context = shard,
+                               .is_noted = true};
     enum ivf_task task = begin_step(&step);
     int rc = run_task(&step, task, reterr);
     *ret_has_done = task != TASK_NOTHING;
@@ -373,7 +421,7 @@ static bool has_work(const struct px_shard *shard)
 /* Rows alone bring no work: they get codes when compaction has put them into lists. */
 static bool is_pressing(const struct px_shard *shard)
 {
-    return shard->indexing.has_looked ? shard->indexing.ivf.must_sweep
+    return shard->indexing.has_looked ? may_sweep(shard)
                                       : shard->live_count >= px_shard__index_least_rows(shard);
 }
 

@@ -12,6 +12,10 @@ struct px_ivf_step {
     struct px_view *view;     /* of the moment when it began */
     struct px_source *source; /* that gets codes; NULL: the step is another one */
     uint64_t round;
+    struct px_crew *crew; /* NULL: nobody helps */
+    bool (*should_stop)(void *context);
+    void *context;
+    bool is_noted; /* as progress */
 };
 
 /* Whether a source is a part that may have codes. Under the lock. */

@@ -43,6 +43,8 @@ static void test_ivf_effort__follows_recall_rows_and_hits(void **state)
     effort = (struct px_ivf_effort){0};
     assert_int_equal(px_ivf_effort_probe_count(&effort, .9, 10, 100000), 391); /* an eighth */
     assert_int_equal(px_ivf_effort_probe_count(&effort, .9, 1000, 100000), 391);
+    assert_int_equal(px_ivf_effort_probe_count(&effort, .9, 10, 5000), 64);
+    assert_int_equal(px_ivf_effort_probe_count(&effort, .9, 10, 300), 10); /* all */
 }
 
 static void test_ivf_effort__is_learnt_from_rows(void **state)

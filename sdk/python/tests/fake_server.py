@@ -564,6 +564,9 @@ class FakeServer:
         asked = decode("SearchRequest", request.avro_payload)
         if not 1 <= asked["k"] <= 10_000:
             raise RefusalError("INVALID", "k is 1 to 10,000")
+        for name, most in ("ef", 10_000), ("nprobe", 65_536):
+            if asked[name] is not None and not 1 <= asked[name] <= most:
+                raise RefusalError("INVALID", f"{name} is 1 to {most}")
         rows = collection.live(parse_filter(asked["filter"], asked["params"]))
         results = []
         for index, query in enumerate(asked["queries"]):

@@ -540,6 +540,30 @@ def test_contract__equal_distances_are_ordered_by_id(docs, client):
     assert found == sorted(names, key=str.encode)
 
 
+@pytest.mark.parametrize("index_type", ["HNSW", "IVF", "FLAT"])
+@pytest.mark.parametrize(
+    "effort", [{}, {"ef": 7}, {"nprobe": 1}, {"nprobe": 65_536}, {"target_recall": 0.5}]
+)
+def test_contract__no_index_hides_a_row(make_collection, client, unique_name, index_type, effort):
+    info = make_collection(unique_name, 8, metric="l2", storage="exact", index_type=index_type)
+    assert info.index_type == index_type
+    stored = np.eye(8, dtype=np.float32)
+    client.insert(unique_name, stored, ids=list("abcdefgh"))
+    for row, letter in zip(stored, "abcdefgh"):
+        hits = client.search(unique_name, row, k=8, **effort)
+        assert len(hits) == 8
+        assert (hits[0].id, hits[0].distance) == (letter, 0)
+    client.delete(unique_name, ids=["a"])
+    assert "a" not in ids_of(client.search(unique_name, stored[0], k=8, **effort))
+
+
+@pytest.mark.parametrize("effort", [{"nprobe": 0}, {"nprobe": 65_537}, {"ef": 0}, {"ef": 10_001}])
+def test_contract__efforts_have_bounds(make_collection, client, unique_name, effort):
+    make_collection(unique_name, index_type="IVF")
+    with pytest.raises(proximadb.InvalidArgumentError, match=next(iter(effort))):
+        client.search(unique_name, np.ones(DIMENSION), **effort)
+
+
 def test_contract__search_gives_all_when_k_is_larger(docs, client):
     assert client.search(docs, np.ones(DIMENSION)) == []
     client.insert(docs, vectors(3), ids=["a", "b", "c"])
