@@ -11,7 +11,8 @@ enum {
     FEW_QUERIES = 200,
     MANY_QUERIES = 50,
     LEAST_ROWS_A_HIT = 50, /* fewer say nothing of a larger collection */
-    UNKNOWN_BLOCKS = 64,   /* at least, where nothing is known: some 10 us */
+    LEAST_BLOCKS = 32,     /* some 10 us: fewer save nothing, and not all queries are like rows */
+    UNKNOWN_BLOCKS = 64,   /* likewise, where nothing is known */
     VERSION = 1,
 };
 
@@ -63,19 +64,26 @@ static double power_of(const struct px_ivf_effort *effort, double recall, double
     return power < 0 ? 0 : power > 1 ? 1 : power;
 }
 
-uint32_t px_ivf_effort_probe_count(const struct px_ivf_effort *effort, double recall, uint32_t k,
-                                   uint64_t row_count)
+/* Of so many hits; maybe more than there are, or fewer than are worth it. */
+static double wanted_blocks(const struct px_ivf_effort *effort, double recall, uint32_t k,
+                            uint64_t row_count)
 {
-    uint32_t blocks = px_ivf_probe_count(&effort->few, recall, row_count);
-    double all = ceil((double)row_count / PX_IVF_BLOCK_ROWS);
-    if (effort->few.point_count == 0 && blocks < UNKNOWN_BLOCKS)
-        return all < UNKNOWN_BLOCKS ? (uint32_t)all : UNKNOWN_BLOCKS;
+    double blocks = px_ivf_probe_count(&effort->few, recall, row_count);
     if (k <= FEW || effort->few.point_count == 0)
         return blocks;
     double few_blocks = px_ivf_probe_count(&effort->few, recall, effort->few.row_count);
-    double wanted = blocks * pow((double)k / FEW, power_of(effort, recall, few_blocks));
-    wanted = wanted < all ? ceil(wanted) : all;
-    return wanted < UINT32_MAX ? (uint32_t)wanted : UINT32_MAX;
+    return ceil(blocks * pow((double)k / FEW, power_of(effort, recall, few_blocks)));
+}
+
+uint32_t px_ivf_effort_probe_count(const struct px_ivf_effort *effort, double recall, uint32_t k,
+                                   uint64_t row_count)
+{
+    double least = effort->few.point_count == 0 ? UNKNOWN_BLOCKS : LEAST_BLOCKS;
+    double all = ceil((double)row_count / PX_IVF_BLOCK_ROWS);
+    double wanted = wanted_blocks(effort, recall, k, row_count);
+    wanted = wanted > least ? wanted : least;
+    wanted = wanted < all ? wanted : all;
+    return wanted < 1 ? 1 : wanted < UINT32_MAX ? (uint32_t)wanted : UINT32_MAX;
 }
 
 /* ---- its file ------------------------------------------------------------------------------- */

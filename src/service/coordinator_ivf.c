@@ -30,14 +30,24 @@ static double blocks_of_lists(const struct px_shard_probe *probe, uint32_t list_
     return ceil((double)list_count * (double)probe->block_count / (double)probe->list_count);
 }
 
+/* Of the rows that are near, some are dead: among how many the wanted ones are. */
+static uint32_t nearest_rows(const struct px_shard_probe *probe, uint32_t near_count)
+{
+    uint64_t dead = probe->dead_count < probe->row_count ? probe->dead_count : probe->row_count;
+    double share = (double)(probe->row_count - dead + 1) / (double)(probe->row_count + 1);
+    double rows = near_count / share;
+    return rows < UINT32_MAX ? (uint32_t)rows : UINT32_MAX;
+}
+
 static uint32_t choose_probe_count(const struct px_shard_probe *probe,
                                    const struct px_candidate_request *request)
 {
     double recall = request->target_recall > 0 ? request->target_recall : DEFAULT_RECALL;
-    double blocks = request->nprobe > 0
-                        ? blocks_of_lists(probe, request->nprobe)
-                        : px_ivf_effort_probe_count(&probe->effort, recall, request->near_count,
-                                                    probe->row_count);
+    double blocks =
+        request->nprobe > 0
+            ? blocks_of_lists(probe, request->nprobe)
+            : px_ivf_effort_probe_count(&probe->effort, recall,
+                                        nearest_rows(probe, request->near_count), probe->row_count);
     blocks *= request->widening;
     return blocks < (double)probe->block_count ? (uint32_t)blocks : (uint32_t)probe->block_count;
 }

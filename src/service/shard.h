@@ -157,6 +157,7 @@ struct px_shard_probe {
     uint32_t *source_indexes; /* of the parts, in the snapshot's view */
     uint32_t part_count;
     uint64_t row_count; /* of the parts; likewise */
+    uint64_t dead_count;
     uint64_t list_count;
     uint64_t block_count;
     struct px_row_range *tail; /* whole sources; in the order of the view */

@@ -18,14 +18,17 @@ static bool reserve(struct px_shard_probe *probe, struct px_arena *arena)
 }
 
 static void add_codes(struct px_shard_probe *probe, uint32_t source_index,
-                      struct px_part_codes *codes)
+                      const struct px_source *source)
 {
+    struct px_part_codes *codes = source->codes;
+    uint64_t dead_count = px_dead_rows_count(px_part_dead_rows(source->part));
     struct px_ivf_info info = px_ivf_info(codes->ivf);
     probe->codes[probe->part_count] = px_part_codes_ref(codes);
     probe->parts[probe->part_count] = codes->ivf;
     probe->source_indexes[probe->part_count] = source_index;
     probe->part_count++;
     probe->row_count += info.row_count;
+    probe->dead_count += dead_count;
     probe->list_count += info.list_count;
     probe->block_count += info.block_count;
 }
@@ -45,7 +48,7 @@ int px_shard_begin_probe(struct px_shard *shard, struct px_arena *arena,
     ret_probe->effort = shard->indexing.ivf.effort;
     for (uint32_t i = 0; i < view->source_count; i++)
         if (view->sources[i]->codes != NULL)
-            add_codes(ret_probe, i, view->sources[i]->codes);
+            add_codes(ret_probe, i, view->sources[i]);
         else
             ret_probe->tail[ret_probe->tail_count++] = (struct px_row_range){.source_index = i};
     pthread_mutex_unlock(&shard->lock);
