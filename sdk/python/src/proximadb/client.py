@@ -453,8 +453,8 @@ class ProximaDBClient:
             params: values of the filter's $names. Use them for whatever comes from outside.
             include_vectors: whether hits have vectors.
             include_metadata: whether hits have metadata and document.
-            ef: candidates of the graph walk (HNSW), 1 to 10,000; more is slower and finds more. IVF:
-                candidates that are compared by their stored vectors, at least.
+            ef: candidates of the graph walk (HNSW), 1 to 10,000; more is slower and finds more.
+                IVF: candidates that are compared by their stored vectors, at least.
                 None: chosen, by `target_recall`.
             nprobe: the nearest blocks of rows are read (IVF), as many as so many lists have in the
                 mean, 1 to 65,536; likewise.
