@@ -141,25 +141,19 @@ static int look_for_all(struct probing *probing, struct proximadb_error *reterr)
 
 /* ---- what was found ------------------------------------------------------------------------ */
 
-static int fail_arena(struct proximadb_error *reterr)
-{
-    return px_fail(reterr, PROXIMADB_TOO_LARGE,
-                   "the search needs more memory than a request may have");
-}
-
 static int fill_candidates(struct probing *probing, struct px_arena *arena,
                            struct px_candidates *candidates, struct proximadb_error *reterr)
 {
     size_t query_count = probing->request->queries.row_count;
     candidates->queries = px_arena_calloc(arena, query_count, sizeof *candidates->queries);
     if (candidates->queries == NULL)
-        return fail_arena(reterr);
+        return px_fail_search_memory(reterr);
     for (size_t query = 0; query < query_count; query++) {
         const struct px_ivf_hit *hits = probing->hits + query * probing->wanted;
         uint32_t count = probing->counts[query];
         struct px_row_place *places = px_arena_calloc(arena, count + 1, sizeof *places);
         if (places == NULL)
-            return fail_arena(reterr);
+            return px_fail_search_memory(reterr);
         for (uint32_t i = 0; i < count; i++)
             places[i] = (struct px_row_place){.source_index =
                                                   probing->probe.source_indexes[hits[i].part_index],
@@ -187,7 +181,7 @@ static int prepare(struct probing *probing, struct px_arena *arena, struct proxi
     probing->probe_count = choose_probe_count(&probing->probe, request);
     probing->hits = px_arena_calloc(arena, query_count * probing->wanted, sizeof *probing->hits);
     probing->counts = px_arena_calloc(arena, query_count, sizeof *probing->counts);
-    return probing->hits != NULL && probing->counts != NULL ? PROXIMADB_OK : fail_arena(reterr);
+    return probing->hits != NULL && probing->counts != NULL ? PROXIMADB_OK : px_fail_search_memory(reterr);
 }
 
 static int find(struct probing *probing, struct px_arena *arena, struct px_candidates *candidates,

@@ -150,7 +150,7 @@ void px_shard__attach_codes(struct px_shard *shard, struct px_source *source,
                             struct px_part_codes *codes)
 {
     pthread_mutex_lock(&shard->lock);
-    if (source->moved == NULL) {
+    if (!px_source_is_replaced(source)) {
         struct px_part_codes *old = source->codes;
         source->codes = codes;
         codes = old;

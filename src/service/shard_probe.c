@@ -1,11 +1,5 @@
 #include "service/shard_internal.h"
 
-static int fail_arena(struct proximadb_error *reterr)
-{
-    return px_fail(reterr, PROXIMADB_TOO_LARGE,
-                   "the search needs more memory than a request may have");
-}
-
 static bool reserve(struct px_shard_probe *probe, struct px_arena *arena)
 {
     size_t count = probe->snapshot.view->source_count;
@@ -40,7 +34,7 @@ int px_shard_begin_probe(struct px_shard *shard, struct px_arena *arena,
     px_shard_snapshot(shard, &ret_probe->snapshot);
     if (!reserve(ret_probe, arena)) {
         px_snapshot_release(&ret_probe->snapshot);
-        return fail_arena(reterr);
+        return px_fail_search_memory(reterr);
     }
     const struct px_view *view = ret_probe->snapshot.view;
     pthread_mutex_lock(&shard->lock); /* codes may come at any time: what counts is that the
