@@ -16,10 +16,26 @@ enum {
 
 /* ---- making and freeing --------------------------------------------------------------------- */
 
-static uint32_t line_bytes_of(uint32_t padded)
+/* As many planes as fit into one line of the cache, where more than one does. */
+static uint32_t plane_count_of(uint32_t padded)
 {
-    size_t bytes = padded / 8 + sizeof(struct px_graph__factors);
+    uint32_t count = (64 - (uint32_t)sizeof(struct px_graph__factors)) / (padded / 8);
+    return count > 1 ? count : 1;
+}
+
+static uint32_t line_bytes_of(uint32_t padded, uint32_t plane_count)
+{
+    size_t bytes = (size_t)plane_count * (padded / 8) + sizeof(struct px_graph__factors);
     return (uint32_t)(bytes <= 32 ? 32 : px_round_up(bytes, 64));
+}
+
+bool px_graph__set_planes(struct px_graph *graph, uint32_t plane_count)
+{
+    if (plane_count != 1 && plane_count != plane_count_of(graph->padded))
+        return false;
+    graph->plane_count = plane_count;
+    graph->line_bytes = line_bytes_of(graph->padded, plane_count);
+    return true;
 }
 
 static void init_locks(struct px_graph *graph)
@@ -52,7 +68,8 @@ int px_graph__new(const struct px_graph_config *config, struct px_graph **ret_gr
         return rc;
     }
     graph->padded = graph->rotation.padded_count;
-    graph->line_bytes = line_bytes_of(graph->padded);
+    graph->plane_count = plane_count_of(graph->padded);
+    graph->line_bytes = line_bytes_of(graph->padded, graph->plane_count);
     *ret_graph = graph;
     return PROXIMADB_OK;
 }
@@ -170,8 +187,10 @@ struct px_graph__view px_graph__view_of(const struct px_graph *graph)
                   .sign_stride = graph->line_bytes,
                   .magnitudes = graph->magnitudes.data,
                   .magnitude_stride = graph->padded,
-                  .dim_count = graph->padded},
-        .factors = (const uint8_t *)graph->lines.data + graph->padded / 8,
+                  .dim_count = graph->padded,
+                  .plane_count = graph->plane_count},
+        .factors =
+            (const uint8_t *)graph->lines.data + (size_t)graph->plane_count * (graph->padded / 8),
         .lists = graph->lists.data,
         .degree = graph->degree,
     };

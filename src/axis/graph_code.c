@@ -164,26 +164,31 @@ void px_graph__encode(const struct px_graph *graph, const struct px_graph__view 
         (uint8_t *)(uintptr_t)view->codes.magnitudes + slot * view->codes.magnitude_stride;
     struct px_graph__factors *factors = px_graph__factors(view, slot);
     const float *y = query->vector;
-    float scale = graph->kernels->largest(y, graph->padded) / 255;
+    const int32_t most = (128 << graph->plane_count) - 1;
+    float scale = graph->kernels->largest(y, graph->padded) / (float)most;
     if (!(scale > 1e-30f))
         scale = 1e-30f;
     double code_norm = 0, error = 0, sum = 0, norm = 0;
-    memset(signs, 0, graph->padded / 8);
+    memset(signs, 0, (size_t)graph->plane_count * (graph->padded / 8));
     float to_magnitude = 1 / scale;
     for (size_t i = 0; i < graph->padded; i++) {
         float x = fabsf(y[i]);
         int32_t magnitude = (int32_t)(x * to_magnitude + 0.5f);
-        magnitudes[i] = (uint8_t)(magnitude > 255 ? 255 : magnitude);
+        magnitude = magnitude > most ? most : magnitude;
+        magnitudes[i] = (uint8_t)(magnitude & 255);
         signs[i / 8] |= (uint8_t)((y[i] < 0) << i % 8);
-        double kept = (double)magnitudes[i] * (double)scale, lost = (double)x - kept;
+        for (uint32_t p = 1; p < graph->plane_count; p++)
+            signs[p * (graph->padded / 8) + i / 8] |=
+                (uint8_t)((magnitude >> (7 + p) & 1) << i % 8);
+        double kept = (double)magnitude * (double)scale, lost = (double)x - kept;
         code_norm += kept * kept;
         error += lost * lost;
         norm += (double)x * (double)x;
-        sum += (double)x;
+        sum += (double)x * (0.5 + (double)(magnitude >> 8));
     }
     uint32_t bits;
     memcpy(&bits, &scale, sizeof bits);
-    factors->sign_factor = sum > 0 ? (float)(2 * norm / sum) : 0;
+    factors->sign_factor = sum > 0 ? (float)(norm / sum) : 0;
     factors->norm = (float)(code_norm - error + (double)query->added * (double)query->added);
     factors->added = query->added;
     atomic_store_explicit(&factors->scale, bits, memory_order_relaxed);
@@ -197,7 +202,10 @@ void px_graph__set_slot(const struct px_graph *graph, const struct px_graph__vie
     const struct px_graph__factors *factors = px_graph__factors(view, slot);
     float scale = px_graph__scale(view, slot);
     for (size_t i = 0; i < graph->padded; i++) {
-        float x = (float)magnitudes[i] * scale;
+        int32_t magnitude = magnitudes[i];
+        for (uint32_t p = 1; p < graph->plane_count; p++)
+            magnitude |= (signs[p * (graph->padded / 8) + i / 8] >> i % 8 & 1) << (7 + p);
+        float x = (float)magnitude * scale;
         query->vector[i] = (signs[i / 8] >> i % 8 & 1) != 0 ? -x : x;
     }
     query->added = factors->added;
@@ -214,11 +222,17 @@ void px_graph__estimate(const struct px_graph *graph, const struct px_graph__vie
                         float *ret_distances)
 {
     int32_t sums[PX_GRAPH__MOST_ENTRIES];
-    graph->kernels->sign_sums(&view->codes, slots, count, query->bytes, sums);
-    float factor = 2 * query->byte_scale;
+    float offset = query->half_sum, factor = 2 * query->byte_scale;
+    if (graph->plane_count > 1) { /* twice the product, and not what is to be taken off */
+        graph->kernels->plane_sums(&view->codes, slots, count, query->bytes, sums);
+        offset = 0;
+        factor = -query->byte_scale;
+    } else {
+        graph->kernels->sign_sums(&view->codes, slots, count, query->bytes, sums);
+    }
     for (size_t i = 0; i < count; i++) {
         const struct px_graph__factors *factors = px_graph__factors(view, slots[i]);
-        float dot = factors->sign_factor * (query->half_sum - (float)sums[i]) * factor;
+        float dot = factors->sign_factor * (offset - (float)sums[i]) * factor;
         ret_distances[i] = query->norm + factors->norm - dot - 2 * query->added * factors->added;
     }
 }

@@ -12,7 +12,8 @@
  * and without anything in between. docs/format/graph.md is the whole truth.
  */
 enum {
-    FORMAT_VERSION = 1,
+    FORMAT_VERSION = 2,
+    FIRST_VERSION = 1, /* lines have one plane, whatever the dimensions */
     ALIGNMENT = 64,
     SECTION_COUNT = 7,
     COPY_BYTES = 1 << 20,
@@ -42,7 +43,8 @@ struct header {
     double most_norm;
     float unit;
     uint32_t section_crcs[SECTION_COUNT];
-    uint8_t reserved[400];
+    uint32_t plane_count; /* from version 2 on */
+    uint8_t reserved[396];
     uint32_t crc; /* of all before it */
     uint32_t padding;
 };
@@ -110,6 +112,7 @@ static void fill_header(const struct px_graph *graph, struct header *header,
                               .calibrated_count = graph->calibrated_count,
                               .most_norm = graph->most_norm,
                               .unit = graph->unit,
+                              .plane_count = graph->plane_count,
                               .entry_count = atomic_load(&graph->entry_count),
                               .effort_count = graph->effort_count};
     memcpy(header->magic, magic, sizeof magic);
@@ -245,7 +248,7 @@ static int fail_corrupt(const struct input *input, const char *reason,
     return px_fail(reterr, PROXIMADB_CORRUPT, "'%s' is damaged: %s", input->path, reason);
 }
 
-static int check_header(const struct input *input, const struct px_graph *graph,
+static int check_header(const struct input *input, struct px_graph *graph,
                         struct proximadb_error *reterr)
 {
     const struct header *header = &input->header;
@@ -263,6 +266,8 @@ static int check_header(const struct input *input, const struct px_graph *graph,
         return fail_corrupt(input, "it is of a collection with other settings", reterr);
     if (header->padding != 0)
         return fail_corrupt(input, "there is something behind the header", reterr);
+    if (!px_graph__set_planes(graph, header->version == FIRST_VERSION ? 1 : header->plane_count))
+        return fail_corrupt(input, "its lines have planes that no graph has", reterr);
     if (header->version == 0 || header->padded != graph->padded ||
         header->line_bytes != graph->line_bytes || header->degree != graph->degree ||
         header->rotation_seed != PX_GRAPH__ROTATION_SEED ||

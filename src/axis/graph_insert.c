@@ -140,7 +140,7 @@ static bool are_twins(const struct px_graph *graph, const struct px_graph__view 
            memcmp(codes->magnitudes + a * codes->magnitude_stride,
                   codes->magnitudes + b * codes->magnitude_stride, graph->padded) == 0 &&
            memcmp(codes->signs + a * codes->sign_stride, codes->signs + b * codes->sign_stride,
-                  graph->padded / 8) == 0;
+                  (size_t)graph->plane_count * (graph->padded / 8)) == 0;
 }
 
 /* A live one among the nearest that the walk found, or none. */

@@ -76,13 +76,14 @@ struct px_graph {
     struct px_graph_config config;
     struct px_rotation rotation;
     const struct px_code_kernels *kernels;
-    float *mean;         /* owned; dim_count */
-    float unit;          /* a power of two */
-    double most_norm;    /* under dot: M^2, in units; otherwise 0 */
-    uint32_t padded;     /* dimensions of a code */
-    uint32_t line_bytes; /* of a slot's line */
-    uint32_t degree;     /* of a slot's list */
-    uint32_t capacity;   /* slots that the arrays have room for */
+    float *mean;          /* owned; dim_count */
+    float unit;           /* a power of two */
+    double most_norm;     /* under dot: M^2, in units; otherwise 0 */
+    uint32_t padded;      /* dimensions of a code */
+    uint32_t plane_count; /* of bits of each dimension in a line */
+    uint32_t line_bytes;  /* of a slot's line */
+    uint32_t degree;      /* of a slot's list */
+    uint32_t capacity;    /* slots that the arrays have room for */
     struct px_pages lines, lists, magnitudes, labels;
 
     _Atomic uint32_t slot_count; /* slots ever used */

@@ -20,8 +20,7 @@ static struct place place_of(const struct px_graph *graph, const struct px_graph
     struct place place = {.row = row, .added = px_graph__factors(view, slot)->added};
     const uint8_t *rows[] = {row};
     int32_t dot;
-    place.scale =
-        2 * px_graph__scale(view, slot); /* eight-bit magnitudes are half the stored ones */
+    place.scale = px_graph__scale(view, slot) * (float)(1u << graph->plane_count);
     graph->kernels->bytes_of(&view->codes, slot, row);
     graph->kernels->byte_dots(rows, 1, graph->padded, row, &dot);
     place.norm = place.scale * place.scale * (float)dot + place.added * place.added;

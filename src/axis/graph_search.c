@@ -291,7 +291,8 @@ void px_graph__walk(struct px_graph *graph, struct px_graph_worker *worker,
                           .tag = next_tag(worker),
                           .has_dead = atomic_load(&graph->dead_count) > 0,
                           .limit = INFINITY,
-                          .doubt = doubt_factor * worker->query.norm / sqrtf((float)graph->padded)};
+                          .doubt = doubt_factor * worker->query.norm / sqrtf((float)graph->padded) /
+                                   (float)(1u << (graph->plane_count - 1))};
     worker->beam_count = worker->cursor = worker->path_count = 0;
     seed(&state);
     if (is_far_from_cpu(graph))

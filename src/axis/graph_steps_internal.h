@@ -32,6 +32,10 @@ PX_MUST_CHECK int px_graph__take_slot(struct px_graph *graph, uint32_t *ret_slot
 PX_MUST_CHECK int px_graph__give_slots(struct px_graph *graph, const uint32_t *slots,
                                        uint32_t count, struct proximadb_error *reterr);
 
+/* Says how many planes of bits lines have: one, or what px_graph__new() chose. While there are no
+ * slots. False: another number. */
+PX_MUST_CHECK bool px_graph__set_planes(struct px_graph *graph, uint32_t plane_count);
+
 /* An empty graph without mean. */
 PX_MUST_CHECK int px_graph__new(const struct px_graph_config *config, struct px_graph **ret_graph,
                                 struct proximadb_error *reterr);

@@ -1,10 +1,12 @@
 /*
- * code_kernels: the arithmetic of axis/graph.h, once per CPU level: rotations, and sums over codes
- * of one bit and of nine bits per dimension.
+ * code_kernels: the arithmetic of axis/graph.h, once per CPU level: rotations, and sums over coarse
+ * and whole codes.
  *
- * A code of one bit says of each dimension whether it is negative (bit set). One of nine bits is
- * that and a magnitude, 0 to 255. A query is 8 bits per dimension against the former, and against
- * the latter 15 bits in two planes: component i is 128 * high[i] + low[i].
+ * A coarse code is one or more planes of bits: the first says of each dimension whether it is
+ * negative (bit set), plane p after it gives bit p - 1 of t, the upper part of the magnitude. The
+ * whole code has 8 more bits of each magnitude: it is 256 * t + that byte. A query is 8 bits per
+ * dimension against the former, and against the latter 15 bits in two planes: component i is
+ * 128 * high[i] + low[i].
  *
  * All sums are of integers, and a rotation adds in one fixed order, so every level gives the same
  * bits (tests/simd/test_code_kernels.c). Dimensions are a multiple of 64, the rest of a shorter
@@ -20,14 +22,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { PX_CODE_MOST_PLANES = 6 };
+
 /* Where codes lie: of code number i, the signs from signs + i * sign_stride on (bit j of a
- * little-endian number is dimension j), the magnitudes from magnitudes + i * magnitude_stride. */
+ * little-endian number is dimension j) and behind them the other planes, the lower bytes of
+ * magnitudes from magnitudes + i * magnitude_stride. */
 struct px_sign_codes {
     const uint8_t *signs; /* borrowed */
     size_t sign_stride;
     const uint8_t *magnitudes; /* borrowed */
     size_t magnitude_stride;
-    size_t dim_count; /* a multiple of 64, at most 65,536 */
+    size_t dim_count;   /* a multiple of 64, at most 65,536 */
+    size_t plane_count; /* signs included: 1 to PX_CODE_MOST_PLANES */
 };
 
 struct px_code_kernels {
@@ -37,12 +43,17 @@ struct px_code_kernels {
     void (*sign_sums)(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
                       const int8_t *query, int32_t *ret_sums);
 
+    /* For each: the sum of query[j] * (2 * t + 1), negative where the sign is. With one plane that
+     * is the sum of the query without twice the above. */
+    void (*plane_sums)(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
+                       const int8_t *query, int32_t *ret_sums);
+
     /* For each: the sum of (128 * high[j] + low[j]) * magnitude j, negative where the sign is. */
     void (*signed_dots)(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
                         const int8_t *high, const int8_t *low, int64_t *ret_dots);
 
-    /* Nine bits to eight: component j is -127 to 127, half of what it was; ret_bytes[j] is that
-     * plus 128. */
+    /* Whole codes to eight bits: component j is -127 to 127, what it was by two to the power of
+     * plane_count; ret_bytes[j] is that plus 128. */
     void (*bytes_of)(const struct px_sign_codes *codes, uint32_t index, uint8_t *ret_bytes);
 
     /* For each of `count` rows of such bytes: the sum of (row[j] - 128) * (x[j] - 128). */

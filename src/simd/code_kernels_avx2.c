@@ -82,6 +82,52 @@ static inline int64_t signed_dot(const uint8_t *signs, const uint8_t *magnitudes
     return (int64_t)sum_lanes(high_sum) * 128 + sum_lanes(low_sum);
 }
 
+/* ---- planes --------------------------------------------------------------------------------- */
+
+/* first + scale * t of a register's dimensions. */
+static inline __m256i upper_of(const uint8_t *signs, size_t block, size_t block_count,
+                               size_t plane_count, int first, int scale)
+{
+    __m256i upper = _mm256_set1_epi8((char)first);
+    for (size_t p = 1; p < plane_count; p++) {
+        __m256i bits = expand_bits(signs + p * block_count * (BLOCK / 8), block);
+        __m256i weight = _mm256_set1_epi8((char)(scale << (p - 1)));
+        upper = _mm256_add_epi8(upper, _mm256_and_si256(bits, weight));
+    }
+    return upper;
+}
+
+/* Adds the products with a query, negative where the sign is. Two of them fit into 16 bits, since
+ * no byte of `upper` is above 63. */
+static inline __m256i add_turned(__m256i sum, __m256i upper, const int8_t *query,
+                                 const uint8_t *signs, size_t block)
+{
+    __m256i q = negate_where(load(query + block * BLOCK), expand_bits(signs, block));
+    return add_products(sum, _mm256_maddubs_epi16(upper, q), _mm256_set1_epi16(1));
+}
+
+static inline int32_t plane_sum(const uint8_t *signs, const int8_t *query, size_t block_count,
+                                size_t plane_count)
+{
+    __m256i sum = _mm256_setzero_si256();
+    for (size_t b = 0; b < block_count; b++)
+        sum = add_turned(sum, upper_of(signs, b, block_count, plane_count, 1, 2), query, signs, b);
+    return sum_lanes(sum);
+}
+
+/* The part of a dot product that the lower bytes of magnitudes do not hold. */
+static inline int64_t upper_dot(const uint8_t *signs, const int8_t *high, const int8_t *low,
+                                size_t block_count, size_t plane_count)
+{
+    __m256i high_sum = _mm256_setzero_si256(), low_sum = high_sum;
+    for (size_t b = 0; b < block_count; b++) {
+        __m256i upper = upper_of(signs, b, block_count, plane_count, 0, 1);
+        high_sum = add_turned(high_sum, upper, high, signs, b);
+        low_sum = add_turned(low_sum, upper, low, signs, b);
+    }
+    return (int64_t)sum_lanes(high_sum) * 128 + sum_lanes(low_sum);
+}
+
 /* ---- bytes ---------------------------------------------------------------------------------- */
 
 static void bytes_of(const struct px_sign_codes *codes, uint32_t index, uint8_t *ret_bytes)
@@ -89,8 +135,15 @@ static void bytes_of(const struct px_sign_codes *codes, uint32_t index, uint8_t 
     const uint8_t *signs = codes->signs + index * codes->sign_stride;
     const uint8_t *magnitudes = codes->magnitudes + index * codes->magnitude_stride;
     const __m256i most = _mm256_set1_epi8(127), zero = _mm256_setzero_si256();
-    for (size_t b = 0; b < codes->dim_count / BLOCK; b++) {
-        __m256i half = _mm256_avg_epu8(load(magnitudes + b * BLOCK), zero);
+    const size_t block_count = codes->dim_count / BLOCK, upper_count = codes->plane_count - 1;
+    const __m256i kept = _mm256_set1_epi8((char)(255 >> upper_count));
+    const __m128i shift = _mm_cvtsi32_si128((int)upper_count);
+    for (size_t b = 0; b < block_count; b++) {
+        __m256i half = _mm256_srl_epi16(load(magnitudes + b * BLOCK), shift);
+        half = _mm256_and_si256(half, kept);
+        half = _mm256_or_si256(
+            half, upper_of(signs, b, block_count, codes->plane_count, 0, 256 >> upper_count));
+        half = _mm256_avg_epu8(half, zero);
         half = negate_where(_mm256_min_epu8(half, most), expand_bits(signs, b));
         _mm256_storeu_si256((__m256i *)(ret_bytes + b * BLOCK),
                             _mm256_xor_si256(half, _mm256_set1_epi8((char)128)));

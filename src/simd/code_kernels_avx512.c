@@ -76,7 +76,79 @@ static void sign_sums(const struct px_sign_codes *codes, const uint32_t *indexes
     }
 }
 
-/* ---- nine bits ------------------------------------------------------------------------------ */
+/* ---- planes --------------------------------------------------------------------------------- */
+
+/* The components of a register's dimensions, negative where the code is. */
+static inline __m512i turned(const int8_t *query, const uint8_t *signs, size_t block)
+{
+    __m512i q = _mm512_loadu_si512(query + block * BLOCK);
+    return _mm512_mask_sub_epi8(q, load_mask(signs, block), _mm512_setzero_si512(), q);
+}
+
+/* first + scale * t of a register's dimensions. */
+static inline __m512i upper_of(const uint8_t *signs, size_t block, size_t block_count,
+                               size_t plane_count, int first, int scale)
+{
+    __m512i upper = _mm512_set1_epi8((char)first);
+    UNROLL for (size_t p = 1; p < plane_count; p++) upper =
+        _mm512_mask_add_epi8(upper, load_mask(signs + p * block_count * 8, block), upper,
+                             _mm512_set1_epi8((char)(scale << (p - 1))));
+    return upper;
+}
+
+static inline __m512i plane_sum(const uint8_t *signs, const int8_t *query, size_t block_count,
+                                size_t plane_count)
+{
+    __m512i sum = _mm512_setzero_si512();
+    UNROLL for (size_t b = 0; b < block_count; b++) sum = _mm512_dpbusd_epi32(
+        sum, upper_of(signs, b, block_count, plane_count, 1, 2), turned(query, signs, b));
+    return sum;
+}
+
+static inline __attribute__((always_inline)) void
+plane_sums_of(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
+              const int8_t *query, int32_t *ret_sums, size_t block_count, size_t plane_count)
+{
+    const uint8_t *signs = codes->signs;
+    size_t stride = codes->sign_stride, i = 0;
+    for (; i + 4 <= count; i += 4) {
+        __m512i sums[4];
+        UNROLL for (size_t j = 0; j < 4; j++) sums[j] =
+            plane_sum(signs + indexes[i + j] * stride, query, block_count, plane_count);
+        _mm_storeu_si128((__m128i *)(ret_sums + i), sum_four(sums[0], sums[1], sums[2], sums[3]));
+    }
+    for (; i < count; i++)
+        ret_sums[i] = _mm512_reduce_add_epi32(
+            plane_sum(signs + indexes[i] * stride, query, block_count, plane_count));
+}
+
+static void plane_sums(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
+                       const int8_t *query, int32_t *ret_sums)
+{
+    size_t block_count = codes->dim_count / BLOCK, plane_count = codes->plane_count;
+    if (block_count == 1 && plane_count == 6)
+        plane_sums_of(codes, indexes, count, query, ret_sums, 1, 6);
+    else if (block_count == 2 && plane_count == 3)
+        plane_sums_of(codes, indexes, count, query, ret_sums, 2, 3);
+    else
+        plane_sums_of(codes, indexes, count, query, ret_sums, block_count, plane_count);
+}
+
+/* ---- whole codes ---------------------------------------------------------------------------- */
+
+/* The part of a dot product that the lower bytes of magnitudes do not hold. */
+static inline int64_t upper_dot(const uint8_t *signs, const int8_t *high, const int8_t *low,
+                                size_t block_count, size_t plane_count)
+{
+    __m512i high_sum = _mm512_setzero_si512(), low_sum = high_sum;
+    UNROLL for (size_t b = 0; b < block_count; b++)
+    {
+        __m512i upper = upper_of(signs, b, block_count, plane_count, 0, 1);
+        high_sum = _mm512_dpbusd_epi32(high_sum, upper, turned(high, signs, b));
+        low_sum = _mm512_dpbusd_epi32(low_sum, upper, turned(low, signs, b));
+    }
+    return (int64_t)_mm512_reduce_add_epi32(high_sum) * 128 + _mm512_reduce_add_epi32(low_sum);
+}
 
 static inline int64_t signed_dot(const uint8_t *signs, const uint8_t *magnitudes,
                                  const int8_t *high, const int8_t *low, size_t block_count)
@@ -98,22 +170,34 @@ static inline __attribute__((always_inline)) void
 signed_dots_of(struct px_sign_codes codes, const uint32_t *indexes, size_t count,
                const int8_t *high, const int8_t *low, int64_t *ret_dots)
 {
-    for (size_t i = 0; i < count; i++)
-        ret_dots[i] = signed_dot(codes.signs + indexes[i] * codes.sign_stride,
-                                 codes.magnitudes + indexes[i] * codes.magnitude_stride, high, low,
-                                 codes.dim_count / BLOCK);
+    size_t block_count = codes.dim_count / BLOCK;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *signs = codes.signs + indexes[i] * codes.sign_stride;
+        int64_t dot = signed_dot(signs, codes.magnitudes + indexes[i] * codes.magnitude_stride,
+                                 high, low, block_count);
+        if (codes.plane_count > 1)
+            dot += 256 * upper_dot(signs, high, low, block_count, codes.plane_count);
+        ret_dots[i] = dot;
+    }
 }
 
 static void signed_dots(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
                         const int8_t *high, const int8_t *low, int64_t *ret_dots)
 {
-    struct px_sign_codes known = *codes; /* with dimensions that the compiler knows */
-    if ((known.dim_count = 2 * BLOCK) == codes->dim_count)
-        signed_dots_of(known, indexes, count, high, low, ret_dots);
-    else if ((known.dim_count = 6 * BLOCK) == codes->dim_count)
-        signed_dots_of(known, indexes, count, high, low, ret_dots);
-    else
-        signed_dots_of(*codes, indexes, count, high, low, ret_dots);
+    static const struct {
+        size_t block_count, plane_count;
+    } frequent[] = {{1, 6}, {2, 3}, {6, 1}};
+    struct px_sign_codes known = *codes; /* with sizes that the compiler knows */
+    UNROLL for (size_t i = 0; i < 3; i++)
+    {
+        known.dim_count = frequent[i].block_count * BLOCK;
+        known.plane_count = frequent[i].plane_count;
+        if (known.dim_count == codes->dim_count && known.plane_count == codes->plane_count) {
+            signed_dots_of(known, indexes, count, high, low, ret_dots);
+            return;
+        }
+    }
+    signed_dots_of(*codes, indexes, count, high, low, ret_dots);
 }
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
@@ -124,9 +208,15 @@ static void bytes_of(const struct px_sign_codes *codes, uint32_t index, uint8_t 
     const uint8_t *magnitudes = codes->magnitudes + index * codes->magnitude_stride;
     const __m512i most = _mm512_set1_epi8(127), offset = _mm512_set1_epi8((char)128);
     const __m512i zero = _mm512_setzero_si512();
-    for (size_t b = 0; b < codes->dim_count / BLOCK; b++) {
-        __m512i half = _mm512_avg_epu8(_mm512_loadu_si512(magnitudes + b * BLOCK), zero);
-        half = _mm512_min_epu8(half, most);
+    const size_t block_count = codes->dim_count / BLOCK, upper_count = codes->plane_count - 1;
+    const __m512i kept = _mm512_set1_epi8((char)(255 >> upper_count));
+    const __m128i shift = _mm_cvtsi32_si128((int)upper_count);
+    for (size_t b = 0; b < block_count; b++) {
+        __m512i half = _mm512_loadu_si512(magnitudes + b * BLOCK);
+        half = _mm512_and_si512(_mm512_srl_epi16(half, shift), kept);
+        half = _mm512_or_si512(
+            half, upper_of(signs, b, block_count, codes->plane_count, 0, 256 >> upper_count));
+        half = _mm512_min_epu8(_mm512_avg_epu8(half, zero), most);
         half = _mm512_mask_sub_epi8(half, load_mask(signs, b), zero, half);
         _mm512_storeu_si512(ret_bytes + b * BLOCK, _mm512_xor_si512(half, offset));
     }

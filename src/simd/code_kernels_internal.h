@@ -5,10 +5,11 @@
 #include "simd/code_kernels.h"
 
 /* The table of a level, of functions that have these names in its file. */
-#define PX_CODE_KERNELS(level)                                                                     \
-    {                                                                                              \
-        .name = (level), .sign_sums = sign_sums, .signed_dots = signed_dots, .bytes_of = bytes_of, \
-        .byte_dots = byte_dots, .quantise = quantise, .largest = largest, .rotate = rotate,        \
+#define PX_CODE_KERNELS(level)                                                    \
+    {                                                                             \
+        .name = (level), .sign_sums = sign_sums, .plane_sums = plane_sums,        \
+        .signed_dots = signed_dots, .bytes_of = bytes_of, .byte_dots = byte_dots, \
+        .quantise = quantise, .largest = largest, .rotate = rotate,               \
     }
 
 /* NULL where the file was built for another kind of CPU; whether this one has the level is told by

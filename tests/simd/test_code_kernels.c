@@ -33,7 +33,7 @@ static void prepare(void)
     if (rig.mapped != NULL)
         return;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    rig.bytes = (size_t)CODES * (MOST_DIMS + MOST_DIMS / 8);
+    rig.bytes = (size_t)CODES * (MOST_DIMS + MOST_DIMS / 8 * PX_CODE_MOST_PLANES);
     rig.bytes = (rig.bytes + page - 1) / page * page;
     rig.mapped =
         mmap(NULL, rig.bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -67,27 +67,31 @@ static void fill(struct px_test_random *random, size_t dim_count, int extreme)
         rig.indexes[i] = (uint32_t)px_test_below(random, CODES);
 }
 
-/* Signs behind magnitudes: the last sign is the last byte. */
-static struct px_sign_codes codes_of(size_t dim_count)
+/* Planes behind magnitudes: the last bit is in the last byte. */
+static struct px_sign_codes codes_of(size_t dim_count, size_t plane_count)
 {
-    return (struct px_sign_codes){.signs = rig.end - CODES * (dim_count / 8),
-                                  .sign_stride = dim_count / 8,
-                                  .magnitudes =
-                                      rig.end - CODES * (dim_count / 8) - CODES * dim_count,
+    size_t stride = dim_count / 8 * plane_count;
+    return (struct px_sign_codes){.signs = rig.end - CODES * stride,
+                                  .sign_stride = stride,
+                                  .magnitudes = rig.end - CODES * stride - CODES * dim_count,
                                   .magnitude_stride = dim_count,
-                                  .dim_count = dim_count};
+                                  .dim_count = dim_count,
+                                  .plane_count = plane_count};
 }
 
-static void compare_sums(const struct px_code_kernels *level, size_t dim_count, size_t count)
+static void compare_sums(const struct px_code_kernels *level, struct px_sign_codes codes,
+                         size_t count)
 {
     const struct px_code_kernels *scalar = px_code_kernels_at(0);
-    struct px_sign_codes codes = codes_of(dim_count);
     int32_t sums[CODES + 1], expected_sums[CODES];
     int64_t dots[CODES + 1], expected_dots[CODES];
     sums[count] = 12345;
     dots[count] = 12345;
     level->sign_sums(&codes, rig.indexes, count, rig.bytes_of_query, sums);
     scalar->sign_sums(&codes, rig.indexes, count, rig.bytes_of_query, expected_sums);
+    assert_memory_equal(sums, expected_sums, count * sizeof *sums);
+    level->plane_sums(&codes, rig.indexes, count, rig.bytes_of_query, sums);
+    scalar->plane_sums(&codes, rig.indexes, count, rig.bytes_of_query, expected_sums);
     assert_memory_equal(sums, expected_sums, count * sizeof *sums);
     level->signed_dots(&codes, rig.indexes, count, rig.high, rig.low, dots);
     scalar->signed_dots(&codes, rig.indexes, count, rig.high, rig.low, expected_dots);
@@ -96,10 +100,11 @@ static void compare_sums(const struct px_code_kernels *level, size_t dim_count, 
     assert_int_equal(dots[count], 12345);
 }
 
-static void compare_bytes(const struct px_code_kernels *level, size_t dim_count, size_t count)
+static void compare_bytes(const struct px_code_kernels *level, struct px_sign_codes codes,
+                          size_t count)
 {
     const struct px_code_kernels *scalar = px_code_kernels_at(0);
-    struct px_sign_codes codes = codes_of(dim_count);
+    size_t dim_count = codes.dim_count;
     static uint8_t row[MOST_DIMS], expected_row[MOST_DIMS];
     const uint8_t *rows[CODES];
     int32_t dots[CODES + 1], expected_dots[CODES];
@@ -140,6 +145,20 @@ static void compare_queries(const struct px_code_kernels *level, size_t dim_coun
     }
 }
 
+static void compare_level(const struct px_code_kernels *kernels, size_t dim_count)
+{
+    for (size_t planes = 1; planes <= PX_CODE_MOST_PLANES; planes++) {
+        struct px_sign_codes codes = codes_of(dim_count, planes);
+        for (size_t count = 0; count < 6; count++) {
+            compare_sums(kernels, codes, count);
+            compare_bytes(kernels, codes, count);
+        }
+        compare_sums(kernels, codes, CODES);
+        compare_bytes(kernels, codes, CODES);
+    }
+    compare_queries(kernels, dim_count);
+}
+
 static void test_code_kernels__levels_agree_to_the_bit(void **state)
 {
     (void)state;
@@ -147,16 +166,8 @@ static void test_code_kernels__levels_agree_to_the_bit(void **state)
     for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d++)
         for (int round = 0; round < ROUNDS; round++) {
             fill(&random, dims[d], round < 3 ? round : 0);
-            for (size_t level = 0; px_code_kernels_at(level) != NULL; level++) {
-                const struct px_code_kernels *kernels = px_code_kernels_at(level);
-                for (size_t count = 0; count < 6; count++) {
-                    compare_sums(kernels, dims[d], count);
-                    compare_bytes(kernels, dims[d], count);
-                }
-                compare_sums(kernels, dims[d], CODES);
-                compare_bytes(kernels, dims[d], CODES);
-                compare_queries(kernels, dims[d]);
-            }
+            for (size_t level = 0; px_code_kernels_at(level) != NULL; level++)
+                compare_level(px_code_kernels_at(level), dims[d]);
         }
 }
 
@@ -167,7 +178,7 @@ static void test_code_kernels__the_portable_level_is_right(void **state)
     const struct px_code_kernels *scalar = px_code_kernels_at(0);
     uint8_t signs[8] = {3}, magnitudes[64] = {200, 255, 7}, row[64];
     int8_t query[64] = {5, -2, 100}, high[64] = {1, 0, -1}, low[64] = {1, -3, 0};
-    struct px_sign_codes codes = {signs, 8, magnitudes, 64, 64};
+    struct px_sign_codes codes = {signs, 8, magnitudes, 64, 64, 1};
     const uint8_t *rows[] = {row};
     uint32_t index = 0;
     int32_t sum;
@@ -185,13 +196,35 @@ static void test_code_kernels__the_portable_level_is_right(void **state)
     assert_int_equal(sum, 100 * 100 + 127 * 127 + 16);
 }
 
+/* The same with two more bits of each magnitude: 512 + 200, 255, 256 + 7. */
+static void test_code_kernels__the_portable_level_reads_planes(void **state)
+{
+    (void)state;
+    const struct px_code_kernels *scalar = px_code_kernels_at(0);
+    uint8_t planes[24] = {[0] = 3, [8] = 4, [16] = 1}, magnitudes[64] = {200, 255, 7}, row[64];
+    int8_t query[64] = {5, -2, 100}, high[64] = {1, 0, -1}, low[64] = {1, -3, 0};
+    struct px_sign_codes codes = {planes, 24, magnitudes, 64, 64, 3};
+    uint32_t index = 0;
+    int32_t sum;
+    int64_t dot;
+    scalar->plane_sums(&codes, &index, 1, query, &sum);
+    assert_int_equal(sum, -5 * 5 + 2 + 100 * 3);
+    scalar->signed_dots(&codes, &index, 1, high, low, &dot);
+    assert_int_equal(dot, -129 * 712 + 3 * 255 - 128 * 263);
+    scalar->bytes_of(&codes, 0, row);
+    assert_int_equal(row[0], 128 - 89);
+    assert_int_equal(row[1], 128 - 32);
+    assert_int_equal(row[2], 128 + 33);
+    assert_int_equal(row[3], 128);
+}
+
 static void test_code_kernels__times(void **state)
 {
     (void)state;
     enum { TIMES = 2000 };
     struct px_test_random random = px_test_random_new("times");
     fill(&random, 384, 0);
-    struct px_sign_codes codes = codes_of(384);
+    struct px_sign_codes codes = codes_of(384, 1);
     for (size_t level = 0; px_code_kernels_at(level) != NULL; level++) {
         const struct px_code_kernels *kernels = px_code_kernels_at(level);
         int32_t sums[CODES];
@@ -212,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_code_kernels__the_portable_level_is_right),
+        cmocka_unit_test(test_code_kernels__the_portable_level_reads_planes),
         cmocka_unit_test(test_code_kernels__levels_agree_to_the_bit),
         cmocka_unit_test(test_code_kernels__times),
     };

@@ -5,7 +5,7 @@
  * beside its original; files are cut, lengthened and changed at every byte of the header and at
  * random ones behind it, and with checksums made to fit again; each call on files fails once.
  */
-#include "axis/graph_internal.h"
+#include "axis/graph_steps_internal.h"
 
 #include "base/crc32c.h"
 #include "os/fs.h"
@@ -14,7 +14,15 @@
 
 #include <unistd.h>
 
-enum { ROWS = 400, DIMS = 70, HEADER_BYTES = 512, CRC_AT = 504, SECTION_CRCS_AT = 76 };
+enum {
+    ROWS = 400,
+    DIMS = 70,
+    HEADER_BYTES = 512,
+    VERSION_AT = 8,
+    SECTION_CRCS_AT = 76,
+    PLANES_AT = 104,
+    CRC_AT = 504
+};
 
 static struct {
     struct graph_set set;
@@ -116,6 +124,45 @@ static uint32_t search(struct px_graph *graph, struct px_graph_worker *worker, s
                                        .dead_capacity = 10};
     assert_int_equal(px_graph_search(graph, worker, &request, hits, &count, NULL), PROXIMADB_OK);
     return count;
+}
+
+/* Version 1 had one plane of bits in a line, and nothing in the header that says so. */
+static void test_graph_file__a_file_of_version_1_is_read(void **state)
+{
+    (void)state;
+    struct px_graph *graph = graph_of_config(&rig.set, PROXIMADB_INDEX_LEAN), *opened;
+    struct px_graph_hit expected[2 * TRUE_K], found[2 * TRUE_K];
+    assert_int_equal(graph->plane_count, 3);
+    assert_true(px_graph__set_planes(graph, 1));
+    assert_false(px_graph__set_planes(graph, 2));
+    struct px_graph_worker *worker = graph_worker(graph);
+    graph_insert_rows(&rig.set, graph, worker, 0, ROWS);
+    unlink(rig.other);
+    assert_int_equal(px_graph_save(graph, &px_fs_posix, rig.other, NULL), PROXIMADB_OK);
+    uint8_t header[HEADER_BYTES];
+    FILE *file = fopen(rig.other, "r+b");
+    assert_int_equal(fread(header, 1, HEADER_BYTES, file), HEADER_BYTES);
+    assert_int_equal(px_load_u32(header + VERSION_AT), 2);
+    assert_int_equal(px_load_u32(header + PLANES_AT), 1);
+    px_store_u32(header + VERSION_AT, 1);
+    px_store_u32(header + PLANES_AT, 0);
+    px_store_u32(header + CRC_AT, px_crc32c(0, header, CRC_AT));
+    rewind(file);
+    assert_int_equal(fwrite(header, 1, HEADER_BYTES, file), HEADER_BYTES);
+    fclose(file);
+    assert_int_equal(open_file(rig.other, &opened, NULL), PROXIMADB_OK);
+    struct px_graph_worker *other = graph_worker(opened);
+    for (size_t i = 0; i < rig.set.query_count; i++) {
+        uint32_t count = search(graph, worker, i, expected);
+        assert_int_equal(search(opened, other, i, found), count);
+        for (uint32_t j = 0; j < count; j++)
+            assert_true(found[j].slot == expected[j].slot &&
+                        found[j].distance == expected[j].distance);
+    }
+    px_graph_worker_free(other);
+    px_graph_free(opened);
+    px_graph_worker_free(worker);
+    px_graph_free(graph);
 }
 
 static void test_graph_file__what_is_opened_is_what_was_saved(void **state)
@@ -234,7 +281,7 @@ static void test_graph_file__numbers_that_make_no_sense_are_refused(void **state
     (void)state;
     const uint32_t nan = 0x7fc00000u;
     size_t list = 60 * (size_t)number_at(32) * 4, line = 60 * (size_t)number_at(28);
-    size_t factors = line + number_at(24) / 8;
+    size_t factors = line + (size_t)number_at(PLANES_AT) * (number_at(24) / 8);
     expect_hostile(4, list, ROWS, "a list leads nowhere");
     expect_hostile(4, list, UINT32_MAX - 1, "a list leads nowhere");
     expect_hostile(4, list, 3, "a list leads nowhere");          /* a vacant slot */
@@ -259,6 +306,9 @@ static void test_graph_file__numbers_that_make_no_sense_are_refused(void **state
     expect_hostile(-1, 44, 1u << 30, "header");
     expect_hostile(-1, 36, UINT32_MAX, "header");
     expect_hostile(-1, 8, 0, "header");
+    expect_hostile(-1, PLANES_AT, 0, "planes");
+    expect_hostile(-1, PLANES_AT, 2, "planes");
+    expect_hostile(-1, PLANES_AT, 1, "header"); /* lines would be shorter */
     expect_hostile(-1, 36, ROWS * 2, "size");
     expect_hostile(-1, 16, PROXIMADB_COSINE, "other settings");
     expect_hostile(-1, 12, DIMS - 1, "other settings");
@@ -272,7 +322,7 @@ static void test_graph_file__a_later_version_is_not_guessed_at(void **state)
     struct px_graph *graph;
     struct proximadb_error error;
     memcpy(content, rig.content, rig.size_bytes);
-    content[8] = 2;
+    content[VERSION_AT]++;
     seal(content);
     write_other(content, rig.size_bytes);
     assert_int_equal(open_file(rig.other, &graph, &error), PROXIMADB_UNIMPLEMENTED);
@@ -330,6 +380,7 @@ static void test_graph_file__nothing_to_save_and_nothing_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_graph_file__a_file_of_version_1_is_read),
         cmocka_unit_test(test_graph_file__what_is_opened_is_what_was_saved),
         cmocka_unit_test(test_graph_file__every_byte_is_checked),
         cmocka_unit_test(test_graph_file__every_length_is_checked),
