@@ -16,6 +16,16 @@ enum {
 
 /* ---- making and freeing --------------------------------------------------------------------- */
 
+/* What a fine record takes: a byte a dimension and a float. Where lines have many planes, the codes
+ * are fine enough. */
+static uint32_t fine_bytes_of(const struct px_graph *graph)
+{
+    enum { FINE_ENOUGH = 6 };
+    if (graph->config.memory != PROXIMADB_INDEX_FAST || graph->plane_count >= FINE_ENOUGH)
+        return 0;
+    return (uint32_t)px_round_up(graph->padded + sizeof(float), 64);
+}
+
 /* As many planes as fit into one line of the cache, where more than one does. */
 static uint32_t plane_count_of(uint32_t padded)
 {
@@ -35,6 +45,7 @@ bool px_graph__set_planes(struct px_graph *graph, uint32_t plane_count)
         return false;
     graph->plane_count = plane_count;
     graph->line_bytes = line_bytes_of(graph->padded, plane_count);
+    graph->fine_bytes = fine_bytes_of(graph);
     return true;
 }
 
@@ -70,6 +81,12 @@ int px_graph__new(const struct px_graph_config *config, struct px_graph **ret_gr
     graph->padded = graph->rotation.padded_count;
     graph->plane_count = plane_count_of(graph->padded);
     graph->line_bytes = line_bytes_of(graph->padded, graph->plane_count);
+    graph->fine_bytes = fine_bytes_of(graph);
+    graph->rotated_mean = calloc(graph->padded, sizeof *graph->rotated_mean);
+    if (graph->rotated_mean == NULL) {
+        px_graph_free(graph);
+        return px_fail_no_memory(reterr);
+    }
     *ret_graph = graph;
     return PROXIMADB_OK;
 }
@@ -99,8 +116,10 @@ void px_graph_free(struct px_graph *graph)
     px_pages_release(&graph->lists);
     px_pages_release(&graph->magnitudes);
     px_pages_release(&graph->labels);
+    px_pages_release(&graph->fine);
     px_rotation_release(&graph->rotation);
     free(graph->mean);
+    free(graph->rotated_mean);
     free(graph->free_slots);
     pthread_mutex_destroy(&graph->alloc_lock);
     pthread_mutex_destroy(&graph->entry_lock);
@@ -191,6 +210,8 @@ struct px_graph__view px_graph__view_of(const struct px_graph *graph)
                   .plane_count = graph->plane_count},
         .factors =
             (const uint8_t *)graph->lines.data + (size_t)graph->plane_count * (graph->padded / 8),
+        .fine = graph->fine.data,
+        .fine_stride = graph->fine_bytes,
         .lists = graph->lists.data,
         .degree = graph->degree,
     };
@@ -281,6 +302,8 @@ static int grow_arrays(struct px_graph *graph, size_t capacity, struct proximadb
         rc = px_pages_grow(&graph->magnitudes, capacity * graph->padded, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_pages_grow(&graph->labels, capacity * sizeof(int64_t), reterr);
+    if (rc == PROXIMADB_OK)
+        rc = px_pages_grow(&graph->fine, capacity * graph->fine_bytes, reterr);
     if (rc == PROXIMADB_OK)
         graph->capacity = (uint32_t)capacity;
     return rc;
@@ -448,6 +471,6 @@ uint64_t px_graph_memory_bytes(const struct px_graph *graph)
 {
     uint64_t slots = atomic_load(&graph->slot_count);
     return slots * (graph->line_bytes + graph->degree * sizeof(uint32_t) + graph->padded +
-                    sizeof(int64_t)) +
+                    graph->fine_bytes + sizeof(int64_t)) +
            atomic_load(&graph->worker_bytes) + sizeof *graph;
 }

@@ -70,6 +70,7 @@ int px_graph__learn(struct px_graph *graph, const struct px_rows *sample,
     for (size_t j = 0; j < dim_count; j++)
         graph->mean[j] = (float)sums[j];
     free(sums);
+    px_graph__rotate_mean(graph);
     return PROXIMADB_OK;
 }
 
@@ -87,6 +88,13 @@ void px_graph__place_query(const struct px_graph *graph, struct px_graph__query 
     query->bytes = (int8_t *)memory + graph->padded * sizeof(float);
     query->high = query->bytes + graph->padded;
     query->low = query->high + graph->padded;
+}
+
+void px_graph__rotate_mean(struct px_graph *graph)
+{
+    memset(graph->rotated_mean, 0, graph->padded * sizeof *graph->rotated_mean);
+    memcpy(graph->rotated_mean, graph->mean, graph->config.dim_count * sizeof *graph->mean);
+    px_rotation_apply(&graph->rotation, graph->rotated_mean);
 }
 
 /* y = R(vector * factor - mean), and its norm. */
@@ -154,7 +162,55 @@ int px_graph__set_stored(const struct px_graph *graph, const void *vector,
     return PROXIMADB_OK;
 }
 
+bool px_graph__ask(const struct px_graph *graph, struct px_graph__query *query)
+{
+    const float least_share = 1e-6f; /* of the largest squared norm */
+    float norm = (float)graph->most_norm - query->added * query->added;
+    if (!(norm > least_share * (float)graph->most_norm))
+        return false;
+    float factor = sqrtf((float)graph->most_norm / norm);
+    for (size_t i = 0; i < graph->padded; i++)
+        query->vector[i] = factor * query->vector[i] + (factor - 1) * graph->rotated_mean[i];
+    query->norm = px_kernels_get()->norm_squared(query->vector, graph->padded);
+    query->added = 0;
+    quantise(graph, query);
+    return true;
+}
+
 /* ---- stored vectors ------------------------------------------------------------------------- */
+
+static int32_t magnitude_of(const struct px_graph *graph, const uint8_t *signs,
+                            const uint8_t *magnitudes, size_t index)
+{
+    int32_t magnitude = magnitudes[index];
+    for (uint32_t p = 1; p < graph->plane_count; p++)
+        magnitude |= (signs[p * (graph->padded / 8) + index / 8] >> index % 8 & 1) << (7 + p);
+    return magnitude;
+}
+
+/*
+ * What the codes left of y: byte i is (|y[i]| - |y^[i]|) / s + 1/2 in 255ths. Behind the bytes
+ * stands what px_graph__factors.norm is with these bits, too.
+ */
+static void encode_fine(const struct px_graph *graph, const struct px_graph__view *view,
+                        const struct px_graph__query *query, float scale, uint32_t slot)
+{
+    uint8_t *fine = view->fine + slot * view->fine_stride;
+    const uint8_t *signs = view->codes.signs + slot * view->codes.sign_stride;
+    const uint8_t *magnitudes = view->codes.magnitudes + slot * view->codes.magnitude_stride;
+    double norm = 0;
+    for (size_t i = 0; i < graph->padded; i++) {
+        double x = (double)fabsf(query->vector[i]) / (double)scale;
+        double left = x - magnitude_of(graph, signs, magnitudes, i);
+        left = left < -0.5 ? -0.5 : left > 0.5 ? 0.5 : left;
+        fine[i] = (uint8_t)((left + 0.5) * 255 + 0.5);
+        double kept = x - left + (double)fine[i] / 255 - 0.5;
+        norm += kept * kept - (x - kept) * (x - kept);
+    }
+    float whole =
+        (float)(norm * (double)scale * (double)scale + (double)query->added * (double)query->added);
+    memcpy(fine + graph->padded, &whole, sizeof whole);
+}
 
 void px_graph__encode(const struct px_graph *graph, const struct px_graph__view *view,
                       const struct px_graph__query *query, uint32_t slot)
@@ -192,6 +248,8 @@ void px_graph__encode(const struct px_graph *graph, const struct px_graph__view 
     factors->norm = (float)(code_norm - error + (double)query->added * (double)query->added);
     factors->added = query->added;
     atomic_store_explicit(&factors->scale, bits, memory_order_relaxed);
+    if (view->fine_stride > 0)
+        encode_fine(graph, view, query, scale, slot);
 }
 
 void px_graph__set_slot(const struct px_graph *graph, const struct px_graph__view *view,
@@ -202,10 +260,7 @@ void px_graph__set_slot(const struct px_graph *graph, const struct px_graph__vie
     const struct px_graph__factors *factors = px_graph__factors(view, slot);
     float scale = px_graph__scale(view, slot);
     for (size_t i = 0; i < graph->padded; i++) {
-        int32_t magnitude = magnitudes[i];
-        for (uint32_t p = 1; p < graph->plane_count; p++)
-            magnitude |= (signs[p * (graph->padded / 8) + i / 8] >> i % 8 & 1) << (7 + p);
-        float x = (float)magnitude * scale;
+        float x = (float)magnitude_of(graph, signs, magnitudes, i) * scale;
         query->vector[i] = (signs[i / 8] >> i % 8 & 1) != 0 ? -x : x;
     }
     query->added = factors->added;
@@ -221,7 +276,8 @@ void px_graph__estimate(const struct px_graph *graph, const struct px_graph__vie
                         const struct px_graph__query *query, const uint32_t *slots, size_t count,
                         float *ret_distances)
 {
-    int32_t sums[PX_GRAPH__MOST_ENTRIES];
+    int32_t sums[PX_GRAPH__MOST_SEEDS];
+    assert(count <= PX_GRAPH__MOST_SEEDS);
     float offset = query->half_sum, factor = 2 * query->byte_scale;
     if (graph->plane_count > 1) { /* twice the product, and not what is to be taken off */
         graph->kernels->plane_sums(&view->codes, slots, count, query->bytes, sums);
@@ -248,6 +304,34 @@ void px_graph__measure(const struct px_graph *graph, const struct px_graph__view
         const struct px_graph__factors *factors = px_graph__factors(view, slots[i]);
         float dot = (float)dots[i] * px_graph__scale(view, slots[i]) * query->scale;
         ret_distances[i] = query->norm + factors->norm - 2 * (dot + query->added * factors->added);
+    }
+}
+
+/*
+ * What the fine bytes add to a product is a sum like that over magnitudes, less half of the query's
+ * components, negative where the code is; eight bits of the query are enough for the latter.
+ */
+void px_graph__measure_fine(const struct px_graph *graph, const struct px_graph__view *view,
+                            const struct px_graph__query *query, const uint32_t *slots,
+                            size_t count, float *ret_distances)
+{
+    int64_t dots[PX_GRAPH__MOST_DEGREE], fine_dots[PX_GRAPH__MOST_DEGREE];
+    int32_t sums[PX_GRAPH__MOST_DEGREE];
+    struct px_sign_codes fine = view->codes;
+    fine.magnitudes = view->fine;
+    fine.magnitude_stride = view->fine_stride;
+    fine.plane_count = 1;
+    assert(count <= PX_GRAPH__MOST_DEGREE);
+    graph->kernels->signed_dots(&view->codes, slots, count, query->high, query->low, dots);
+    graph->kernels->signed_dots(&fine, slots, count, query->high, query->low, fine_dots);
+    graph->kernels->sign_sums(&fine, slots, count, query->bytes, sums);
+    for (size_t i = 0; i < count; i++) {
+        float norm = px_load_f32(view->fine + slots[i] * view->fine_stride + graph->padded);
+        double dot = ((double)dots[i] + (double)fine_dots[i] / 255) * (double)query->scale -
+                     ((double)query->half_sum - sums[i]) * (double)query->byte_scale;
+        double product = dot * (double)px_graph__scale(view, slots[i]) +
+                         (double)query->added * (double)px_graph__factors(view, slots[i])->added;
+        ret_distances[i] = (float)((double)query->norm + (double)norm - 2 * product);
     }
 }
 

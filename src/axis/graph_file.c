@@ -15,16 +15,16 @@ enum {
     FORMAT_VERSION = 2,
     FIRST_VERSION = 1, /* lines have one plane, whatever the dimensions */
     ALIGNMENT = 64,
-    SECTION_COUNT = 7,
+    SECTION_COUNT = 8,
     COPY_BYTES = 1 << 20,
 };
 
 static const char magic[8] = "PXGRAPH";
 
-enum section { MEAN, ENTRIES, EFFORTS, LINES, LISTS, MAGNITUDES, LABELS };
+enum section { MEAN, ENTRIES, EFFORTS, LINES, LISTS, MAGNITUDES, LABELS, FINE };
 
 static const char *const section_names[SECTION_COUNT] = {
-    "mean", "entry points", "efforts", "lines", "lists", "magnitudes", "labels"};
+    "mean", "entry points", "efforts", "lines", "lists", "magnitudes", "labels", "fine bits"};
 
 struct header {
     char magic[8];
@@ -42,9 +42,10 @@ struct header {
     uint64_t calibrated_count;
     double most_norm;
     float unit;
-    uint32_t section_crcs[SECTION_COUNT];
-    uint32_t plane_count; /* from version 2 on */
-    uint8_t reserved[396];
+    uint32_t section_crcs[SECTION_COUNT]; /* the last one from version 2 on, like the next two */
+    uint32_t plane_count;
+    uint32_t fine_bytes;
+    uint8_t reserved[388];
     uint32_t crc; /* of all before it */
     uint32_t padding;
 };
@@ -75,8 +76,10 @@ static size_t section_bytes(const struct header *header, enum section section)
         return slots * header->degree * sizeof(uint32_t);
     case MAGNITUDES:
         return slots * header->padded;
-    default:
+    case LABELS:
         return slots * sizeof(int64_t);
+    default:
+        return slots * header->fine_bytes;
     }
 }
 
@@ -113,6 +116,7 @@ static void fill_header(const struct px_graph *graph, struct header *header,
                               .most_norm = graph->most_norm,
                               .unit = graph->unit,
                               .plane_count = graph->plane_count,
+                              .fine_bytes = graph->fine_bytes,
                               .entry_count = atomic_load(&graph->entry_count),
                               .effort_count = graph->effort_count};
     memcpy(header->magic, magic, sizeof magic);
@@ -129,6 +133,7 @@ static void fill_header(const struct px_graph *graph, struct header *header,
     sources->data[LISTS] = graph->lists.data;
     sources->data[MAGNITUDES] = graph->magnitudes.data;
     sources->data[LABELS] = graph->labels.data;
+    sources->data[FINE] = graph->fine.data;
 }
 
 /* Copies of lines and lists may change under way (a slot dies), so each piece is copied once, word
@@ -268,9 +273,11 @@ static int check_header(const struct input *input, struct px_graph *graph,
         return fail_corrupt(input, "there is something behind the header", reterr);
     if (!px_graph__set_planes(graph, header->version == FIRST_VERSION ? 1 : header->plane_count))
         return fail_corrupt(input, "its lines have planes that no graph has", reterr);
-    if (header->version == 0 || header->padded != graph->padded ||
-        header->line_bytes != graph->line_bytes || header->degree != graph->degree ||
-        header->rotation_seed != PX_GRAPH__ROTATION_SEED ||
+    if (header->version == FIRST_VERSION)
+        graph->fine_bytes = 0;
+    if (header->version == 0 || header->fine_bytes != graph->fine_bytes ||
+        header->padded != graph->padded || header->line_bytes != graph->line_bytes ||
+        header->degree != graph->degree || header->rotation_seed != PX_GRAPH__ROTATION_SEED ||
         header->slot_count > PX_GRAPH__NONE - 1 || header->entry_count > PX_GRAPH__MOST_ENTRIES ||
         header->effort_count > PX_GRAPH__MOST_EFFORTS || !isfinite(header->unit) ||
         !(header->unit > 0) || !isfinite(header->most_norm) || header->most_norm < 0)
@@ -331,9 +338,10 @@ static int read_sections(const struct input *input, struct px_graph *graph,
 {
     uint32_t entries[PX_GRAPH__MOST_ENTRIES];
     struct stored_effort efforts[PX_GRAPH__MOST_EFFORTS];
-    void *const data[SECTION_COUNT] = {graph->mean,       entries,           efforts,
-                                       graph->lines.data, graph->lists.data, graph->magnitudes.data,
-                                       graph->labels.data};
+    void *const data[SECTION_COUNT] = {
+        graph->mean,        entries,           efforts,
+        graph->lines.data,  graph->lists.data, graph->magnitudes.data,
+        graph->labels.data, graph->fine.data};
     for (int i = 0; i < SECTION_COUNT; i++) {
         int rc = read_section(input, (enum section)i, data[i], reterr);
         if (rc == PROXIMADB_OK)
@@ -359,7 +367,9 @@ static const char *check_slot(const struct px_graph *graph, const struct px_grap
     const _Atomic uint32_t *list = px_graph__list(view, slot);
     float scale = px_graph__scale(view, slot);
     if (!isfinite(scale) || !isfinite(factors->norm) || !isfinite(factors->sign_factor) ||
-        !isfinite(factors->added))
+        !isfinite(factors->added) ||
+        (view->fine_stride > 0 &&
+         !isfinite(px_load_f32(view->fine + slot * view->fine_stride + graph->padded))))
         return "a factor is not finite";
     bool has_ended = false;
     for (size_t i = 0; i < view->degree; i++) {
@@ -430,6 +440,8 @@ static int check_content(const struct input *input, struct px_graph *graph,
         reason = check_slot(graph, &view, slot);
     if (reason != NULL)
         return fail_corrupt(input, reason, reterr);
+    px_graph__rotate_mean(graph);
+    px_graph__find_longest(graph, NULL);
     return take_stock(graph, &view, reterr);
 }
 

@@ -8,39 +8,9 @@ enum {
     INSERT_BEAM = 180,
     SLACK_SHARE = 8, /* of a list that is pruned, one in so many stays free */
     PATH_CAPACITY = 256,
-    MOST_CANDIDATES = 256 + PATH_CAPACITY,
-    SLOTS_PER_ENTRY = 4000, /* one slot in so many is an entry point, while there is room */
-    FIRST_ENTRIES = 32,
+    ANSWER_BEAM = 64, /* under dot */
+    MOST_CANDIDATES = 256 + PATH_CAPACITY + ANSWER_BEAM,
 };
-
-/* ---- entry points --------------------------------------------------------------------------- */
-
-static uint32_t wanted_entries(uint32_t slot_count)
-{
-    uint32_t wanted = FIRST_ENTRIES + slot_count / SLOTS_PER_ENTRY;
-    return wanted < PX_GRAPH__MOST_ENTRIES ? wanted : PX_GRAPH__MOST_ENTRIES;
-}
-
-/* Makes the slot an entry point if there are too few; once the table is full, now and then in
- * another's place, so that late vectors are as likely to be in it as early ones. */
-static void consider_entry(struct px_graph *graph, uint32_t slot)
-{
-    uint32_t slot_count = atomic_load(&graph->slot_count);
-    if (atomic_load(&graph->entry_count) >= wanted_entries(slot_count) &&
-        wanted_entries(slot_count) < PX_GRAPH__MOST_ENTRIES)
-        return;
-    pthread_mutex_lock(&graph->entry_lock);
-    uint32_t count = atomic_load(&graph->entry_count);
-    if (count < wanted_entries(slot_count)) {
-        atomic_store_explicit(&graph->entries[count], slot, memory_order_release);
-        atomic_store_explicit(&graph->entry_count, count + 1, memory_order_release);
-    } else if (count == PX_GRAPH__MOST_ENTRIES) {
-        uint64_t place = (slot * 0x9e3779b97f4a7c15u >> 32) * slot_count >> 32;
-        if (place < count)
-            atomic_store_explicit(&graph->entries[place], slot, memory_order_release);
-    }
-    pthread_mutex_unlock(&graph->entry_lock);
-}
 
 /* ---- lists ---------------------------------------------------------------------------------- */
 
@@ -64,18 +34,24 @@ uint32_t px_graph__load_list(const struct px_graph__view *view, uint32_t slot, u
     return count;
 }
 
-/* The list is full: chooses anew among its slots and one more. Its lock is held. */
-static void prune_list(struct px_graph *graph, struct px_graph_worker *worker, uint32_t slot,
-                       const uint32_t *slots, uint32_t count)
+/* The list is full: chooses anew among its slots and one more; returns whether that was chosen. Its
+ * lock is held. */
+static bool prune_list(struct px_graph *graph, struct px_graph_worker *worker, uint32_t slot,
+                       const uint32_t *slots, uint32_t count, uint32_t added)
 {
     px_graph__candidate chosen[PX_GRAPH__MOST_DEGREE];
     count = px_graph__prune_slots(worker, slot, slots, count,
                                   graph->degree - graph->degree / SLACK_SHARE, chosen);
     px_graph__store_list(&worker->view, slot, chosen, count);
+    bool is_chosen = false;
+    for (uint32_t i = 0; i < count; i++)
+        is_chosen |= px_graph__slot_of(chosen[i]) == added;
+    return is_chosen;
 }
 
-/* Makes `added` a neighbour of `slot`. */
-static void add_to_list(struct px_graph *graph, struct px_graph_worker *worker, uint32_t slot,
+/* Makes `added` a neighbour of `slot`. False: others stand for it, and the list is no longer full.
+ */
+static bool add_to_list(struct px_graph *graph, struct px_graph_worker *worker, uint32_t slot,
                         uint32_t added)
 {
     uint32_t slots[PX_GRAPH__MOST_DEGREE + 1];
@@ -90,9 +66,12 @@ static void add_to_list(struct px_graph *graph, struct px_graph_worker *worker, 
                               memory_order_release);
     } else if (!is_there) {
         slots[count++] = added;
-        prune_list(graph, worker, slot, slots, count);
+        is_there = prune_list(graph, worker, slot, slots, count, added);
+        pthread_mutex_unlock(lock);
+        return is_there;
     }
     pthread_mutex_unlock(lock);
+    return true;
 }
 
 /* ---- candidates ----------------------------------------------------------------------------- */
@@ -125,6 +104,49 @@ int px_graph__prepare_path(struct px_graph_worker *worker, struct proximadb_erro
         worker->path_capacity = PATH_CAPACITY;
     }
     return px_graph__size_beam(worker, INSERT_BEAM, reterr);
+}
+
+/* ---- answers -------------------------------------------------------------------------------- */
+
+/*
+ * Under dot, what is near to a vector are others of its length, and what a query finds are the
+ * longest in its direction. So lists of the former alone do not lead from one answer to the next.
+ * Each vector therefore has among its candidates also what it would find if it were asked about.
+ * The worker's query is the slot, before and after it. Returns how many slots were found.
+ */
+static uint32_t find_answers(struct px_graph *graph, struct px_graph_worker *worker, uint32_t slot,
+                             uint32_t *ret_slots)
+{
+    struct px_graph__walk walk = {.k = 1, .beam_limit = ANSWER_BEAM, .reach = INFINITY};
+    uint32_t count = 0;
+    if (graph->config.metric != PROXIMADB_DOT || !px_graph__ask(graph, &worker->query))
+        return 0;
+    worker->keeps_path = false;
+    px_graph__walk(graph, worker, &walk);
+    for (uint32_t i = 0; i < worker->beam_count; i++)
+        if ((worker->beam[i] & PX_GRAPH__DEAD) == 0)
+            ret_slots[count++] = px_graph__slot_of(worker->beam[i]);
+    px_graph__set_slot(graph, &worker->view, slot, &worker->query);
+    return count;
+}
+
+/* Adds them to the candidates, which stay rising; each is there once. */
+static uint32_t merge_answers(struct px_graph *graph, const struct px_graph_worker *worker,
+                              const uint32_t *slots, uint32_t slot_count,
+                              px_graph__candidate *candidates, uint32_t count)
+{
+    float distances[ANSWER_BEAM];
+    uint32_t kept = 0;
+    if (slot_count == 0)
+        return count;
+    px_graph__measure(graph, &worker->view, &worker->query, slots, slot_count, distances);
+    for (uint32_t i = 0; i < slot_count; i++)
+        candidates[count++] = px_graph__candidate_of(distances[i], slots[i], 0);
+    px_graph__sort(candidates, count);
+    for (uint32_t i = 0; i < count; i++)
+        if (kept == 0 || candidates[i] != candidates[kept - 1])
+            candidates[kept++] = candidates[i];
+    return kept;
 }
 
 /* ---- twins ---------------------------------------------------------------------------------- */
@@ -189,6 +211,7 @@ void px_graph__link(struct px_graph *graph, struct px_graph_worker *worker, uint
 {
     px_graph__candidate candidates[MOST_CANDIDATES];
     struct px_graph__walk walk = {.k = 1, .beam_limit = INSERT_BEAM, .reach = INFINITY};
+    uint32_t answers[ANSWER_BEAM], answer_count = find_answers(graph, worker, slot, answers);
     worker->keeps_path = true;
     px_graph__walk(graph, worker, &walk);
     uint32_t twin = find_twin(graph, worker, slot);
@@ -196,12 +219,16 @@ void px_graph__link(struct px_graph *graph, struct px_graph_worker *worker, uint
         link_twin(graph, worker, slot, twin);
     } else {
         uint32_t count = merge_candidates(worker, candidates);
+        count = merge_answers(graph, worker, answers, answer_count, candidates, count);
         count = px_graph__prune(worker, slot, candidates, count, graph->degree);
         px_graph__store_list(&worker->view, slot, candidates, count);
+        bool is_linked = false;
         for (uint32_t i = 0; i < count; i++)
-            add_to_list(graph, worker, px_graph__slot_of(candidates[i]), slot);
+            is_linked |= add_to_list(graph, worker, px_graph__slot_of(candidates[i]), slot);
+        if (!is_linked && count > 0) /* nothing else would lead to it; there is room by now */
+            (void)add_to_list(graph, worker, px_graph__slot_of(candidates[0]), slot);
     }
-    consider_entry(graph, slot);
+    px_graph__consider_entry(graph, &worker->view, slot);
 }
 
 /* ---- inserting ------------------------------------------------------------------------------ */

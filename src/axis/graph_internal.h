@@ -7,6 +7,7 @@
  *      list        neighbours' slots, PX_GRAPH__NONE behind the last
  *      magnitudes  |y| in 8 bits a dimension
  *      label       int64
+ *      fine        8 more bits a dimension, and a factor; only where memory is FAST
  *
  * where y = R(x' - mu): x' the vector, normalised for cosine, otherwise times `unit`; mu the mean
  * of the sample; R a random rotation. With s the scale of a line, component i is about
@@ -50,6 +51,7 @@
 enum {
     PX_GRAPH__LOCK_COUNT = 1024,
     PX_GRAPH__MOST_ENTRIES = 1024,
+    PX_GRAPH__MOST_LONGEST = 64,
     PX_GRAPH__MOST_DEGREE = 64,
     PX_GRAPH__MOST_JOINED = 256,
     PX_GRAPH__MOST_EFFORTS = 32,
@@ -77,6 +79,7 @@ struct px_graph {
     struct px_rotation rotation;
     const struct px_code_kernels *kernels;
     float *mean;          /* owned; dim_count */
+    float *rotated_mean;  /* owned; padded */
     float unit;           /* a power of two */
     double most_norm;     /* under dot: M^2, in units; otherwise 0 */
     uint32_t padded;      /* dimensions of a code */
@@ -84,12 +87,16 @@ struct px_graph {
     uint32_t line_bytes;  /* of a slot's line */
     uint32_t degree;      /* of a slot's list */
     uint32_t capacity;    /* slots that the arrays have room for */
-    struct px_pages lines, lists, magnitudes, labels;
+    uint32_t fine_bytes;  /* of a slot's fine record; 0: there are none */
+    struct px_pages lines, lists, magnitudes, labels, fine;
 
     _Atomic uint32_t slot_count; /* slots ever used */
     _Atomic uint32_t dead_count;
     _Atomic uint32_t entry_count;
     _Atomic uint32_t entries[PX_GRAPH__MOST_ENTRIES];
+    _Atomic uint32_t longest_count; /* more entry points, under dot */
+    _Atomic uint32_t longest[PX_GRAPH__MOST_LONGEST];
+    _Atomic float longest_limit; /* the most added component of them, once they are all there */
 
     pthread_mutex_t alloc_lock; /* guards: arrays, capacity, free slots, is_growing, workers */
     uint32_t *free_slots;       /* owned */
@@ -99,7 +106,7 @@ struct px_graph {
     struct px_graph_worker *workers;
     _Atomic uint64_t worker_bytes;
 
-    pthread_mutex_t entry_lock; /* guards: writing of entries, efforts */
+    pthread_mutex_t entry_lock; /* guards: writing of entries, longest, efforts */
     struct px_graph__effort efforts[PX_GRAPH__MOST_EFFORTS]; /* rising */
     uint32_t effort_count;
     uint64_t calibrated_count;
@@ -155,6 +162,8 @@ static inline uint32_t px_graph__slot_of(px_graph__candidate candidate)
 struct px_graph__view {
     struct px_sign_codes codes;
     const uint8_t *factors; /* of slot 0; others line_bytes apart */
+    uint8_t *fine;          /* NULL: there are none */
+    size_t fine_stride;
     _Atomic uint32_t *lists;
     size_t degree;
 };

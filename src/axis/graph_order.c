@@ -157,6 +157,8 @@ static void rename_slots(struct px_graph *graph, const struct order *order)
     }
     for (uint32_t i = 0; i < atomic_load(&graph->entry_count); i++)
         atomic_store(&graph->entries[i], order->places[atomic_load(&graph->entries[i])]);
+    for (uint32_t i = 0; i < atomic_load(&graph->longest_count); i++)
+        atomic_store(&graph->longest[i], order->places[atomic_load(&graph->longest[i])]);
 }
 
 static void move_all(struct px_graph__build *build, const struct order *order, uint8_t *spare)
@@ -168,6 +170,7 @@ static void move_all(struct px_graph__build *build, const struct order *order, u
     move_records(graph->lists.data, graph->degree * sizeof(uint32_t), order, count, 3, spare);
     move_records(graph->magnitudes.data, graph->padded, order, count, 4, spare);
     move_records(graph->labels.data, sizeof(int64_t), order, count, 5, spare);
+    move_records(graph->fine.data, graph->fine_bytes, order, count, 8, spare);
     move_records(build->rows, sizeof *build->rows, order, count, 6, spare);
     for (uint32_t slot = 0; slot < count; slot++) /* only whether it is of the skeleton */
         build->homes[slot] = build->homes[slot] == PX_GRAPH__NONE ? PX_GRAPH__NONE : 0;
@@ -177,8 +180,7 @@ static void move_all(struct px_graph__build *build, const struct order *order, u
 static int order_slots(struct px_graph__build *build, struct proximadb_error *reterr)
 {
     size_t slot_count = atomic_load(&build->graph->slot_count), bones = build->skeleton_count;
-    size_t record = build->graph->padded > build->graph->line_bytes ? build->graph->padded
-                                                                    : build->graph->line_bytes;
+    size_t record = build->graph->padded + build->graph->line_bytes + build->graph->fine_bytes;
     struct order order = {.bones = malloc(bones * sizeof(uint32_t)),
                           .counts = calloc(slot_count, sizeof(uint32_t)),
                           .was_seen = calloc(slot_count, 1),

@@ -6,11 +6,17 @@
  * of squared distances (alpha of Vamana, Subramanya et al., NeurIPS 2019). */
 static const float stand_in_factor = 1.06f;
 
+/* But under dot not if it is shorter than the candidate by more than this factor of squared norms:
+ * answers are among the long, which have to lead to each other, and all that is short lies closer
+ * together than they do. */
+static const float least_norm_share = 0.5f;
+
 /* What distances between stored vectors are computed from: eight-bit codes, and for equal codes
  * they are exactly 0. */
 struct place {
     const uint8_t *row;
     float norm, scale, added;
+    float length; /* under dot: the squared norm of the vector itself; otherwise the same for all */
 };
 
 /* Decodes a slot to `row`. */
@@ -20,6 +26,7 @@ static struct place place_of(const struct px_graph *graph, const struct px_graph
     struct place place = {.row = row, .added = px_graph__factors(view, slot)->added};
     const uint8_t *rows[] = {row};
     int32_t dot;
+    place.length = (float)graph->most_norm - place.added * place.added;
     place.scale = px_graph__scale(view, slot) * (float)(1u << graph->plane_count);
     graph->kernels->bytes_of(&view->codes, slot, row);
     graph->kernels->byte_dots(rows, 1, graph->padded, row, &dot);
@@ -64,7 +71,8 @@ static bool is_covered(const struct px_graph *graph, const struct chosen *chosen
         graph->kernels->byte_dots(chosen->rows + first, count, graph->padded, place->row, dots);
         for (uint32_t i = 0; i < count; i++)
             if (squared_of(&chosen->places[first + i], place, dots[i]) * stand_in_factor <=
-                distance)
+                    distance &&
+                chosen->places[first + i].length >= place->length * least_norm_share)
                 return true;
     }
     return false;

@@ -190,6 +190,7 @@ int px_graph_repair(struct px_graph *graph, struct px_crew *crew,
     int rc = find_leaving(&repair, reterr);
     if (rc == PROXIMADB_OK && repair.leaving_count > 0) {
         repair_entries(&repair);
+        px_graph__find_longest(graph, repair.is_leaving);
         px_crew_run(crew, px_crew_size(crew) + 1, run, &repair);
         rc = px_crew_failure_end(&repair.failure, reterr);
         if (rc == PROXIMADB_OK) {

@@ -7,6 +7,8 @@
 
 #include "axis/graph_internal.h"
 
+enum { PX_GRAPH__MOST_SEEDS = PX_GRAPH__MOST_ENTRIES + PX_GRAPH__MOST_LONGEST };
+
 /* ---- graph.c -------------------------------------------------------------------------------- */
 
 /* Between these two, nothing that the worker finds is moved or given away. Enter prepares the
@@ -50,6 +52,9 @@ PX_MUST_CHECK int px_graph__size_beam(struct px_graph_worker *worker, uint32_t b
 PX_MUST_CHECK int px_graph__learn(struct px_graph *graph, const struct px_rows *sample,
                                   struct proximadb_error *reterr);
 
+/* After the mean was set. */
+void px_graph__rotate_mean(struct px_graph *graph);
+
 /* Bytes of a query's arrays, a multiple of 64, and where they stand in so many. */
 size_t px_graph__query_bytes(const struct px_graph *graph);
 void px_graph__place_query(const struct px_graph *graph, struct px_graph__query *query,
@@ -68,6 +73,10 @@ PX_MUST_CHECK int px_graph__set_stored(const struct px_graph *graph, const void 
 void px_graph__set_slot(const struct px_graph *graph, const struct px_graph__view *view,
                         uint32_t slot, struct px_graph__query *query);
 
+/* Under dot: makes a query that is a stored vector one that asks about it. False: it is too short to
+ * say in which direction it points, and stays. */
+PX_MUST_CHECK bool px_graph__ask(const struct px_graph *graph, struct px_graph__query *query);
+
 /* Writes the codes of a stored vector to a slot that nobody knows yet. */
 void px_graph__encode(const struct px_graph *graph, const struct px_graph__view *view,
                       const struct px_graph__query *query, uint32_t slot);
@@ -79,6 +88,11 @@ void px_graph__estimate(const struct px_graph *graph, const struct px_graph__vie
 void px_graph__measure(const struct px_graph *graph, const struct px_graph__view *view,
                        const struct px_graph__query *query, const uint32_t *slots, size_t count,
                        float *ret_distances);
+
+/* The latter with the fine bits, which there must be. */
+void px_graph__measure_fine(const struct px_graph *graph, const struct px_graph__view *view,
+                            const struct px_graph__query *query, const uint32_t *slots,
+                            size_t count, float *ret_distances);
 
 /* What the metric calls a squared distance of the query. */
 float px_graph__distance(const struct px_graph *graph, const struct px_graph__query *query,
@@ -133,6 +147,18 @@ static inline pthread_mutex_t *px_graph__list_lock(struct px_graph *graph, uint3
 {
     return &graph->list_locks[slot % PX_GRAPH__LOCK_COUNT];
 }
+
+/* ---- graph_entry.c -------------------------------------------------------------------------- */
+
+/* Makes a slot that was linked an entry point if it should be one. */
+void px_graph__consider_entry(struct px_graph *graph, const struct px_graph__view *view,
+                              uint32_t slot);
+
+/* Finds the longest vectors anew, but for those left out (a byte per slot; NULL: none). */
+void px_graph__find_longest(struct px_graph *graph, const uint8_t *is_left_out);
+
+/* All entry points, to ret_slots (room for PX_GRAPH__MOST_SEEDS); returns how many. */
+uint32_t px_graph__load_entries(const struct px_graph *graph, uint32_t *ret_slots);
 
 /* ---- graph_plan.c --------------------------------------------------------------------------- */
 

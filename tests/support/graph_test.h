@@ -95,8 +95,9 @@ static inline struct px_graph *graph_of_config(const struct graph_set *set,
                                                enum proximadb_index_memory memory)
 {
     struct px_graph_config config = {(uint32_t)set->dim_count, set->metric, memory};
-    struct px_rows sample = {set->rows, set->dim_count * sizeof(float),
-                             set->row_count < 1000 ? set->row_count : 1000, set->dim_count};
+    /* Under dot all of them, since one that is longer than the sample's would be refused. */
+    size_t count = set->row_count < 1000 || set->metric == PROXIMADB_DOT ? set->row_count : 1000;
+    struct px_rows sample = {set->rows, set->dim_count * sizeof(float), count, set->dim_count};
     struct px_graph *graph;
     assert_int_equal(px_graph_new(&config, &sample, &graph, NULL), PROXIMADB_OK);
     return graph;

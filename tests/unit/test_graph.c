@@ -7,7 +7,10 @@
  */
 #include "axis/graph.h"
 
+#include "os/fs.h"
 #include "support/graph_test.h"
+
+#include <unistd.h>
 
 static void check_recall(enum proximadb_metric metric, size_t row_count, size_t dim_count,
                          enum proximadb_index_memory memory)
@@ -269,6 +272,63 @@ static void test_graph__memory_at_384_dimensions(void **state)
     graph_set_release(&set);
 }
 
+/* One row in 50 is five times as long as the others: they are all answers there are. */
+static struct graph_set set_of_outliers(struct px_test_random *random)
+{
+    struct graph_set set = graph_set_new(random, PROXIMADB_DOT, 5000, 60, 24);
+    for (size_t row = 0; row < set.row_count; row += 50)
+        for (size_t j = 0; j < set.dim_count; j++)
+            set.rows[row * set.dim_count + j] *= 5;
+    graph_find_truth(&set, NULL);
+    return set;
+}
+
+static void check_saved(const struct graph_set *set, struct px_graph *graph, double recall)
+{
+    const struct px_graph_config config = {24, PROXIMADB_DOT, PROXIMADB_INDEX_LEAN};
+    char path[] = "/tmp/px_graph_XXXXXX";
+    struct px_graph *opened;
+    close(mkstemp(path));
+    unlink(path);
+    assert_int_equal(px_graph_save(graph, &px_fs_posix, path, NULL), PROXIMADB_OK);
+    assert_int_equal(px_graph_open(&px_fs_posix, path, &config, &opened, NULL), PROXIMADB_OK);
+    struct px_graph_worker *worker = graph_worker(opened);
+    assert_true(graph_recall(set, opened, worker, 0.95, 0) >= recall - 0.01);
+    px_graph_worker_free(worker);
+    px_graph_free(opened);
+    unlink(path);
+}
+
+static void test_graph__long_vectors_are_found_under_dot(void **state)
+{
+    (void)state;
+    struct px_test_random random = px_test_random_new("outliers");
+    struct graph_set set = set_of_outliers(&random);
+    struct px_graph_config config = {24, PROXIMADB_DOT, PROXIMADB_INDEX_LEAN};
+    struct px_rows sample = {set.rows, 24 * sizeof(float), set.row_count, 24};
+    struct px_graph *graph;
+    bool is_out[5000] = {false};
+    assert_int_equal(px_graph_new(&config, &sample, &graph, NULL), PROXIMADB_OK);
+    struct px_graph_worker *worker = graph_worker(graph);
+    graph_insert_rows(&set, graph, worker, 0, set.row_count);
+    double recall = graph_recall(&set, graph, worker, 0.95, 0);
+    check_saved(&set, graph, recall);
+    /* Without most of them, the rest is found. */
+    for (uint32_t row = 0; row < set.row_count; row++) {
+        is_out[row] = row % 50 == 0 && row % 200 != 0;
+        px_graph_set_dead(graph, row, is_out[row]);
+    }
+    assert_int_equal(px_graph_repair(graph, NULL, NULL, NULL), PROXIMADB_OK);
+    graph_find_truth(&set, is_out);
+    double rest = graph_recall(&set, graph, worker, 0.95, 0);
+    print_message("of long vectors %.4f, of the rest of them %.4f\n", recall, rest);
+    assert_true(recall >= 0.95);
+    assert_true(rest >= 0.9);
+    px_graph_worker_free(worker);
+    px_graph_free(graph);
+    graph_set_release(&set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_graph__a_norm_that_it_was_not_made_for_is_refused),
         cmocka_unit_test(test_graph__dead_rows_are_flagged_or_left_out),
         cmocka_unit_test(test_graph__memory_at_384_dimensions),
+        cmocka_unit_test(test_graph__long_vectors_are_found_under_dot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

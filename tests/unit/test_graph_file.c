@@ -12,6 +12,7 @@
 #include "support/fault_fs.h"
 #include "support/graph_test.h"
 
+#include <math.h>
 #include <unistd.h>
 
 enum {
@@ -20,7 +21,7 @@ enum {
     HEADER_BYTES = 512,
     VERSION_AT = 8,
     SECTION_CRCS_AT = 76,
-    PLANES_AT = 104,
+    PLANES_AT = 108,
     CRC_AT = 504
 };
 
@@ -165,6 +166,36 @@ static void test_graph_file__a_file_of_version_1_is_read(void **state)
     px_graph_free(graph);
 }
 
+/* With memory FAST, distances of what is found are those of the vectors to four digits and more,
+ * and still are when it was saved. */
+static void test_graph_file__fine_bits_are_kept(void **state)
+{
+    (void)state;
+    const struct px_graph_config config = {DIMS, PROXIMADB_L2, PROXIMADB_INDEX_FAST};
+    struct px_graph *graph = graph_of_config(&rig.set, PROXIMADB_INDEX_FAST), *opened;
+    struct px_graph_hit hits[2 * TRUE_K];
+    struct px_graph_worker *worker = graph_worker(graph);
+    assert_int_equal(graph->fine_bytes, 192);
+    graph_insert_rows(&rig.set, graph, worker, 0, ROWS);
+    unlink(rig.other);
+    assert_int_equal(px_graph_save(graph, &px_fs_posix, rig.other, NULL), PROXIMADB_OK);
+    px_graph_worker_free(worker);
+    px_graph_free(graph);
+    assert_int_equal(px_graph_open(&px_fs_posix, rig.other, &config, &opened, NULL), PROXIMADB_OK);
+    worker = graph_worker(opened);
+    for (size_t i = 0; i < rig.set.query_count; i++) {
+        uint32_t count = search(opened, worker, i, hits);
+        for (uint32_t j = 0; j < count; j++) {
+            int64_t row = px_graph_label(opened, hits[j].slot);
+            double distance = px_distance(PROXIMADB_L2, rig.set.queries + i * DIMS,
+                                          graph_row(&rig.set, (size_t)row), DIMS);
+            assert_true(fabs((double)hits[j].distance - distance) < 1e-4 * distance);
+        }
+    }
+    px_graph_worker_free(worker);
+    px_graph_free(opened);
+}
+
 static void test_graph_file__what_is_opened_is_what_was_saved(void **state)
 {
     (void)state;
@@ -242,8 +273,9 @@ static void section_of(int section, size_t *ret_offset, size_t *ret_bytes)
 {
     size_t dims = number_at(12), padded = number_at(24), line = number_at(28);
     size_t degree = number_at(32), slots = number_at(36);
-    size_t sizes[] = {dims * 4,           number_at(40) * 4, number_at(44) * 24, slots * line,
-                      slots * degree * 4, slots * padded,    slots * 8};
+    size_t sizes[] = {dims * 4,     number_at(40) * 4,     number_at(44) * 24,
+                      slots * line, slots * degree * 4,    slots * padded,
+                      slots * 8,    slots * number_at(112)};
     *ret_offset = HEADER_BYTES;
     for (int i = 0; i < section; i++)
         *ret_offset += (sizes[i] + 63) / 64 * 64;
@@ -253,7 +285,7 @@ static void section_of(int section, size_t *ret_offset, size_t *ret_bytes)
 /* Makes all checksums fit. */
 static void seal(uint8_t *content)
 {
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 8; i++) {
         size_t offset, bytes;
         section_of(i, &offset, &bytes);
         uint32_t crc = px_crc32c(0, content + offset, bytes);
@@ -308,6 +340,7 @@ static void test_graph_file__numbers_that_make_no_sense_are_refused(void **state
     expect_hostile(-1, 8, 0, "header");
     expect_hostile(-1, PLANES_AT, 0, "planes");
     expect_hostile(-1, PLANES_AT, 2, "planes");
+    expect_hostile(-1, PLANES_AT + 4, 192, "header");
     expect_hostile(-1, PLANES_AT, 1, "header"); /* lines would be shorter */
     expect_hostile(-1, 36, ROWS * 2, "size");
     expect_hostile(-1, 16, PROXIMADB_COSINE, "other settings");
@@ -381,6 +414,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_graph_file__a_file_of_version_1_is_read),
+        cmocka_unit_test(test_graph_file__fine_bits_are_kept),
         cmocka_unit_test(test_graph_file__what_is_opened_is_what_was_saved),
         cmocka_unit_test(test_graph_file__every_byte_is_checked),
         cmocka_unit_test(test_graph_file__every_length_is_checked),
