@@ -3,12 +3,12 @@
  * searched.
  *
  * Each vector has a dense slot (u32), a list of neighbours' slots, and two codes: one bit per
- * dimension, which decides what is worth a closer look, and nine bits per dimension, by which
- * candidates are ordered. A search starts from the nearest of some entry points and goes from near
- * vertices to their neighbours until no candidate within reach of the k-th nearest is left. What it
- * finds is named by slot, with a distance from the nine-bit code: near the true one (about 0.2 % of
- * it), so the caller decides the final order with the vectors themselves. docs/AXIS.md tells the
- * algorithms and their papers, axis/graph_internal.h the layout in memory.
+ * dimension (more where there are few), which decides what is worth a closer look, and eight bits
+ * more per dimension, by which candidates are ordered. A search starts from the nearest of some
+ * entry points and goes from near vertices to their neighbours until no candidate within reach of
+ * the k-th nearest is left. What it finds is named by slot, with a distance from its code: near the
+ * true one (about 0.2 % of it), so the caller decides the final order with the vectors themselves.
+ * docs/AXIS.md tells the algorithms and their papers, axis/graph_internal.h the layout in memory.
  *
  * Labels: the caller's number of a vector (a row's version), by which it is known again after a
  * restart. The graph does not look vectors up by label.
@@ -24,7 +24,8 @@
  * Repairing, calibrating and saving exclude each other and inserts (the caller sees to it), but
  * neither searches nor marks; building excludes all. Searches take no lock.
  *
- * Memory: px_graph_memory_bytes(); at 384 dimensions 584 bytes a vector and 1 more per worker.
+ * Memory: px_graph_memory_bytes(); at 384 dimensions 584 bytes a vector (1,096 with FAST) and 1 more
+ * per worker.
  * Arrays grow by moving their pages, not by copying them.
  */
 #ifndef PX_AXIS_GRAPH_H
@@ -149,7 +150,7 @@ struct px_graph_hit {
  * The k nearest live vectors that the walk found, nearest first, with up to dead_capacity dead ones
  * in between. ret_hits has room for k + dead_capacity. Fewer than k: no more are live, or the walk
  * did not come across them. Who puts hits in order by the vectors themselves does well to ask for
- * some more than it needs: nine bits do not tell apart what is nearly at the same distance.
+ * some more than it needs: codes do not tell apart what is nearly at the same distance.
  *
  * PROXIMADB_NO_MEMORY
  */
@@ -161,7 +162,7 @@ PX_MUST_CHECK int px_graph_search(struct px_graph *graph, struct px_graph_worker
 /*
  * Learns what each target recall takes, from queries that are not in the graph, such as rows before
  * they are inserted: some hundreds, that stand for what will be asked. Their true neighbours are
- * found by comparing with all nine-bit codes. The result is part of the graph, and of its file.
+ * found by comparing with all codes. The result is part of the graph, and of its file.
  *
  * PROXIMADB_CANCELLED: all is as before. PROXIMADB_NO_MEMORY
  */

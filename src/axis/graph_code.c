@@ -20,28 +20,21 @@ static float factor_of(const struct px_graph *graph, const void *vector)
     return norm_squared > 0 ? 1 / sqrtf(norm_squared) : 0;
 }
 
-/* Rows count about 1 in units, so that no sum of squares overflows or underflows. */
-static void learn_unit(struct px_graph *graph, const struct px_rows *sample)
+/* Unit and largest norm. Rows count about 1 in units, so that no sum of squares overflows or
+ * underflows. */
+static void learn_norms(struct px_graph *graph, const struct px_rows *sample)
 {
-    double sum = 0;
-    for (size_t i = 0; i < sample->row_count; i++)
-        sum += px_norm_squared_exact((const uint8_t *)sample->data + i * sample->stride_bytes,
-                                     sample->dim_count) /
-               (double)sample->row_count;
-    if (graph->config.metric == PROXIMADB_COSINE || !(sum > 0) || !isfinite(sum))
-        return;
-    int exponent;
-    (void)frexp(sqrt(sum), &exponent);
-    graph->unit = (float)ldexp(1, exponent < -120 ? 120 : exponent > 120 ? -120 : -exponent);
-}
-
-static void learn_norm(struct px_graph *graph, const struct px_rows *sample)
-{
-    double most = 0;
+    double sum = 0, most = 0;
     for (size_t i = 0; i < sample->row_count; i++) {
         double norm = px_norm_squared_exact(
             (const uint8_t *)sample->data + i * sample->stride_bytes, sample->dim_count);
+        sum += norm / (double)sample->row_count;
         most = norm > most ? norm : most;
+    }
+    if (graph->config.metric != PROXIMADB_COSINE && sum > 0 && isfinite(sum)) {
+        int exponent;
+        (void)frexp(sqrt(sum), &exponent);
+        graph->unit = (float)ldexp(1, exponent < -120 ? 120 : exponent > 120 ? -120 : -exponent);
     }
     most *= (double)graph->unit * graph->unit * norm_margin * norm_margin;
     graph->most_norm = (float)(most > 0 ? most : 1);
@@ -56,8 +49,7 @@ int px_graph__learn(struct px_graph *graph, const struct px_rows *sample,
         return PROXIMADB_OK;
     }
     assert(sample->dim_count == dim_count);
-    learn_unit(graph, sample);
-    learn_norm(graph, sample);
+    learn_norms(graph, sample);
     double *sums = calloc(dim_count, sizeof *sums);
     if (sums == NULL)
         return px_fail_no_memory(reterr);

@@ -3,9 +3,10 @@
  *
  * Per slot there is, in arrays of their own:
  *
- *      line        signs of y (1 bit a dimension) and four factors; 64 bytes at 384 dimensions
+ *      line        signs of y, in few dimensions also upper bits of magnitudes, and four factors:
+ *                  64 bytes up to 384 dimensions
  *      list        neighbours' slots, PX_GRAPH__NONE behind the last
- *      magnitudes  |y| in 8 bits a dimension
+ *      magnitudes  the lower 8 bits of magnitudes: of |y|
  *      label       int64
  *      fine        8 more bits a dimension, and a factor; only where memory is FAST
  *
@@ -15,14 +16,16 @@
  *
  *      OFFSET IN LINE   SIZE            MEANING
  *      0                padded / 8      bit i: y[i] < 0
- *      padded / 8       4               f32 sign_factor: |y|^2 / (sum of |y[i]| / 2)
- *      + 4              4               f32 norm: |y^|^2 - |y - y^|^2 + a^2, y^ the nine-bit code
+ *      padded / 8       (b - 1) of that the other planes of b: bit 7 + p of magnitude i in plane p
+ *      b * padded / 8   4               f32 sign_factor: |y|^2 / (sum of |y[i]| (t[i] + 1/2))
+ *      + 4              4               f32 norm: |y^|^2 - |y - y^|^2 + a^2, y^ the whole code
  *      + 8              4               f32 scale s; its sign bit says that the slot is dead
  *      + 12             4               f32 added component a
  *
- * For a query z the nine-bit distance is norm + |z|^2 - 2 <y^, z>, and the one-bit estimate puts
- * sign_factor * <+-1/2, z> in the place of <y^, z> (RaBitQ, Gao and Long, SIGMOD 2024). A line of
- * up to 32 bytes takes 32, longer ones a multiple of 64.
+ * where t is what the planes say of a magnitude (0 where b is 1). For a query z the distance is
+ * norm + |z|^2 - 2 <y^, z>, and the estimate puts sign_factor * <+-(t + 1/2), z> in the place of
+ * <y^, z> (RaBitQ, Gao and Long, SIGMOD 2024). A line of up to 32 bytes takes 32, longer ones a
+ * multiple of 64.
  *
  * Writing: a slot's line, magnitudes and label are written before its number is stored, with
  * release, in any list or the entry table; whoever loads it there, with acquire, may read them.

@@ -308,7 +308,7 @@ void px_graph__walk(struct px_graph *graph, struct px_graph_worker *worker,
 static void refine_some(struct px_graph *graph, struct px_graph_worker *worker,
                         px_graph__candidate *candidates, uint32_t count)
 {
-    uint32_t slots[PX_GRAPH__MOST_DEGREE];
+    uint32_t slots[PX_GRAPH__MOST_DEGREE] = {0};
     float distances[PX_GRAPH__MOST_DEGREE];
     for (uint32_t i = 0; i < count; i++)
         slots[i] = px_graph__slot_of(candidates[i]);

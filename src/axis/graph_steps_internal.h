@@ -73,8 +73,8 @@ PX_MUST_CHECK int px_graph__set_stored(const struct px_graph *graph, const void 
 void px_graph__set_slot(const struct px_graph *graph, const struct px_graph__view *view,
                         uint32_t slot, struct px_graph__query *query);
 
-/* Under dot: makes a query that is a stored vector one that asks about it. False: it is too short to
- * say in which direction it points, and stays. */
+/* Under dot: makes a query that is a stored vector one that asks about it. False: it is too short
+ * to say in which direction it points, and stays. */
 PX_MUST_CHECK bool px_graph__ask(const struct px_graph *graph, struct px_graph__query *query);
 
 /* Writes the codes of a stored vector to a slot that nobody knows yet. */

@@ -100,38 +100,51 @@ static inline __m512i plane_sum(const uint8_t *signs, const int8_t *query, size_
                                 size_t plane_count)
 {
     __m512i sum = _mm512_setzero_si512();
-    UNROLL for (size_t b = 0; b < block_count; b++) sum = _mm512_dpbusd_epi32(
-        sum, upper_of(signs, b, block_count, plane_count, 1, 2), turned(query, signs, b));
+    UNROLL for (size_t b = 0; b < block_count; b++)
+    {
+        __m512i upper = upper_of(signs, b, block_count, plane_count, 1, 2);
+        sum = _mm512_dpbusd_epi32(sum, upper, turned(query, signs, b));
+    }
     return sum;
 }
 
-static inline __attribute__((always_inline)) void
-plane_sums_of(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
-              const int8_t *query, int32_t *ret_sums, size_t block_count, size_t plane_count)
+static inline __attribute__((always_inline)) void plane_sums_of(struct px_sign_codes codes,
+                                                                const uint32_t *indexes,
+                                                                size_t count, const int8_t *query,
+                                                                int32_t *ret_sums)
 {
-    const uint8_t *signs = codes->signs;
-    size_t stride = codes->sign_stride, i = 0;
+    const size_t stride = codes.sign_stride, planes = codes.plane_count;
+    const size_t block_count = codes.dim_count / BLOCK;
+    size_t i = 0;
     for (; i + 4 <= count; i += 4) {
-        __m512i sums[4];
-        UNROLL for (size_t j = 0; j < 4; j++) sums[j] =
-            plane_sum(signs + indexes[i + j] * stride, query, block_count, plane_count);
-        _mm_storeu_si128((__m128i *)(ret_sums + i), sum_four(sums[0], sums[1], sums[2], sums[3]));
+        const uint32_t *four = indexes + i;
+        __m512i a = plane_sum(codes.signs + four[0] * stride, query, block_count, planes);
+        __m512i b = plane_sum(codes.signs + four[1] * stride, query, block_count, planes);
+        __m512i c = plane_sum(codes.signs + four[2] * stride, query, block_count, planes);
+        __m512i d = plane_sum(codes.signs + four[3] * stride, query, block_count, planes);
+        _mm_storeu_si128((__m128i *)(ret_sums + i), sum_four(a, b, c, d));
     }
     for (; i < count; i++)
         ret_sums[i] = _mm512_reduce_add_epi32(
-            plane_sum(signs + indexes[i] * stride, query, block_count, plane_count));
+            plane_sum(codes.signs + indexes[i] * stride, query, block_count, planes));
 }
 
+/* With the sizes known, the query stays in registers. */
 static void plane_sums(const struct px_sign_codes *codes, const uint32_t *indexes, size_t count,
                        const int8_t *query, int32_t *ret_sums)
 {
-    size_t block_count = codes->dim_count / BLOCK, plane_count = codes->plane_count;
-    if (block_count == 1 && plane_count == 6)
-        plane_sums_of(codes, indexes, count, query, ret_sums, 1, 6);
-    else if (block_count == 2 && plane_count == 3)
-        plane_sums_of(codes, indexes, count, query, ret_sums, 2, 3);
-    else
-        plane_sums_of(codes, indexes, count, query, ret_sums, block_count, plane_count);
+    struct px_sign_codes known = *codes;
+    if (codes->dim_count == BLOCK && codes->plane_count == 6) {
+        known.dim_count = BLOCK;
+        known.plane_count = 6;
+        plane_sums_of(known, indexes, count, query, ret_sums);
+    } else if (codes->dim_count == 2 * BLOCK && codes->plane_count == 3) {
+        known.dim_count = 2 * BLOCK;
+        known.plane_count = 3;
+        plane_sums_of(known, indexes, count, query, ret_sums);
+    } else {
+        plane_sums_of(*codes, indexes, count, query, ret_sums);
+    }
 }
 
 /* ---- whole codes ---------------------------------------------------------------------------- */

@@ -1,7 +1,8 @@
 /*
  * code_loops_internal: px_code_kernels.sign_sums, plane_sums, signed_dots and byte_dots, written
- * once in terms of sign_sum(), plane_sum(), signed_dot(), upper_dot() and byte_dot(), which take one
- * code, and BLOCK, the dimensions that these take at a time. For levels that have nothing better.
+ * once in terms of sign_sum(), plane_sum(), signed_dot(), upper_dot() and byte_dot(), which take
+ * one code, and BLOCK, the dimensions that these take at a time. For levels that have nothing
+ * better.
  */
 #ifndef PX_SIMD_CODE_LOOPS_INTERNAL_H
 #define PX_SIMD_CODE_LOOPS_INTERNAL_H
