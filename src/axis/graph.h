@@ -24,9 +24,8 @@
  * Repairing, calibrating and saving exclude each other and inserts (the caller sees to it), but
  * neither searches nor marks; building excludes all. Searches take no lock.
  *
- * Memory: px_graph_memory_bytes(); at 384 dimensions 584 bytes a vector (1,096 with FAST) and 1 more
- * per worker.
- * Arrays grow by moving their pages, not by copying them.
+ * Memory: px_graph_memory_bytes(); at 384 dimensions 584 bytes a vector, 1,096 with FAST, and 1
+ * more per worker. Arrays grow by moving their pages, not by copying them.
  */
 #ifndef PX_AXIS_GRAPH_H
 #define PX_AXIS_GRAPH_H
