@@ -170,7 +170,8 @@ static void move_all(struct px_graph__build *build, const struct order *order, u
     move_records(graph->lists.data, graph->degree * sizeof(uint32_t), order, count, 3, spare);
     move_records(graph->magnitudes.data, graph->padded, order, count, 4, spare);
     move_records(graph->labels.data, sizeof(int64_t), order, count, 5, spare);
-    move_records(graph->fine.data, graph->fine_bytes, order, count, 8, spare);
+    if (graph->fine_bytes > 0)
+        move_records(graph->fine.data, graph->fine_bytes, order, count, 8, spare);
     move_records(build->rows, sizeof *build->rows, order, count, 6, spare);
     for (uint32_t slot = 0; slot < count; slot++) /* only whether it is of the skeleton */
         build->homes[slot] = build->homes[slot] == PX_GRAPH__NONE ? PX_GRAPH__NONE : 0;
