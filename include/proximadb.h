@@ -254,7 +254,7 @@ PROXIMADB_API void proximadb_cancel_free(proximadb_cancel *cancel);
 enum proximadb_metric { PROXIMADB_COSINE = 0, PROXIMADB_L2 = 1, PROXIMADB_DOT = 2 };
 enum proximadb_index_type { PROXIMADB_HNSW = 0, PROXIMADB_IVF = 1, PROXIMADB_FLAT = 2 };
 /* What an index may take of memory for a vector. HNSW: LEAN (the default), about 600 bytes at 384
- * dimensions, or FAST, 64 more, for a higher speed at recalls of 0.99 and above. IVF: about 430
+ * dimensions, or FAST, about 1,100, for a higher speed at recalls of 0.99 and above. IVF: about 430
  * bytes, mapped, so that the system may take them back (LEAN), or in memory of its own (FAST). */
 enum proximadb_index_memory { PROXIMADB_INDEX_LEAN = 0, PROXIMADB_INDEX_FAST = 1 };
 /* What is kept of a vector. BALANCED and COMPACT_STORAGE round each component to 7 or 4 bits of
