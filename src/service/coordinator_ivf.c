@@ -181,7 +181,9 @@ static int prepare(struct probing *probing, struct px_arena *arena, struct proxi
     probing->probe_count = choose_probe_count(&probing->probe, request);
     probing->hits = px_arena_calloc(arena, query_count * probing->wanted, sizeof *probing->hits);
     probing->counts = px_arena_calloc(arena, query_count, sizeof *probing->counts);
-    return probing->hits != NULL && probing->counts != NULL ? PROXIMADB_OK : px_fail_search_memory(reterr);
+    if (probing->hits == NULL || probing->counts == NULL)
+        return px_fail_search_memory(reterr);
+    return PROXIMADB_OK;
 }
 
 static int find(struct probing *probing, struct px_arena *arena, struct px_candidates *candidates,

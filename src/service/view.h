@@ -21,8 +21,8 @@
  *                                              writes
  *
  * Threads: references are counted atomically; `moved`, followers, `id_reader` and `scratch` are
- * guarded by the shard's lock, and so are writing `slots`, `arriving_count` and `view_index`; `codes`
- * and `has_no_lists` are, too.
+ * guarded by the shard's lock, and so are writing `slots`, `arriving_count` and `view_index`;
+ * `codes` and `has_no_lists` are, too.
  */
 #ifndef PX_SERVICE_VIEW_H
 #define PX_SERVICE_VIEW_H

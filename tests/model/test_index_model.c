@@ -412,9 +412,10 @@ static void run_history(enum proximadb_metric metric, int index_type)
     engine_close(&model->box);
     px_powercut_free(model->disk);
     double recall = (double)model->found_count / (double)model->wanted_count;
-    print_message("%zu steps, %llu of them with an index; recall %.4f, %llu of %llu newest missed\n",
-                  count, (unsigned long long)model->indexed_count, recall,
-                  (unsigned long long)model->lost_count, (unsigned long long)model->newest_count);
+    print_message(
+        "%zu steps, %llu of them with an index; recall %.4f, %llu of %llu newest missed\n", count,
+        (unsigned long long)model->indexed_count, recall, (unsigned long long)model->lost_count,
+        (unsigned long long)model->newest_count);
     assert_true(model->indexed_count > count / 4);
     assert_true(recall >= (index_type == PROXIMADB_IVF ? least_codes_recall : least_recall));
     /* Before it is in the index it is found always: tests/unit/test_shard_graph.c and _ivf.c. */
