@@ -194,7 +194,7 @@ enum proximadb_operation {
 typedef struct proximadb_cancel proximadb_cancel;
 
 /* Where a request runs. A short search is one query, for 100 rows at most and without a filter,
- * that an index answers: some tens of microseconds, less than it takes to wake another thread and
+ * that a graph answers: some tens of microseconds, less than it takes to wake another thread and
  * to be woken by it. Everything else runs on threads of the engine, whatever is asked. */
 enum proximadb_thread {
     PROXIMADB_ENGINE_THREAD = 0,

@@ -12,7 +12,6 @@ enum {
     MANY_QUERIES = 50,
     LEAST_ROWS_A_HIT = 50, /* fewer say nothing of a larger collection */
     LEAST_BLOCKS = 32,     /* some 10 us: fewer save nothing, and not all queries are like rows */
-    UNKNOWN_BLOCKS = 64,   /* likewise, where nothing is known */
     VERSION = 1,
 };
 
@@ -69,7 +68,7 @@ static double wanted_blocks(const struct px_ivf_effort *effort, double recall, u
                             uint64_t row_count)
 {
     double blocks = px_ivf_probe_count(&effort->few, recall, row_count);
-    if (k <= FEW || effort->few.point_count == 0)
+    if (k <= FEW)
         return blocks;
     double few_blocks = px_ivf_probe_count(&effort->few, recall, effort->few.row_count);
     return ceil(blocks * pow((double)k / FEW, power_of(effort, recall, few_blocks)));
@@ -78,10 +77,11 @@ static double wanted_blocks(const struct px_ivf_effort *effort, double recall, u
 uint32_t px_ivf_effort_probe_count(const struct px_ivf_effort *effort, double recall, uint32_t k,
                                    uint64_t row_count)
 {
-    double least = effort->few.point_count == 0 ? UNKNOWN_BLOCKS : LEAST_BLOCKS;
     double all = ceil((double)row_count / PX_IVF_BLOCK_ROWS);
-    double wanted = wanted_blocks(effort, recall, k, row_count);
-    wanted = wanted > least ? wanted : least;
+    /* Nobody may count on a recall while nothing is known but of all; that is for seconds. */
+    double wanted =
+        effort->few.point_count == 0 ? all : wanted_blocks(effort, recall, k, row_count);
+    wanted = wanted > LEAST_BLOCKS ? wanted : LEAST_BLOCKS;
     wanted = wanted < all ? wanted : all;
     return wanted < 1 ? 1 : wanted < UINT32_MAX ? (uint32_t)wanted : UINT32_MAX;
 }

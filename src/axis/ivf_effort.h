@@ -4,7 +4,7 @@
  * A calibration (axis/ivf.h) is of one number of hits. More hits lie in more blocks, by a power of
  * their number that differs from one set of vectors to the next: so it is learnt at two of them.
  * What was learnt is of a whole collection, whose parts come and go, and is kept in a file of its
- * own (docs/format/ivf.md). It is derived: without it a search looks at an eighth of all blocks.
+ * own (docs/format/ivf.md). It is derived: without it a search looks at all blocks.
  *
  * Threads: any. Memory: none.
  */
@@ -27,8 +27,8 @@ PX_MUST_CHECK int px_ivf_effort_learn(const struct px_ivf_set *set,
                                       struct px_ivf_effort *ret_effort,
                                       struct proximadb_error *reterr);
 
-/* Blocks to look at for that recall of the k nearest, in indexes of so many rows: at least 32, or
- * 64 where nothing is known, and at most all. */
+/* Blocks to look at for that recall of the k nearest, in indexes of so many rows: at least 32,
+ * and at most all, which it is where nothing is known. */
 uint32_t px_ivf_effort_probe_count(const struct px_ivf_effort *effort, double recall, uint32_t k,
                                    uint64_t row_count);
 

@@ -9,6 +9,7 @@ enum {
     /* Of a short search, which may run where it was submitted (enum proximadb_thread). */
     SHORT_K = 100,
     SHORT_EF = 1000,
+    SHORT_DIMS = 4096,
     SHORT_TAIL_ROWS = 1000, /* 20 us */
 };
 
@@ -327,11 +328,13 @@ static int search(struct searching *searching, const struct px_collection *colle
     return rc;
 }
 
-/* Whether it is one by what it asks; what it meets may make it a long one, too. */
-static bool is_short(const struct searching *searching)
+/* Whether it is one by what it asks; what it meets may make it a long one, too. Codes take several
+ * times as long as a walk. */
+static bool is_short(const struct searching *searching, const struct px_collection *collection)
 {
     const struct px_search_request *request = searching->request;
-    return request->query_count == 1 && request->k <= SHORT_K && request->ef <= SHORT_EF &&
+    return collection->index_type == PROXIMADB_HNSW && collection->dim_count <= SHORT_DIMS &&
+           request->query_count == 1 && request->k <= SHORT_K && request->ef <= SHORT_EF &&
            !request->filter.present && !request->exact && px_shard_is_free(searching->shard);
 }
 
@@ -342,16 +345,15 @@ int px_coordinator__search(struct px_vector_storage_coordinator *coordinator,
 {
     struct searching searching = {
         .crew = coordinator->crew, .shard = shard, .call = call, .request = request};
-    if (call->is_here && !is_short(&searching))
-        return PX_CALL_TAKES_LONG;
-    int rc = check_size(request, reterr);
+    struct px_description *description = px_shard_describe(shard);
+    bool is_long = call->is_here && !is_short(&searching, &description->collection);
+    int rc = is_long ? PX_CALL_TAKES_LONG : check_size(request, reterr);
     if (rc == PROXIMADB_OK)
         rc = px_coordinator__parse_filter(shard, call, &request->filter, &searching.filter, reterr);
-    if (rc != PROXIMADB_OK)
-        return rc;
-    px_shard_note_read(shard);
-    struct px_description *description = px_shard_describe(shard);
-    rc = search(&searching, &description->collection, answer, reterr);
+    if (rc == PROXIMADB_OK) {
+        px_shard_note_read(shard);
+        rc = search(&searching, &description->collection, answer, reterr);
+    }
     px_description_unref(description);
     return rc;
 }

@@ -41,10 +41,9 @@ static void test_ivf_effort__follows_recall_rows_and_hits(void **state)
     uint32_t guessed = px_ivf_effort_probe_count(&effort, .9, 100, 100000);
     assert_true(guessed > 2 * at_10 && guessed < 5 * at_10);
     effort = (struct px_ivf_effort){0};
-    assert_int_equal(px_ivf_effort_probe_count(&effort, .9, 10, 100000), 391); /* an eighth */
-    assert_int_equal(px_ivf_effort_probe_count(&effort, .9, 1000, 100000), 391);
-    assert_int_equal(px_ivf_effort_probe_count(&effort, .9, 10, 5000), 64);
-    assert_int_equal(px_ivf_effort_probe_count(&effort, .9, 10, 300), 10); /* all */
+    assert_int_equal(px_ivf_effort_probe_count(&effort, .9, 10, 100000), 3125); /* all */
+    assert_int_equal(px_ivf_effort_probe_count(&effort, .9, 1000, 100000), 3125);
+    assert_int_equal(px_ivf_effort_probe_count(&effort, .9, 10, 300), 10);
 }
 
 static void test_ivf_effort__is_learnt_from_rows(void **state)
