@@ -193,9 +193,10 @@ enum proximadb_operation {
 
 typedef struct proximadb_cancel proximadb_cancel;
 
-/* Where a request runs. A short search is one query, for 100 rows at most and without a filter,
- * that a graph answers: some tens of microseconds, less than it takes to wake another thread and
- * to be woken by it. Everything else runs on threads of the engine, whatever is asked. */
+/* Where a request runs. A short search is one query, for 100 rows at most (16 with metadata or
+ * vectors), a recall of at most 0.99 and without a filter, that a graph answers: some tens of
+ * microseconds, less than it takes to wake another thread and to be woken by it. Everything else
+ * runs on threads of the engine, whatever is asked. */
 enum proximadb_thread {
     PROXIMADB_ENGINE_THREAD = 0,
     /* A short search runs in proximadb_submit(), which then calls `done`. */

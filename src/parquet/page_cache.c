@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 enum {
-    SET_COUNT = 512,
-    SLOTS_OF_A_SET = 32, /* names of a set are looked through one by one: half a microsecond */
+    SET_COUNT = 128,
+    SLOTS_OF_A_SET = 128, /* names of a set are looked through one by one: a microsecond */
     SET_BYTES = PX_PAGE_CACHE_BYTES / SET_COUNT,
     LARGEST_PAGE_BYTES = SET_BYTES / 2, /* a larger one would empty its set */
 };

@@ -130,11 +130,12 @@ static void fill_candidates(const struct walking *walking, struct px_row_place *
     }
 }
 
-static void fill_tail(const struct px_shard_walk *walk, struct px_row_ranges *tail)
+static struct px_row_ranges tail_of(const struct px_shard_walk *walk)
 {
-    *tail = (struct px_row_ranges){.items = walk->tail, .count = walk->tail_count};
-    for (uint32_t i = 0; i < tail->count; i++)
-        tail->row_count += tail->items[i].end - tail->items[i].begin;
+    struct px_row_ranges tail = {.items = walk->tail, .count = walk->tail_count};
+    for (uint32_t i = 0; i < tail.count; i++)
+        tail.row_count += tail.items[i].end - tail.items[i].begin;
+    return tail;
 }
 
 /* ---- the whole ----------------------------------------------------------------------------- */
@@ -160,6 +161,9 @@ static int attempt(struct px_shard *shard, struct px_call *call, struct walking 
                    struct proximadb_error *reterr)
 {
     int rc = prepare(walking, &call->arena, candidates, reterr);
+    if (rc == PROXIMADB_OK && call->is_here &&
+        tail_of(&walking->walk).row_count > PX_SHORT_TAIL_ROWS)
+        return PX_CALL_TAKES_LONG;
     if (rc == PROXIMADB_OK)
         rc = walk_all(walking, reterr);
     if (rc != PROXIMADB_OK)
@@ -171,7 +175,7 @@ static int attempt(struct px_shard *shard, struct px_call *call, struct walking 
     *ret_found = px_shard_end_walk(shard, &walking->walk, walking->slots, count,
                                    &candidates->snapshot, places);
     if (*ret_found) {
-        fill_tail(&walking->walk, &candidates->tail);
+        candidates->tail = tail_of(&walking->walk);
         fill_candidates(walking, places, candidates);
     }
     return PROXIMADB_OK;

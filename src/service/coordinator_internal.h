@@ -57,6 +57,12 @@ PX_MUST_CHECK int px_coordinator__compare_all(struct px_crew *crew, struct px_re
                                               struct px_hits *ret_hits,
                                               struct proximadb_error *reterr);
 
+/* Of all queries of a request: each takes some 20 bytes. */
+enum { PX_MOST_CANDIDATES_OF_ALL = 10000000 };
+
+/* A search with a longer tail is not short (coordinator_search.c); so many rows take 20 us. */
+enum { PX_SHORT_TAIL_ROWS = 1000 };
+
 /* Comparing all rows takes less time than a walk for more than a row in so many. */
 enum { PX_ROWS_PER_CANDIDATE = 8 };
 

@@ -39,15 +39,22 @@ static uint32_t nearest_rows(const struct px_shard_probe *probe, uint32_t near_c
     return rows < UINT32_MAX ? (uint32_t)rows : UINT32_MAX;
 }
 
+/* Lists end in blocks that are not full, so all blocks are more than the rows would fill. */
+static double blocks_of_recall(const struct px_shard_probe *probe,
+                               const struct px_candidate_request *request)
+{
+    double recall = request->target_recall > 0 ? request->target_recall : DEFAULT_RECALL;
+    double blocks = px_ivf_effort_probe_count(
+        &probe->effort, recall, nearest_rows(probe, request->near_count), probe->row_count);
+    bool is_all = blocks * PX_IVF_BLOCK_ROWS >= (double)probe->row_count;
+    return is_all ? (double)probe->block_count : blocks;
+}
+
 static uint32_t choose_probe_count(const struct px_shard_probe *probe,
                                    const struct px_candidate_request *request)
 {
-    double recall = request->target_recall > 0 ? request->target_recall : DEFAULT_RECALL;
-    double blocks =
-        request->nprobe > 0
-            ? blocks_of_lists(probe, request->nprobe)
-            : px_ivf_effort_probe_count(&probe->effort, recall,
-                                        nearest_rows(probe, request->near_count), probe->row_count);
+    double blocks = request->nprobe > 0 ? blocks_of_lists(probe, request->nprobe)
+                                        : blocks_of_recall(probe, request);
     blocks *= request->widening;
     return blocks < (double)probe->block_count ? (uint32_t)blocks : (uint32_t)probe->block_count;
 }
@@ -178,6 +185,11 @@ static int prepare(struct probing *probing, struct px_arena *arena, struct proxi
     size_t query_count = request->queries.row_count;
     uint64_t ef = request->ef < probing->probe.row_count ? request->ef : probing->probe.row_count;
     probing->wanted = request->wanted > ef ? request->wanted : (uint32_t)ef;
+    if (query_count * probing->wanted > PX_MOST_CANDIDATES_OF_ALL)
+        return px_fail(reterr, PROXIMADB_TOO_LARGE,
+                       "%zu queries for %u candidates each are more than %d candidates; send fewer "
+                       "queries at once, or ask for a smaller ef",
+                       query_count, probing->wanted, PX_MOST_CANDIDATES_OF_ALL);
     probing->probe_count = choose_probe_count(&probing->probe, request);
     probing->hits = px_arena_calloc(arena, query_count * probing->wanted, sizeof *probing->hits);
     probing->counts = px_arena_calloc(arena, query_count, sizeof *probing->counts);

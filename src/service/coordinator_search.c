@@ -8,10 +8,12 @@ enum {
     FILTER_FACTOR = 4, /* candidates for each wanted one, where not every row matches */
     /* Of a short search, which may run where it was submitted (enum proximadb_thread). */
     SHORT_K = 100,
+    SHORT_K_OF_TEXTS = 16, /* each may be some pages to decompress */
     SHORT_EF = 1000,
     SHORT_DIMS = 4096,
-    SHORT_TAIL_ROWS = 1000, /* 20 us */
 };
+
+#define SHORT_RECALL 0.99
 
 /* What a search did, for who wants it explained. */
 struct search_effort {
@@ -172,11 +174,12 @@ static int rank_all(struct searching *searching, const struct px_candidates *can
     if (tail == NULL)
         return px_fail_no_memory(reterr);
     int rc = PROXIMADB_OK;
-    if (searching->call->is_here && candidates->tail.row_count > SHORT_TAIL_ROWS)
+    if (searching->call->is_here && candidates->tail.row_count > PX_SHORT_TAIL_ROWS)
         return PX_CALL_TAKES_LONG;
     if (candidates->tail.row_count > 0)
         rc = px_coordinator__compare(searching->crew, &searching->reading, &searching->exact,
                                      &candidates->tail, tail, reterr);
+    px_row_reader_share_pages(&searching->reading.rows); /* but not what the tail went through */
     for (uint32_t query = 0; query < query_count && rc == PROXIMADB_OK; query++) {
         searching->effort.candidate_count += candidates->queries[query].count;
         rc = px_call_check(searching->call, reterr);
@@ -206,7 +209,9 @@ static uint32_t next_wanted(const struct searching *searching, uint32_t wanted, 
     uint64_t next = fewest > 0 ? wanted * k * 3 / (2 * (uint64_t)fewest) : (uint64_t)wanted * 16;
     if (next < 2 * (uint64_t)wanted)
         next = 2 * (uint64_t)wanted;
-    return next <= PX_GRAPH_MOST_K && next * PX_ROWS_PER_CANDIDATE <= total ? (uint32_t)next : 0;
+    bool has_room = next * searching->request->query_count <= PX_MOST_CANDIDATES_OF_ALL;
+    bool is_shorter = next <= PX_GRAPH_MOST_K && next * PX_ROWS_PER_CANDIDATE <= total;
+    return has_room && is_shorter ? (uint32_t)next : 0;
 }
 
 static int search_index(struct searching *searching, px_find_candidates *find, uint32_t wanted,
@@ -229,10 +234,7 @@ static int search_index(struct searching *searching, px_find_candidates *find, u
     px_coordinator__end_reading(&searching->reading);
     rc = px_coordinator__begin_reading(&searching->reading, searching->call, &candidates.snapshot,
                                        searching->filter, reterr);
-    if (rc != PROXIMADB_OK)
-        return rc;
-    px_row_reader_share_pages(&searching->reading.rows);
-    return rank_all(searching, &candidates, reterr);
+    return rc == PROXIMADB_OK ? rank_all(searching, &candidates, reterr) : rc;
 }
 
 /* ---- plan ---------------------------------------------------------------------------------- */
@@ -286,6 +288,8 @@ static int find_hits(struct searching *searching, px_find_candidates *find,
         size_t fewest = is_found ? fewest_hits(searching) : 0;
         if (is_found && fewest == k)
             return PROXIMADB_OK;
+        if (searching->call->is_here)
+            return PX_CALL_TAKES_LONG;
         if (is_found)
             wanted = next_wanted(searching, wanted, fewest);
     }
@@ -333,8 +337,10 @@ static int search(struct searching *searching, const struct px_collection *colle
 static bool is_short(const struct searching *searching, const struct px_collection *collection)
 {
     const struct px_search_request *request = searching->request;
+    bool has_texts = request->include_metadata || request->include_vectors;
     return collection->index_type == PROXIMADB_HNSW && collection->dim_count <= SHORT_DIMS &&
-           request->query_count == 1 && request->k <= SHORT_K && request->ef <= SHORT_EF &&
+           request->query_count == 1 && request->k <= (has_texts ? SHORT_K_OF_TEXTS : SHORT_K) &&
+           request->ef <= SHORT_EF && request->target_recall <= SHORT_RECALL &&
            !request->filter.present && !request->exact && px_shard_is_free(searching->shard);
 }
 

@@ -81,6 +81,12 @@ static bool has_enough_rows(const struct px_shard *shard, const struct coded *co
     return coded->part_count > 0 || shard->live_count >= px_shard__index_least_rows(shard);
 }
 
+/* Under the lock: a part is to get codes. */
+static bool has_part_to_make(const struct px_shard *shard, const struct coded *coded)
+{
+    return has_enough_rows(shard, coded) && next_part(shard) != NULL;
+}
+
 /* A compaction has files of parts that are not in the view yet. */
 static bool may_sweep(const struct px_shard *shard)
 {
@@ -91,19 +97,19 @@ static bool may_sweep(const struct px_shard *shard)
 static enum ivf_task choose(const struct px_shard *shard)
 {
     struct coded coded = count_coded(shard);
-    bool has_enough = has_enough_rows(shard, &coded);
-    if (shard->is_closing || (!shard->indexing.has_looked && !has_enough))
+    if (shard->is_closing || (!shard->indexing.has_looked && !has_enough_rows(shard, &coded)))
         return TASK_NOTHING;
     if (!shard->indexing.has_looked)
         return TASK_OPEN;
     if (may_sweep(shard))
         return TASK_SWEEP;
-    if (has_enough && next_part(shard) != NULL)
-        return px_data_folder_is_short(shard->context->data_folder) ? TASK_NOTHING : TASK_MAKE;
+    bool is_to_make = has_part_to_make(shard, &coded);
+    if (is_to_make && !px_data_folder_is_short(shard->context->data_folder))
+        return TASK_MAKE;
     if (coded.row_count > 0 &&
         shard->indexing.ivf.fresh_row_count * ROWS_PER_FRESH > coded.row_count)
         return TASK_LEARN;
-    return shard->indexing.is_rebuild_asked ? TASK_FINISH : TASK_NOTHING;
+    return shard->indexing.is_rebuild_asked && !is_to_make ? TASK_FINISH : TASK_NOTHING;
 }
 
 static enum ivf_task begin_step(struct px_ivf_step *step)
@@ -122,6 +128,8 @@ static enum ivf_task begin_step(struct px_ivf_step *step)
     }
     if (task == TASK_SWEEP)
         shard->indexing.ivf.must_sweep = false;
+    if (task == TASK_NOTHING && !shard->indexing.has_looked)
+        shard->indexing.is_rebuild_asked = false; /* there is nothing to rebuild, and no codes */
     pthread_mutex_unlock(&shard->lock);
     return task;
 }
@@ -371,7 +379,8 @@ static int sweep(struct px_ivf_step *step, struct proximadb_error *reterr)
 static void finish_rebuild(struct px_shard *shard)
 {
     pthread_mutex_lock(&shard->lock);
-    if (shard->indexing.is_rebuild_asked && next_part(shard) == NULL) {
+    struct coded coded = count_coded(shard);
+    if (shard->indexing.is_rebuild_asked && !has_part_to_make(shard, &coded)) {
         shard->indexing.is_rebuild_asked = false;
         shard->indexing.rebuild_count++;
     }

@@ -128,7 +128,7 @@ static int open_file(struct px_ivf_step *step, struct px_source *source,
                                 &step->description->collection, &ivf, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    rc = px_part_codes_new(ivf, step->round, &codes, reterr);
+    rc = px_part_codes_new(ivf, 0, &codes, reterr); /* of no rebuild, if one is asked already */
     if (rc == PROXIMADB_OK)
         px_shard__attach_codes(shard, source, codes);
     else

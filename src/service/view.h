@@ -89,7 +89,7 @@ void px_forgot_release(struct px_forgot *forgot);
 /* Whether its rows are elsewhere by now. */
 static inline bool px_source_is_replaced(const struct px_source *source)
 {
-    return source->moved != NULL || source->has_forgotten;
+    return source->has_forgotten || source->moved != NULL; /* one that forgot has lost both */
 }
 
 /* Its rows; of the active memtable those that are published. */

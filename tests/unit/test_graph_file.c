@@ -166,6 +166,29 @@ static void test_graph_file__a_file_of_version_1_is_read(void **state)
     px_graph_free(graph);
 }
 
+/* A graph of the first version has no fine bits; saved again it is of the second, and has none. */
+static void test_graph_file__what_has_no_fine_bits_is_opened_again(void **state)
+{
+    (void)state;
+    const struct px_graph_config config = {DIMS, PROXIMADB_L2, PROXIMADB_INDEX_FAST};
+    struct px_graph *graph = graph_of_config(&rig.set, PROXIMADB_INDEX_FAST), *opened;
+    assert_true(px_graph__set_planes(graph, 1));
+    graph->fine_bytes = 0;
+    struct px_graph_worker *worker = graph_worker(graph);
+    graph_insert_rows(&rig.set, graph, worker, 0, ROWS);
+    unlink(rig.other);
+    assert_int_equal(px_graph_save(graph, &px_fs_posix, rig.other, NULL), PROXIMADB_OK);
+    px_graph_worker_free(worker);
+    px_graph_free(graph);
+    assert_int_equal(px_graph_open(&px_fs_posix, rig.other, &config, &opened, NULL), PROXIMADB_OK);
+    assert_int_equal(opened->fine_bytes, 0);
+    worker = graph_worker(opened);
+    struct px_graph_hit hits[2 * TRUE_K];
+    assert_true(search(opened, worker, 0, hits) > 0);
+    px_graph_worker_free(worker);
+    px_graph_free(opened);
+}
+
 /* With memory FAST, distances of what is found are those of the vectors to four digits and more,
  * and still are when it was saved. */
 static void test_graph_file__fine_bits_are_kept(void **state)
@@ -414,6 +437,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_graph_file__a_file_of_version_1_is_read),
+        cmocka_unit_test(test_graph_file__what_has_no_fine_bits_is_opened_again),
         cmocka_unit_test(test_graph_file__fine_bits_are_kept),
         cmocka_unit_test(test_graph_file__what_is_opened_is_what_was_saved),
         cmocka_unit_test(test_graph_file__every_byte_is_checked),

@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { LARGEST_BYTES = PX_PAGE_CACHE_BYTES / 512 / 2 };
+enum { LARGEST_BYTES = PX_PAGE_CACHE_BYTES / 128 / 2 };
 
 /* One reference, the caller's. Its body says which one it is. */
 static struct px_cached_page *make_page(uint32_t number, size_t size_bytes)
@@ -105,7 +105,7 @@ static void test_page_cache__stays_within_its_bound(void **state)
     size_t count = 0;
     for (uint32_t i = 0; i < 65536; i++)
         count += has(reader, 2, i);
-    assert_true(count <= 512 * 32 && count > 512 * 32 / 2);
+    assert_true(count <= 128 * 128 && count > 128 * 128 / 2);
     px_page_cache__drop(reader);
     assert_int_equal(px_page_cache__bytes(), 0);
 }
