@@ -55,7 +55,6 @@ UPDATED, DELETED = 0.3, 0.1
 # (profile, layout, metric)
 WITH_PROFILES = [("balanced", None, "cosine"), ("compact", None, "l2"), ("exact", None, "dot"), ("exact", "plain", "l2")]
 FORMS = WITH_PROFILES[:1] if IS_FULL else WITH_PROFILES
-INDEXED_FORMS = [FORMS[0]] if IS_FULL else [FORMS[0], ("exact", None, "dot")]
 
 
 class Reader(threading.Thread):
@@ -351,7 +350,6 @@ def test_churn__follows_the_data_elsewhere(tmp_path):
     assert churn.made_lists[-1] > 1.2 * churn.made_lists[0], churn.made_lists
 
 
-@pytest.mark.parametrize("form", INDEXED_FORMS, ids=lambda form: "-".join(filter(None, form)))
-def test_churn__keeps_an_index_and_no_files_for_it(tmp_path, form):
-    churn = run(tmp_path, form, vectors_of_run(), ROUNDS if IS_FULL else OTHER_ROUNDS, index_type="HNSW")
+def test_churn__keeps_an_index_and_no_files_for_it(tmp_path):
+    churn = run(tmp_path, FORMS[0], vectors_of_run(), ROUNDS if IS_FULL else OTHER_ROUNDS, index_type="HNSW")
     assert churn.log.wanted > 1000, "nobody asked the index"
