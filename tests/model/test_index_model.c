@@ -19,7 +19,11 @@ enum {
     ID_COUNT = 3000,
     MOST_BATCH = 40,
     MOST_K = 30,
-    STEPS = 1000, /* of each metric, unless PX_INDEX_STEPS says otherwise */
+#if defined(PX_SANITIZED)
+    STEPS = 500, /* ten times slower */
+#else
+    STEPS = 1000, /* of each metric and kind, unless PX_INDEX_STEPS says otherwise */
+#endif
     STEPS_TO_LISTS = 100,
     LEAST_ROWS = 100,
     PLACE_COUNT = 40, /* around which vectors lie */
