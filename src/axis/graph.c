@@ -39,14 +39,19 @@ static uint32_t line_bytes_of(uint32_t padded, uint32_t plane_count)
     return (uint32_t)(bytes <= 32 ? 32 : px_round_up(bytes, 64));
 }
 
-bool px_graph__set_planes(struct px_graph *graph, uint32_t plane_count)
+static void lay_out(struct px_graph *graph, uint32_t plane_count)
 {
-    if (plane_count != 1 && plane_count != plane_count_of(graph->padded))
-        return false;
     graph->plane_count = plane_count;
     graph->line_bytes = line_bytes_of(graph->padded, plane_count);
     graph->fine_bytes = fine_bytes_of(graph);
-    return true;
+}
+
+bool px_graph__set_planes(struct px_graph *graph, uint32_t plane_count)
+{
+    bool is_known = plane_count == 1 || plane_count == plane_count_of(graph->padded);
+    if (is_known)
+        lay_out(graph, plane_count);
+    return is_known;
 }
 
 static void init_locks(struct px_graph *graph)
@@ -79,9 +84,7 @@ int px_graph__new(const struct px_graph_config *config, struct px_graph **ret_gr
         return rc;
     }
     graph->padded = graph->rotation.padded_count;
-    graph->plane_count = plane_count_of(graph->padded);
-    graph->line_bytes = line_bytes_of(graph->padded, graph->plane_count);
-    graph->fine_bytes = fine_bytes_of(graph);
+    lay_out(graph, plane_count_of(graph->padded));
     graph->rotated_mean = calloc(graph->padded, sizeof *graph->rotated_mean);
     if (graph->rotated_mean == NULL) {
         px_graph_free(graph);

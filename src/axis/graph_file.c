@@ -273,8 +273,8 @@ static int check_header(const struct input *input, struct px_graph *graph,
         return fail_corrupt(input, "there is something behind the header", reterr);
     if (!px_graph__set_planes(graph, header->version == FIRST_VERSION ? 1 : header->plane_count))
         return fail_corrupt(input, "its lines have planes that no graph has", reterr);
-    if (header->version == FIRST_VERSION || header->fine_bytes == 0)
-        graph->fine_bytes = 0; /* also of a graph of the first version that was saved again */
+    if (header->fine_bytes == 0)
+        graph->fine_bytes = 0; /* of the first version, or of one that began as that */
     if (header->version == 0 || header->fine_bytes != graph->fine_bytes ||
         header->padded != graph->padded || header->line_bytes != graph->line_bytes ||
         header->degree != graph->degree || header->rotation_seed != PX_GRAPH__ROTATION_SEED ||

@@ -130,15 +130,12 @@ static void fill_candidates(const struct walking *walking, struct px_row_place *
     }
 }
 
+/* ---- the whole ----------------------------------------------------------------------------- */
+
 static struct px_row_ranges tail_of(const struct px_shard_walk *walk)
 {
-    struct px_row_ranges tail = {.items = walk->tail, .count = walk->tail_count};
-    for (uint32_t i = 0; i < tail.count; i++)
-        tail.row_count += tail.items[i].end - tail.items[i].begin;
-    return tail;
+    return px_coordinator__ranges(walk->tail, walk->tail_count);
 }
-
-/* ---- the whole ----------------------------------------------------------------------------- */
 
 static int prepare(struct walking *walking, struct px_arena *arena,
                    struct px_candidates *candidates, struct proximadb_error *reterr)

@@ -46,6 +46,15 @@ struct px_row_ranges {
     uint64_t row_count; /* of all */
 };
 
+static inline struct px_row_ranges px_coordinator__ranges(struct px_row_range *items,
+                                                          uint32_t count)
+{
+    struct px_row_ranges ranges = {.items = items, .count = count};
+    for (uint32_t i = 0; i < count; i++)
+        ranges.row_count += items[i].end - items[i].begin;
+    return ranges;
+}
+
 /* The hits of each query among the rows of the ranges, or among all of the snapshot, with the help
  * of the crew. Errors as px_exact_search(), or why the call has to end. */
 PX_MUST_CHECK int px_coordinator__compare(struct px_crew *crew, struct px_reading *reading,

@@ -170,13 +170,6 @@ static int fill_candidates(struct probing *probing, struct px_arena *arena,
     return PROXIMADB_OK;
 }
 
-static void fill_tail(const struct px_shard_probe *probe, struct px_row_ranges *tail)
-{
-    *tail = (struct px_row_ranges){.items = probe->tail, .count = probe->tail_count};
-    for (uint32_t i = 0; i < tail->count; i++)
-        tail->row_count += tail->items[i].end - tail->items[i].begin;
-}
-
 /* ---- the whole ----------------------------------------------------------------------------- */
 
 static int prepare(struct probing *probing, struct px_arena *arena, struct proximadb_error *reterr)
@@ -208,7 +201,7 @@ static int find(struct probing *probing, struct px_arena *arena, struct px_candi
         rc = fill_candidates(probing, arena, candidates, reterr);
     if (rc != PROXIMADB_OK)
         return rc;
-    fill_tail(&probing->probe, &candidates->tail);
+    candidates->tail = px_coordinator__ranges(probing->probe.tail, probing->probe.tail_count);
     candidates->ranked = probing->request->ef;
     candidates->snapshot = px_shard_take_snapshot_of(&probing->probe);
     return PROXIMADB_OK;

@@ -165,15 +165,6 @@ static void note_file(struct px_shard *shard, const struct px_path *folder, uint
     pthread_mutex_unlock(&shard->lock);
 }
 
-/* An attempt that failed may have left slots in sources that came meanwhile. */
-static void forget_slots(struct px_shard *shard)
-{
-    struct px_snapshot snapshot;
-    px_shard_snapshot(shard, &snapshot);
-    px_shard__clear_slots(&snapshot, 0);
-    px_snapshot_release(&snapshot);
-}
-
 int px_shard__open_graph(struct px_index_step *step, char *reason, size_t reason_bytes,
                          struct proximadb_error *reterr)
 {
@@ -193,10 +184,8 @@ int px_shard__open_graph(struct px_index_step *step, char *reason, size_t reason
     }
     rc = open_file(step, &folder, number, &graph, &error);
     note_file(shard, &folder, number, graph);
-    if (rc == PROXIMADB_OK) {
-        forget_slots(shard);
+    if (rc == PROXIMADB_OK)
         return px_shard__match_graph(step, graph, 0, reterr);
-    }
     if (rc == PROXIMADB_NO_MEMORY)
         return px_fail_no_memory(reterr);
     snprintf(reason, reason_bytes, "%s", error.message);

@@ -156,6 +156,17 @@ static void replace_index(struct px_shard *shard, struct px_graph_index *index)
     px_graph_index_unref(old); /* who searches it holds it */
 }
 
+/* Leaves no slots of the index anywhere: sources that came meanwhile took some over. */
+static void drop_building(struct px_shard *shard, struct px_graph_index *index)
+{
+    struct px_snapshot present;
+    set_building(shard, NULL);
+    px_shard_snapshot(shard, &present);
+    px_shard__clear_slots(&present, index->side);
+    px_snapshot_release(&present);
+    px_graph_index_unref(index);
+}
+
 /* From before the snapshot on, slots of rows that die or move are followed in this index, too. */
 int px_shard__match_graph(struct px_index_step *step, struct px_graph *graph, unsigned side,
                           struct proximadb_error *reterr)
@@ -174,9 +185,7 @@ int px_shard__match_graph(struct px_index_step *step, struct px_graph *graph, un
         kill_strays(shard, matching.index);
         replace_index(shard, matching.index);
     } else {
-        set_building(shard, NULL);
-        px_shard__clear_slots(&matching.snapshot, side);
-        px_graph_index_unref(matching.index);
+        drop_building(shard, matching.index);
     }
     px_shard__end_following(shard, &matching.snapshot);
     return rc;

@@ -166,14 +166,11 @@ static void test_graph_file__a_file_of_version_1_is_read(void **state)
     px_graph_free(graph);
 }
 
-/* A graph of the first version has no fine bits; saved again it is of the second, and has none. */
-static void test_graph_file__what_has_no_fine_bits_is_opened_again(void **state)
+/* Of memory FAST, as it is when it was saved to the other file and opened. The graph is freed. */
+static struct px_graph *save_and_open(struct px_graph *graph)
 {
-    (void)state;
     const struct px_graph_config config = {DIMS, PROXIMADB_L2, PROXIMADB_INDEX_FAST};
-    struct px_graph *graph = graph_of_config(&rig.set, PROXIMADB_INDEX_FAST), *opened;
-    assert_true(px_graph__set_planes(graph, 1));
-    graph->fine_bytes = 0;
+    struct px_graph *opened;
     struct px_graph_worker *worker = graph_worker(graph);
     graph_insert_rows(&rig.set, graph, worker, 0, ROWS);
     unlink(rig.other);
@@ -181,8 +178,19 @@ static void test_graph_file__what_has_no_fine_bits_is_opened_again(void **state)
     px_graph_worker_free(worker);
     px_graph_free(graph);
     assert_int_equal(px_graph_open(&px_fs_posix, rig.other, &config, &opened, NULL), PROXIMADB_OK);
+    return opened;
+}
+
+/* A graph of the first version has no fine bits; saved again it is of the second, and has none. */
+static void test_graph_file__what_has_no_fine_bits_is_opened_again(void **state)
+{
+    (void)state;
+    struct px_graph *graph = graph_of_config(&rig.set, PROXIMADB_INDEX_FAST);
+    assert_true(px_graph__set_planes(graph, 1));
+    graph->fine_bytes = 0;
+    struct px_graph *opened = save_and_open(graph);
     assert_int_equal(opened->fine_bytes, 0);
-    worker = graph_worker(opened);
+    struct px_graph_worker *worker = graph_worker(opened);
     struct px_graph_hit hits[2 * TRUE_K];
     assert_true(search(opened, worker, 0, hits) > 0);
     px_graph_worker_free(worker);
@@ -194,18 +202,11 @@ static void test_graph_file__what_has_no_fine_bits_is_opened_again(void **state)
 static void test_graph_file__fine_bits_are_kept(void **state)
 {
     (void)state;
-    const struct px_graph_config config = {DIMS, PROXIMADB_L2, PROXIMADB_INDEX_FAST};
-    struct px_graph *graph = graph_of_config(&rig.set, PROXIMADB_INDEX_FAST), *opened;
+    struct px_graph *graph = graph_of_config(&rig.set, PROXIMADB_INDEX_FAST);
     struct px_graph_hit hits[2 * TRUE_K];
-    struct px_graph_worker *worker = graph_worker(graph);
     assert_int_equal(graph->fine_bytes, 192);
-    graph_insert_rows(&rig.set, graph, worker, 0, ROWS);
-    unlink(rig.other);
-    assert_int_equal(px_graph_save(graph, &px_fs_posix, rig.other, NULL), PROXIMADB_OK);
-    px_graph_worker_free(worker);
-    px_graph_free(graph);
-    assert_int_equal(px_graph_open(&px_fs_posix, rig.other, &config, &opened, NULL), PROXIMADB_OK);
-    worker = graph_worker(opened);
+    struct px_graph *opened = save_and_open(graph);
+    struct px_graph_worker *worker = graph_worker(opened);
     for (size_t i = 0; i < rig.set.query_count; i++) {
         uint32_t count = search(opened, worker, i, hits);
         for (uint32_t j = 0; j < count; j++) {
